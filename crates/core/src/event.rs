@@ -1,0 +1,109 @@
+//! Events and their bodies.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::ids::{AccountNo, Seq, WebhookNo};
+use crate::time::UnixMs;
+
+/// Whom an event is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// The webhooks of one account.
+    Account(AccountNo),
+    /// The webhooks of every account.
+    Broadcast,
+    /// One webhook alone, whatever it subscribed to: a test event.
+    Webhook(WebhookNo),
+}
+
+/// Something that happened, as accepted. It never changes afterwards.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Its place in the order of acceptance; the public id is made from it.
+    pub seq: Seq,
+    /// Whom it is for.
+    pub audience: Audience,
+    /// The dotted type.
+    pub event_type: Arc<str>,
+    /// When it was accepted.
+    pub created_at: UnixMs,
+    /// Not to be sent before this time.
+    pub send_at: Option<UnixMs>,
+    /// The bytes every attempt sends.
+    pub body: EventBody,
+}
+
+impl Event {
+    /// Is it from the test route? Test events are tried once and do not touch the webhook's health.
+    #[must_use]
+    pub fn is_test(&self) -> bool {
+        matches!(self.audience, Audience::Webhook(_))
+    }
+
+    /// The earliest time at which a first attempt may be made.
+    #[must_use]
+    pub fn due_at(&self) -> UnixMs {
+        self.send_at.unwrap_or(self.created_at)
+    }
+}
+
+/// The body to send, built once when the event was accepted.
+///
+/// The publisher's data lies inside it as the bytes that came; `data` says where the members of the data object
+/// are, without their braces. A broadcast body that names the account has a gap at `account_at`, filled for each
+/// webhook with the account's id as a JSON string.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventBody {
+    /// The bytes, less the account's id where there is a gap.
+    pub bytes: Bytes,
+    /// Where the members of the data object stand in `bytes`.
+    pub data: Range<u32>,
+    /// Where the account's id belongs, if it is left out.
+    pub account_at: Option<u32>,
+}
+
+impl EventBody {
+    /// The bytes to send to a webhook of the account. Shares them unless there is a gap to fill.
+    ///
+    /// `account_json` is the account's id as a JSON string with its quotes.
+    #[must_use]
+    pub fn for_account(&self, account_json: &str) -> Bytes {
+        let Some(gap) = self.account_at else { return self.bytes.clone() };
+        let gap = (gap as usize).min(self.bytes.len());
+        let mut whole = BytesMut::with_capacity(self.bytes.len() + account_json.len());
+        whole.put_slice(&self.bytes[..gap]);
+        whole.put_slice(account_json.as_bytes());
+        whole.put_slice(&self.bytes[gap..]);
+        whole.freeze()
+    }
+
+    /// The publisher's data object, byte for byte between its braces.
+    #[must_use]
+    pub fn data_json(&self) -> String {
+        let members = self.bytes.get(self.data.start as usize..self.data.end as usize).unwrap_or_default();
+        let mut text = String::with_capacity(members.len() + 2);
+        text.push('{');
+        text.push_str(&String::from_utf8_lossy(members));
+        text.push('}');
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_filled_and_the_data_found_again() {
+        let body = EventBody {
+            bytes: Bytes::from_static(br#"{"org":,"data":{"a":1}}"#),
+            data: 16..21,
+            account_at: Some(7),
+        };
+        assert_eq!(body.for_account(r#""acme""#), Bytes::from_static(br#"{"org":"acme","data":{"a":1}}"#));
+        assert_eq!(body.data_json(), r#"{"a":1}"#);
+    }
+}

@@ -1,0 +1,42 @@
+//! The nouns of Posthaste and the decisions made about them.
+//!
+//! Everything here is pure: the same input gives the same output. Nothing awaits, logs, reads a clock, rolls
+//! dice or does I/O; what comes from outside arrives as an argument or through the traits in [`outside`].
+//!
+//! Modules stand in reading order; each uses only those above it.
+
+pub mod outside;
+pub mod time;
+
+pub mod secret;
+
+pub mod ids;
+pub mod public_id;
+
+pub mod subscription;
+
+pub mod account;
+pub mod event;
+pub mod webhook;
+
+pub mod attempt;
+pub mod delivery;
+
+pub mod health;
+pub mod policy;
+pub mod rate;
+pub mod retry;
+
+pub use account::{Account, ApiKey};
+pub use attempt::{Attempt, Fault, FaultKind, Outcome, Response};
+pub use delivery::{Delivery, DeliveryState};
+pub use event::{Audience, Event, EventBody};
+pub use health::Health;
+pub use ids::{AccountNo, DeliveryKey, KeyNo, Seq, WebhookNo};
+pub use outside::{Clock, Dice};
+pub use policy::DeliveryPolicy;
+pub use public_id::{IdAlphabet, IdCodec, IdKind};
+pub use secret::Secret;
+pub use subscription::Subscription;
+pub use time::UnixMs;
+pub use webhook::{SigningSecrets, Webhook, WebhookState};

@@ -1,0 +1,61 @@
+//! What a contract promises about deliveries, as plain values.
+
+use std::time::Duration;
+
+use crate::retry::RetrySchedule;
+
+/// Everything the engine needs to know of a contract besides bodies and signatures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliveryPolicy {
+    /// The longest a whole attempt may take, from the name lookup to the last byte read.
+    pub timeout: Duration,
+    /// Which status codes mean delivered.
+    pub success: StatusSet,
+    /// Does a 410 answer switch the webhook off and end the delivery?
+    pub gone_disables: bool,
+    /// When failed attempts are repeated.
+    pub retry: RetrySchedule,
+    /// When a failing webhook is switched off.
+    pub disable: DisableRule,
+    /// What becomes of deliveries not yet sent when their webhook is deleted.
+    pub on_delete: QueuedOnDelete,
+}
+
+/// Status codes that count as delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusSet(pub Vec<std::ops::RangeInclusive<u16>>);
+
+impl StatusSet {
+    /// Does this code mean delivered?
+    #[must_use]
+    pub fn contains(&self, status: u16) -> bool {
+        self.0.iter().any(|range| range.contains(&status))
+    }
+}
+
+/// When a failing webhook is switched off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DisableRule {
+    /// Failures in a row that switch it off; `None` never does.
+    pub after: Option<u32>,
+    /// What counts as a failure.
+    pub count: DisableCount,
+}
+
+/// What a contract counts before it switches a webhook off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisableCount {
+    /// Deliveries that used up their tries.
+    Delivery,
+    /// Every failed request.
+    Attempt,
+}
+
+/// What becomes of deliveries that exist but are not under way when their webhook is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueuedOnDelete {
+    /// They are canceled.
+    Drop,
+    /// They are carried to their end, retries included.
+    Drain,
+}

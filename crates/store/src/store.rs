@@ -1,0 +1,189 @@
+//! The seam.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use posthaste_core::{
+    Account, AccountNo, ApiKey, Attempt, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret, Seq, UnixMs,
+    Webhook, WebhookNo,
+};
+use tokio::sync::mpsc;
+
+use crate::change::{
+    AccountPatch, EventDraft, NewAccount, NewKey, NewWebhook, Published, RecordBatch, WebhookLimits,
+    WebhookPatch, Window,
+};
+use crate::error::StoreError;
+use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
+use crate::roster::Roster;
+
+/// What every verb answers.
+pub type Answer<T> = Result<T, StoreError>;
+
+/// What just became durable. Hints carry no truth of their own: losing one delays work and loses none.
+#[derive(Debug, Clone)]
+pub enum Hint {
+    /// Events were accepted, in order, directly after the event `after`.
+    Events {
+        /// The event accepted before the first of these.
+        after: Seq,
+        /// The events.
+        events: Vec<Arc<Event>>,
+    },
+    /// A webhook was created, changed, deleted, or has deliveries due that the engine did not plan.
+    Webhook(WebhookNo),
+}
+
+/// The memory of Posthaste.
+///
+/// A verb that changes something returns when the change is durable, and by then [`Store::roster`] shows it. Ids from
+/// callers are looked up together with their owner, so that what is foreign, deleted or unknown is equally not found.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    // ------------------------------------------------------------------ accounts and keys
+
+    /// Creates an account; refuses with `Taken`.
+    async fn create_account(&self, new: NewAccount, now: UnixMs) -> Answer<Account>;
+    /// Changes an account; refuses with `NotFound`.
+    async fn update_account(&self, id: &str, patch: AccountPatch, now: UnixMs) -> Answer<Account>;
+    /// Deletes an account with its keys and webhooks at once, and all other data of it in later `tidy` steps.
+    async fn delete_account(&self, id: &str, now: UnixMs) -> Answer<()>;
+    /// The account, or `None`.
+    async fn account(&self, id: &str) -> Answer<Option<Account>>;
+    /// Accounts in order of creation.
+    async fn accounts(&self, from: Option<PageCursor>, limit: usize) -> Answer<Slice<Account>>;
+    /// Creates a key.
+    async fn create_key(&self, new: NewKey, now: UnixMs) -> Answer<ApiKey>;
+    /// An account's keys, revoked ones too, in order of creation.
+    async fn keys(&self, account: AccountNo) -> Answer<Vec<ApiKey>>;
+    /// Revokes a key; from the return on it is refused everywhere.
+    async fn revoke_key(&self, account: AccountNo, key_id: &str, now: UnixMs) -> Answer<()>;
+    /// The key with this text, active or not; `None` if there is none. Fast enough for every request.
+    async fn find_key(&self, key: &Secret) -> Answer<Option<Arc<ApiKey>>>;
+
+    // ------------------------------------------------------------------ webhooks
+
+    /// Creates a webhook; refuses with `Taken`, `WebhookLimit`, `DuplicateUrl`, `NotFound` (the account is gone).
+    async fn create_webhook(&self, new: NewWebhook, limits: WebhookLimits, now: UnixMs) -> Answer<Webhook>;
+    /// Changes a webhook that is not deleted; refuses with `NotFound`, `DuplicateUrl`.
+    async fn update_webhook(
+        &self,
+        no: WebhookNo,
+        patch: WebhookPatch,
+        limits: WebhookLimits,
+        now: UnixMs,
+    ) -> Answer<Webhook>;
+    /// Deletes a webhook; refuses with `NotFound` if it is deleted already. Its pending deliveries are the engine's to end.
+    async fn delete_webhook(&self, no: WebhookNo, now: UnixMs) -> Answer<()>;
+    /// The webhook with its health as stored, if it exists, belongs to the account and, where `key` is given, to that key.
+    async fn webhook(&self, account: AccountNo, key: Option<KeyNo>, id: &str) -> Answer<Option<Webhook>>;
+    /// The owner's webhooks in order of creation, deleted ones left out.
+    async fn webhooks(
+        &self,
+        account: AccountNo,
+        key: Option<KeyNo>,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<Webhook>>;
+
+    // ------------------------------------------------------------------ events
+
+    /// Accepts events, all or none, in order; `build` makes the body of the draft with that index once its place and
+    /// time are known, and must be pure. A draft whose idempotency key is known answers the first event, or
+    /// `IdempotencyConflict` for that draft alone.
+    async fn publish(
+        &self,
+        drafts: Vec<EventDraft>,
+        build: &(dyn Fn(usize, Seq, UnixMs) -> EventBody + Sync),
+        now: UnixMs,
+    ) -> Answer<Vec<Result<Published, crate::Refusal>>>;
+    /// The event, or `None`.
+    async fn event(&self, seq: Seq) -> Answer<Option<Arc<Event>>>;
+    /// The event that a publisher named so, while the key is remembered. `account` is `None` for broadcasts.
+    async fn event_by_key(
+        &self,
+        account: Option<AccountNo>,
+        key: &str,
+        now: UnixMs,
+    ) -> Answer<Option<Arc<Event>>>;
+    /// Every delivery of an event that has a row, by webhook number; at most `limit`.
+    async fn deliveries_of_event(&self, seq: Seq, limit: usize) -> Answer<Vec<Delivery>>;
+
+    // ------------------------------------------------------------------ deliveries
+
+    /// A webhook's deliveries, newest first by first attempt; each with its latest attempt. Those never attempted
+    /// come only from [`Store::unattempted`].
+    async fn deliveries(
+        &self,
+        no: WebhookNo,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<DeliveryRow>>;
+    /// A webhook's attempts, newest first; each with its delivery.
+    async fn attempts(
+        &self,
+        no: WebhookNo,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<DeliveryRow>>;
+    /// A webhook's pending deliveries without an attempt that have a row, oldest due first.
+    async fn unattempted(&self, no: WebhookNo, limit: usize) -> Answer<Vec<DeliveryRow>>;
+    /// How many deliveries of a webhook were ever attempted and are still kept.
+    async fn delivery_count(&self, no: WebhookNo) -> Answer<u64>;
+    /// One delivery with all its attempts in order; `None` if it has no row.
+    async fn delivery(&self, key: DeliveryKey) -> Answer<Option<(Delivery, Arc<Event>, Vec<Attempt>)>>;
+    /// Makes an ended delivery pending again, due at once; refuses with `NotFound` or `WrongState`.
+    async fn retry_delivery(&self, key: DeliveryKey, now: UnixMs) -> Answer<Delivery>;
+    /// Makes a webhook's failed deliveries pending again whose events were accepted in the window, and those canceled
+    /// because it was disabled; at most `limit` in one call, oldest first. With `dry_run` only counts.
+    async fn recover(
+        &self,
+        no: WebhookNo,
+        window: Window,
+        dry_run: bool,
+        limit: usize,
+        now: UnixMs,
+    ) -> Answer<u64>;
+
+    // ------------------------------------------------------------------ the engine's side
+
+    /// Every webhook that deliveries may be owed to, as last made durable. Shared and always current.
+    fn roster(&self) -> Arc<Roster>;
+    /// What becomes durable from now on. One listener; when it is too slow, hints are dropped.
+    fn hints(&self) -> mpsc::Receiver<Hint>;
+    /// The last event for which, and for all before it, every owed delivery has a row.
+    async fn checkpoint(&self) -> Answer<Seq>;
+    /// Events after `after` in order, at most `limit`.
+    async fn events_after(&self, after: Seq, limit: usize) -> Answer<Vec<Arc<Event>>>;
+    /// Of these webhooks' deliveries of one event, those that have a row. What a restart must not send again.
+    async fn written(&self, seq: Seq) -> Answer<Vec<WebhookNo>>;
+    /// For each webhook with pending rows, when the earliest is due.
+    async fn pending_heads(&self) -> Answer<Vec<(WebhookNo, UnixMs)>>;
+    /// A webhook's pending rows in order of due time then age, beginning with the earliest; at most `limit`, and
+    /// only those due by `until`. Also answers when the first one left out is due.
+    async fn pending(
+        &self,
+        no: WebhookNo,
+        until: UnixMs,
+        limit: usize,
+    ) -> Answer<(Vec<PendingRow>, Option<UnixMs>)>;
+    /// Remembers what the engine did.
+    async fn record(&self, batch: RecordBatch) -> Answer<()>;
+    /// One small step of housekeeping: ends pending deliveries of deleted webhooks where `drop_queued_of_deleted`,
+    /// and of disabled ones; deletes what ended before `expired_before` and forgotten idempotency keys, gives space
+    /// back. Answers whether more is left.
+    async fn tidy(&self, expired_before: UnixMs, drop_queued_of_deleted: bool, now: UnixMs) -> Answer<bool>;
+
+    // ------------------------------------------------------------------ the whole
+
+    /// Remembers a token until `until` and answers whether it was new: refuses replayed requests.
+    async fn remember_once(&self, token: [u8; 32], until: UnixMs, now: UnixMs) -> Answer<bool>;
+    /// The key of the permutation that makes public ids; made once with the store.
+    fn id_key(&self) -> [u8; 16];
+    /// Writes a consistent copy to a new file.
+    async fn backup(&self, file: &std::path::Path) -> Answer<()>;
+    /// Is the store open and taking writes? The reason if not.
+    fn health(&self) -> Result<(), String>;
+    /// Finishes what is queued and closes.
+    async fn close(&self);
+}
