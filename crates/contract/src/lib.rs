@@ -1,1 +1,41 @@
-//! .
+//! A product's public webhook API and delivery promise, read from a TOML file and compiled.
+//!
+//! Pure: the same text gives the same contract, and the same contract and facts give the same bytes. Nothing here
+//! awaits, logs, reads a clock or does I/O. [`Contract::read`] reads a file and says everything that is wrong with
+//! it; the rest of the crate is what a compiled contract can do.
+//!
+//! Modules stand in reading order; each uses only those above it.
+
+pub mod finding;
+pub mod model;
+
+pub mod json;
+
+mod read;
+
+pub mod error;
+pub mod facts;
+pub mod input;
+pub mod keys;
+pub mod payload;
+pub mod query;
+pub mod rate;
+pub mod render;
+pub mod routing;
+pub mod signing;
+pub mod verify;
+
+pub mod builtin;
+pub mod openapi;
+
+pub use error::{ErrorAnswer, ErrorContext};
+pub use facts::{DeliveryFacts, EventFacts, PageFacts, Scope, Subject, TestFacts};
+pub use finding::{Finding, Severity};
+pub use input::{BodyFault, FieldFault, Values};
+pub use keys::NewApiKey;
+pub use model::{Condition, Contract, Op};
+pub use payload::{DataFault, PayloadFacts};
+pub use query::{PageAsk, QueryAsk};
+pub use routing::RouteMatch;
+pub use signing::SigningFacts;
+pub use verify::VerifyFault;
