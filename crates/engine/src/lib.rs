@@ -1,1 +1,8 @@
-//! .
+//! The engine: makes happen what the store says is owed.
+//!
+//! [`dispatcher`] decides everything and does nothing: a state machine fed with hints, loaded rows and ended attempts,
+//! whose steps answer with effects. [`driver`] carries the effects out. The simulator drives the same dispatcher
+//! through simulated years.
+
+pub mod bounds;
+pub mod dispatcher;

@@ -1,0 +1,57 @@
+//! Every bound of the engine, in one place.
+
+use std::time::Duration;
+
+/// How much the engine takes on at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Attempts under way at one time.
+    pub in_flight: usize,
+    /// Attempts under way at one time to one webhook.
+    pub in_flight_per_webhook: usize,
+    /// Deliveries waiting in memory for one webhook that does well.
+    pub lane: usize,
+    /// The same for a webhook whose latest deliveries failed.
+    pub failing_lane: usize,
+    /// Deliveries waiting in memory for all webhooks.
+    pub waiting: usize,
+    /// Bytes of event bodies waiting in memory, each body counted once for every delivery.
+    pub waiting_bytes: usize,
+    /// Accepted events held in memory before they are fanned out; beyond that they are read from the store.
+    pub fresh_events: usize,
+    /// Webhooks looked at in one go when an event is fanned out.
+    pub fan_out: usize,
+    /// Changes collected for one record; fan-out waits while there are more.
+    pub record: usize,
+    /// Pending rows of one webhook read from the store in one go.
+    pub load: usize,
+    /// Events read from the store in one go.
+    pub load_events: usize,
+    /// Reads of pending rows under way at one time.
+    pub loads_in_flight: usize,
+    /// How long a delivery may wait in memory without a row of its own. It bounds what a restart has to look through.
+    pub unwritten_for: Duration,
+    /// How often the store is asked for anything that hints did not tell.
+    pub look_around_every: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            in_flight: 1_024,
+            in_flight_per_webhook: 64,
+            lane: 256,
+            failing_lane: 8,
+            waiting: 65_536,
+            waiting_bytes: 64 * 1024 * 1024,
+            fresh_events: 8_192,
+            fan_out: 256,
+            record: 4_096,
+            load: 64,
+            load_events: 512,
+            loads_in_flight: 16,
+            unwritten_for: Duration::from_secs(5),
+            look_around_every: Duration::from_secs(30),
+        }
+    }
+}

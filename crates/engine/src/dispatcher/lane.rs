@@ -1,0 +1,118 @@
+//! One webhook's deliveries in memory.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use posthaste_core::{DeliveryKey, Event, Health, Seq, UnixMs, Webhook, WebhookState};
+
+use crate::bounds::Bounds;
+
+/// A delivery that waits for its next attempt.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Which delivery.
+    pub key: DeliveryKey,
+    /// What it carries.
+    pub event: Arc<Event>,
+    /// Attempts made before.
+    pub attempts: u32,
+    /// Has it a row in the store? If not, the checkpoint waits for it.
+    pub is_written: bool,
+}
+
+impl Job {
+    /// How many bytes it keeps in memory.
+    pub fn bytes(&self) -> usize {
+        self.event.body.bytes.len()
+    }
+}
+
+/// What the engine knows of one webhook.
+pub struct Lane {
+    /// Deliveries to start, in order.
+    pub waiting: VecDeque<Job>,
+    /// Attempts under way.
+    pub in_flight: usize,
+    /// Every delivery in memory: waiting, under way, or ended and not yet recorded. Rows of these are not loaded.
+    pub known: BTreeSet<Seq>,
+    /// Is it in the queue of turns?
+    pub has_turn: bool,
+    /// When the earliest pending row that is not in memory is due.
+    pub stored_due: Option<UnixMs>,
+    /// The entry of `stored_due` in the index of due times.
+    pub timer: Option<UnixMs>,
+    /// Is a read of its pending rows wanted or under way?
+    pub is_loading: bool,
+    /// Deliveries recorded while the read was under way: what it says of them is old.
+    pub settled_while_loading: BTreeSet<Seq>,
+    /// Was something due announced while the read was under way? Then it has to be repeated.
+    pub look_again: bool,
+    /// How many attempts may be under way now; halves with each failure, doubles with each success.
+    pub window: usize,
+    /// The webhook's running record.
+    pub health: Health,
+    seen_state: WebhookState,
+}
+
+impl Lane {
+    /// An empty lane for a webhook as the roster has it.
+    pub fn new(webhook: &Webhook, bounds: &Bounds) -> Self {
+        let window = if webhook.health.consecutive_failures > 0 { 1 } else { bounds.in_flight_per_webhook };
+        Self {
+            waiting: VecDeque::new(),
+            in_flight: 0,
+            known: BTreeSet::new(),
+            has_turn: false,
+            stored_due: None,
+            timer: None,
+            is_loading: false,
+            settled_while_loading: BTreeSet::new(),
+            look_again: false,
+            window,
+            health: webhook.health,
+            seen_state: webhook.state,
+        }
+    }
+
+    /// Takes note of the webhook's present state. One that was switched on again starts with a clean record.
+    pub fn see(&mut self, webhook: &Webhook) {
+        if self.seen_state != webhook.state && webhook.state == WebhookState::Active {
+            self.health.consecutive_failures = 0;
+        }
+        self.seen_state = webhook.state;
+    }
+
+    /// How many more deliveries may wait in memory.
+    pub fn room(&self, bounds: &Bounds) -> usize {
+        self.capacity(bounds).saturating_sub(self.waiting.len())
+    }
+
+    /// Are there rows in the store that nobody is about to read, and has the lane emptied by half?
+    pub fn wants_rows(&self, bounds: &Bounds) -> bool {
+        let is_forgotten = self.stored_due.is_some() && self.timer.is_none() && !self.is_loading;
+        is_forgotten && self.waiting.len() <= self.capacity(bounds) / 2
+    }
+
+    fn capacity(&self, bounds: &Bounds) -> usize {
+        if self.health.consecutive_failures > 0 { bounds.failing_lane } else { bounds.lane }
+    }
+
+    /// May an attempt be started?
+    pub fn can_start(&self) -> bool {
+        !self.waiting.is_empty() && self.in_flight < self.window
+    }
+
+    /// Narrows or widens the window after an ended attempt.
+    pub fn adapt(&mut self, succeeded: bool, bounds: &Bounds) {
+        self.window = if succeeded {
+            (self.window * 2).min(bounds.in_flight_per_webhook)
+        } else {
+            (self.window / 2).max(1)
+        };
+    }
+
+    /// Notes that a pending row outside memory is due at `at`.
+    pub fn expect_row(&mut self, at: UnixMs) {
+        self.stored_due = Some(self.stored_due.map_or(at, |known| known.min(at)));
+    }
+}

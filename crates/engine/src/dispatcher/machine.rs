@@ -1,0 +1,246 @@
+//! The state machine: inputs in, effects out.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use posthaste_core::{
+    Attempt, DeliveryKey, DeliveryPolicy, Dice, Event, Seq, UnixMs, Webhook, WebhookNo,
+};
+use posthaste_store::{Hint, PendingRow, RecordBatch, Roster};
+
+use super::fan_out::FanOut;
+use super::lane::Lane;
+use super::ledger::Ledger;
+use super::turns::Turns;
+use crate::bounds::Bounds;
+
+/// What the outside tells the dispatcher.
+pub enum Input {
+    /// Something became durable.
+    Hint(Hint),
+    /// An attempt it asked for ended.
+    Ended(Claim, Attempt),
+    /// The batch it handed out is durable.
+    Recorded,
+    /// The answer to [`Effect::LoadEvents`].
+    EventsLoaded {
+        /// The events in order, each with the webhooks that have a row for it.
+        events: Vec<(Arc<Event>, Vec<WebhookNo>)>,
+        /// Were these all there are?
+        is_end: bool,
+    },
+    /// The answer to [`Effect::LoadPending`].
+    PendingLoaded {
+        /// The webhook asked about.
+        webhook: WebhookNo,
+        /// Its rows that are due.
+        rows: Vec<PendingRow>,
+        /// When the first one left out is due.
+        next: Option<UnixMs>,
+    },
+    /// The answer to [`Effect::LoadHeads`].
+    HeadsLoaded(Vec<(WebhookNo, UnixMs)>),
+}
+
+/// What the dispatcher wants done. Each answers with one [`Input`].
+pub enum Effect {
+    /// Make an attempt.
+    Attempt(Claim),
+    /// Remember a batch. There is at most one at a time.
+    Record(RecordBatch),
+    /// Read accepted events.
+    LoadEvents {
+        /// Those after this one.
+        after: Seq,
+        /// At most so many.
+        limit: usize,
+        /// With the webhooks that already have a row?
+        with_written: bool,
+    },
+    /// Read a webhook's pending rows.
+    LoadPending {
+        /// Of this webhook.
+        webhook: WebhookNo,
+        /// Due by now.
+        until: UnixMs,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Read when each webhook's earliest pending row is due.
+    LoadHeads,
+}
+
+/// An attempt to make.
+#[derive(Clone)]
+pub struct Claim {
+    /// For this delivery.
+    pub key: DeliveryKey,
+    /// What to send.
+    pub event: Arc<Event>,
+    /// To whom, as of now.
+    pub webhook: Arc<Webhook>,
+    /// Which attempt, from 1.
+    pub number: u32,
+    /// The time of the attempt.
+    pub at: UnixMs,
+    /// Has the delivery a row in the store already?
+    pub is_written: bool,
+}
+
+/// The outcome of one step.
+#[derive(Default)]
+pub struct Step {
+    /// What to do now, in order.
+    pub effects: Vec<Effect>,
+    /// Is there more to do at once?
+    pub has_more: bool,
+    /// When to step again if nothing happens before.
+    pub next_due: Option<UnixMs>,
+}
+
+/// Decides which attempts to make and when, and what to remember of them.
+pub struct Dispatcher {
+    pub(super) bounds: Bounds,
+    pub(super) policy: DeliveryPolicy,
+    pub(super) roster: Arc<Roster>,
+    pub(super) dice: Arc<dyn Dice>,
+    pub(super) fan_out: FanOut,
+    pub(super) lanes: HashMap<WebhookNo, Lane>,
+    pub(super) turns: Turns,
+    pub(super) ledger: Ledger,
+    /// When webhooks' rows in the store are due.
+    pub(super) timers: BTreeSet<(UnixMs, WebhookNo)>,
+    /// Webhooks whose rows are to be read.
+    pub(super) wanted: VecDeque<WebhookNo>,
+    pub(super) loads_in_flight: usize,
+    /// Deliveries without a row that wait in memory, by when they came.
+    pub(super) unwritten: VecDeque<(UnixMs, DeliveryKey)>,
+    pub(super) in_flight: usize,
+    pub(super) waiting: usize,
+    pub(super) waiting_bytes: usize,
+    pub(super) look_around_at: UnixMs,
+    pub(super) is_draining: bool,
+}
+
+impl Dispatcher {
+    /// Begins with what the store says after a start.
+    #[must_use]
+    pub fn new(
+        bounds: Bounds,
+        policy: DeliveryPolicy,
+        roster: Arc<Roster>,
+        dice: Arc<dyn Dice>,
+        checkpoint: Seq,
+    ) -> Self {
+        Self {
+            bounds,
+            policy,
+            roster,
+            dice,
+            fan_out: FanOut::new(checkpoint),
+            lanes: HashMap::new(),
+            turns: Turns::default(),
+            ledger: Ledger::new(checkpoint),
+            timers: BTreeSet::new(),
+            wanted: VecDeque::new(),
+            loads_in_flight: 0,
+            unwritten: VecDeque::new(),
+            in_flight: 0,
+            waiting: 0,
+            waiting_bytes: 0,
+            look_around_at: UnixMs(0),
+            is_draining: false,
+        }
+    }
+
+    /// Takes an input in. Nothing happens before the next step.
+    pub fn handle(&mut self, input: Input) {
+        match input {
+            Input::Hint(Hint::Events { after, events }) => {
+                self.fan_out.announce(after, events, self.bounds.fresh_events);
+            }
+            Input::Hint(Hint::Webhook(no)) => self.webhook_changed(no),
+            Input::Ended(claim, attempt) => self.attempt_ended(&claim, attempt),
+            Input::Recorded => self.recorded(),
+            Input::EventsLoaded { events, is_end } => self.fan_out.loaded(events, is_end),
+            Input::PendingLoaded { webhook, rows, next } => self.pending_loaded(webhook, rows, next),
+            Input::HeadsLoaded(heads) => {
+                for (no, due_at) in heads {
+                    self.expect_row(no, due_at);
+                }
+            }
+        }
+    }
+
+    /// Does a bounded amount of work at `now`.
+    pub fn step(&mut self, now: UnixMs) -> Step {
+        let mut step = Step::default();
+        if !self.is_draining {
+            self.look_around(now, &mut step.effects);
+            self.fan_out_some(now);
+            self.write_overdue(now);
+            self.load_some(now, &mut step.effects);
+            self.start_some(now, &mut step.effects);
+        }
+        if let Some(batch) = self.ledger.hand_out() {
+            step.effects.push(Effect::Record(batch));
+        }
+        let can_start = self.in_flight < self.bounds.in_flight && !self.turns.is_empty();
+        step.has_more = !self.is_draining
+            && self.ledger.len() < self.bounds.record
+            && (can_start || self.fan_out.has_event());
+        step.next_due = self.next_due();
+        step
+    }
+
+    /// Starts no attempts any more.
+    pub fn drain(&mut self) {
+        self.is_draining = true;
+    }
+
+    /// After [`Dispatcher::drain`]: is nothing under way and everything that ended durable?
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.in_flight == 0 && self.ledger.is_quiet()
+    }
+
+    /// Is nothing owed now: all fanned out, nothing waiting or under way, all durable?
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.fan_out.is_done()
+            && self.waiting == 0
+            && self.loads_in_flight == 0
+            && self.wanted.is_empty()
+            && self.is_drained()
+    }
+
+    /// Attempts under way, and deliveries waiting in memory.
+    #[must_use]
+    pub fn load(&self) -> (usize, usize) {
+        (self.in_flight, self.waiting)
+    }
+
+    /// Asks now and then for what hints may have failed to tell.
+    fn look_around(&mut self, now: UnixMs, effects: &mut Vec<Effect>) {
+        if now >= self.look_around_at {
+            self.look_around_at = now.plus(self.bounds.look_around_every);
+            self.fan_out.look_again();
+            effects.push(Effect::LoadHeads);
+        }
+    }
+
+    fn next_due(&self) -> Option<UnixMs> {
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let unwritten = self.unwritten.front().map(|(since, _)| since.plus(self.bounds.unwritten_for));
+        [timer, unwritten, Some(self.look_around_at)].into_iter().flatten().min()
+    }
+
+    /// The lane of a webhook, made if need be; `None` if there is no such webhook.
+    pub(super) fn lane(&mut self, no: WebhookNo) -> Option<&mut Lane> {
+        if !self.lanes.contains_key(&no) {
+            let webhook = self.roster.get(no)?;
+            self.lanes.insert(no, Lane::new(&webhook, &self.bounds));
+        }
+        self.lanes.get_mut(&no)
+    }
+}

@@ -1,0 +1,132 @@
+//! How attempts start and end.
+
+use posthaste_core::delivery::reasons;
+use posthaste_core::health::Verdict;
+use posthaste_core::{AccountNo, Attempt, DeliveryPolicy, UnixMs, Webhook, WebhookNo, WebhookState};
+use posthaste_store::Recorded;
+
+use super::lane::Job;
+use super::machine::{Claim, Dispatcher, Effect};
+use super::settle::{no_retry_reason, settle};
+
+/// What is to be done with a delivery whose turn it is.
+enum Turn {
+    Start,
+    Hold,
+    CallOff(&'static str),
+}
+
+impl Dispatcher {
+    /// Starts attempts in fair turns while there are slots.
+    pub(super) fn start_some(&mut self, now: UnixMs, effects: &mut Vec<Effect>) {
+        while self.in_flight < self.bounds.in_flight && self.ledger.len() < self.bounds.record {
+            let Some(no) = self.turns.next() else { break };
+            if let Some(lane) = self.lanes.get_mut(&no) {
+                lane.has_turn = false;
+            }
+            self.start_one(no, now, effects);
+            self.give_turn(no);
+            self.refill(no);
+        }
+    }
+
+    /// Queues a lane for a turn if it can start something.
+    pub(super) fn give_turn(&mut self, no: WebhookNo) {
+        let Some(lane) = self.lanes.get_mut(&no) else { return };
+        if lane.has_turn || !lane.can_start() {
+            return;
+        }
+        lane.has_turn = true;
+        let account = self.roster.get(no).map_or(AccountNo(0), |webhook| webhook.account);
+        self.turns.join(account, no);
+    }
+
+    /// Takes the first delivery of a lane and starts it, holds it or calls it off, as its webhook stands now.
+    fn start_one(&mut self, no: WebhookNo, now: UnixMs, effects: &mut Vec<Effect>) {
+        let Some(lane) = self.lanes.get_mut(&no) else { return };
+        let Some(job) = lane.waiting.pop_front() else { return };
+        self.waiting -= 1;
+        self.waiting_bytes -= job.bytes();
+        let webhook = self.roster.get(no);
+        match (judge(&job, webhook.as_deref(), &self.policy), webhook) {
+            (Turn::Start, Some(webhook)) => {
+                lane.see(&webhook);
+                lane.in_flight += 1;
+                self.in_flight += 1;
+                let Job { key, event, attempts, is_written } = job;
+                let claim = Claim { key, event, webhook, number: attempts + 1, at: now, is_written };
+                effects.push(Effect::Attempt(claim));
+            }
+            (Turn::Hold, Some(_)) => self.put_away(&job),
+            (Turn::CallOff(reason), _) => self.call_off(&job, reason),
+            (_, None) => self.call_off(&job, reasons::WEBHOOK_DELETED),
+        }
+    }
+
+    /// Settles an ended attempt and collects what has to be remembered of it.
+    pub(super) fn attempt_ended(&mut self, claim: &Claim, attempt: Attempt) {
+        let key = claim.key;
+        let webhook = self.roster.get(key.webhook);
+        let Some(lane) = self.lanes.get_mut(&key.webhook) else { return };
+        lane.in_flight -= 1;
+        self.in_flight -= 1;
+        let is_test = claim.event.is_test();
+        let settlement = settle(&attempt, webhook.as_deref(), is_test, &self.policy, &*self.dice);
+        if !is_test {
+            lane.adapt(settlement.verdict == Verdict::Success, &self.bounds);
+            lane.health.note(settlement.verdict, attempt.finished_at(), &self.policy.disable);
+            self.ledger.health(key.webhook, lane.health);
+            let is_active = webhook.is_some_and(|webhook| webhook.state == WebhookState::Active);
+            if settlement.is_gone {
+                self.ledger.disable(key.webhook, reasons::GONE);
+            } else if is_active && lane.health.is_exhausted(&self.policy.disable) {
+                self.ledger.disable(key.webhook, reasons::ATTEMPTS_EXHAUSTED);
+            }
+        }
+        self.ledger.attempt(Recorded {
+            key,
+            attempt,
+            state: settlement.state,
+            reason: settlement.reason,
+            next_attempt_at: settlement.next_attempt_at,
+        });
+        if !claim.is_written {
+            self.ledger.close(key.event);
+        }
+        self.give_turn(key.webhook);
+    }
+
+    /// What was handed out is durable: those deliveries are the store's now.
+    pub(super) fn recorded(&mut self) {
+        for written in self.ledger.recorded() {
+            let no = written.key.webhook;
+            if let Some(lane) = self.lane(no) {
+                lane.known.remove(&written.key.event);
+                if lane.is_loading {
+                    lane.settled_while_loading.insert(written.key.event);
+                }
+            }
+            if let Some(due_at) = written.due_at {
+                self.expect_row(no, due_at);
+            }
+            self.refill(no);
+        }
+    }
+}
+
+/// What to do with a delivery as its webhook stands now. Tests go even to paused and disabled webhooks.
+fn judge(job: &Job, webhook: Option<&Webhook>, policy: &DeliveryPolicy) -> Turn {
+    if job.event.is_test() {
+        return match webhook {
+            Some(webhook) if webhook.deleted.is_none() => Turn::Start,
+            _ => Turn::CallOff(reasons::WEBHOOK_DELETED),
+        };
+    }
+    if let Some(reason) = no_retry_reason(webhook, policy) {
+        return Turn::CallOff(reason);
+    }
+    match webhook {
+        Some(webhook) if webhook.state == WebhookState::Paused => Turn::Hold,
+        _ => Turn::Start,
+    }
+}

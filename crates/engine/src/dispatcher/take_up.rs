@@ -1,0 +1,234 @@
+//! How deliveries come into memory: by fan-out, or out of the store.
+
+use std::sync::Arc;
+
+use posthaste_core::delivery::reasons;
+use posthaste_core::{DeliveryKey, Event, UnixMs, Webhook, WebhookNo, WebhookState};
+use posthaste_store::{PendingRow, Spill};
+
+use super::lane::Job;
+use super::machine::{Dispatcher, Effect};
+use super::settle::no_retry_reason;
+
+impl Dispatcher {
+    /// Fans events out until enough is collected or none is left.
+    pub(super) fn fan_out_some(&mut self, now: UnixMs) {
+        let mut looked_at = 0;
+        while self.ledger.len() < self.bounds.record && looked_at < self.bounds.record {
+            let Some(found) = self.fan_out.next(&self.roster, self.bounds.fan_out) else { break };
+            looked_at += found.webhooks.len() + 1;
+            if found.is_first {
+                self.ledger.open(found.event.seq);
+            }
+            for webhook in found.webhooks {
+                self.owe(&found.event, &webhook, now);
+            }
+            if found.is_last {
+                self.ledger.close(found.event.seq);
+                self.ledger.fanned_out(found.event.seq);
+            }
+        }
+    }
+
+    /// Takes up the delivery of an event to a webhook, if it is owed one.
+    fn owe(&mut self, event: &Arc<Event>, webhook: &Webhook, now: UnixMs) {
+        let key = DeliveryKey { event: event.seq, webhook: webhook.no };
+        if event.is_test() {
+            return self.take_up(key, event, webhook, now);
+        }
+        let is_dropped = webhook.deleted.is_some() && no_retry_reason(Some(webhook), &self.policy).is_some();
+        if is_dropped || !webhook.is_owed(&event.event_type, event.seq) {
+            return;
+        }
+        if webhook.state == WebhookState::Paused || event.due_at() > now {
+            return self.ledger.spill(Spill { key, due_at: event.due_at() });
+        }
+        self.take_up(key, event, webhook, now);
+    }
+
+    fn take_up(&mut self, key: DeliveryKey, event: &Arc<Event>, webhook: &Webhook, now: UnixMs) {
+        let bytes = event.body.bytes.len();
+        if event.is_test() {
+            return self.put_in_front(Job { key, event: event.clone(), attempts: 0, is_written: false }, now);
+        }
+        let is_full = self.waiting >= self.bounds.waiting || self.waiting_bytes + bytes > self.bounds.waiting_bytes;
+        let bounds = self.bounds;
+        let Some(lane) = self.lane(key.webhook) else { return };
+        lane.see(webhook);
+        if is_full || lane.room(&bounds) == 0 {
+            return self.ledger.spill(Spill { key, due_at: event.due_at() });
+        }
+        self.ledger.open(key.event);
+        self.unwritten.push_back((now, key));
+        self.put_in_lane(Job { key, event: event.clone(), attempts: 0, is_written: false });
+    }
+
+    /// Puts a delivery at the end of its lane.
+    fn put_in_lane(&mut self, job: Job) {
+        let Some(lane) = self.lanes.get_mut(&job.key.webhook) else { return };
+        self.waiting += 1;
+        self.waiting_bytes += job.bytes();
+        let no = job.key.webhook;
+        lane.known.insert(job.key.event);
+        lane.waiting.push_back(job);
+        self.give_turn(no);
+    }
+
+    /// Puts a test in front of everything: somebody waits for its outcome.
+    fn put_in_front(&mut self, job: Job, now: UnixMs) {
+        let no = job.key.webhook;
+        if self.lane(no).is_none() {
+            return;
+        }
+        self.ledger.open(job.key.event);
+        self.unwritten.push_back((now, job.key));
+        self.put_in_lane(job);
+        if let Some(lane) = self.lanes.get_mut(&no) {
+            lane.waiting.rotate_right(1);
+        }
+    }
+
+    /// Moves deliveries to the store that have waited in memory for long, so that the checkpoint can go on.
+    pub(super) fn write_overdue(&mut self, now: UnixMs) {
+        while let Some((since, key)) = self.unwritten.front().copied() {
+            if since.plus(self.bounds.unwritten_for) > now || self.ledger.len() >= self.bounds.record {
+                return;
+            }
+            self.unwritten.pop_front();
+            let Some(lane) = self.lanes.get_mut(&key.webhook) else { continue };
+            let place = lane.waiting.iter().position(|job| job.key == key && !job.is_written);
+            if let Some(job) = place.and_then(|place| lane.waiting.remove(place)) {
+                self.waiting -= 1;
+                self.waiting_bytes -= job.bytes();
+                self.put_away(&job);
+            }
+        }
+    }
+
+    /// Leaves a delivery that is no longer waiting to the store.
+    pub(super) fn put_away(&mut self, job: &Job) {
+        if job.is_written {
+            if let Some(lane) = self.lanes.get_mut(&job.key.webhook) {
+                lane.known.remove(&job.key.event);
+            }
+            self.expect_row(job.key.webhook, job.event.due_at());
+        } else {
+            self.ledger.spill(Spill { key: job.key, due_at: job.event.due_at() });
+            self.ledger.close(job.key.event);
+        }
+    }
+
+    /// A row of the webhook outside memory is due at `due_at`.
+    pub(super) fn expect_row(&mut self, no: WebhookNo, due_at: UnixMs) {
+        let Some(lane) = self.lane(no) else { return };
+        lane.expect_row(due_at);
+        if lane.is_loading {
+            lane.look_again = true;
+        }
+        self.set_timer(no);
+    }
+
+    /// Keeps the index of due times in step with a lane.
+    fn set_timer(&mut self, no: WebhookNo) {
+        let Some(lane) = self.lanes.get_mut(&no) else { return };
+        let wanted = if lane.is_loading { None } else { lane.stored_due };
+        if lane.timer == wanted {
+            return;
+        }
+        if let Some(at) = lane.timer {
+            self.timers.remove(&(at, no));
+        }
+        if let Some(at) = wanted {
+            self.timers.insert((at, no));
+        }
+        lane.timer = wanted;
+    }
+
+    /// The webhook was changed, or rows of it were made due by somebody else.
+    pub(super) fn webhook_changed(&mut self, no: WebhookNo) {
+        if let (Some(webhook), Some(lane)) = (self.roster.get(no), self.lane(no)) {
+            lane.see(&webhook);
+            self.expect_row(no, UnixMs(0));
+            self.give_turn(no);
+        }
+    }
+
+    /// Starts reads for webhooks whose rows are due and whose lanes have room.
+    pub(super) fn load_some(&mut self, now: UnixMs, effects: &mut Vec<Effect>) {
+        if let Some((after, with_written)) = self.fan_out.wants_load() {
+            effects.push(Effect::LoadEvents { after, limit: self.bounds.load_events, with_written });
+        }
+        while let Some((at, no)) = self.timers.first().copied() {
+            if at > now {
+                break;
+            }
+            self.timers.remove(&(at, no));
+            if let Some(lane) = self.lanes.get_mut(&no) {
+                lane.timer = None;
+                lane.is_loading = true;
+                self.wanted.push_back(no);
+            }
+        }
+        while self.loads_in_flight < self.bounds.loads_in_flight && self.waiting < self.bounds.waiting {
+            let Some(no) = self.wanted.pop_front() else { break };
+            self.load_lane(no, now, effects);
+        }
+    }
+
+    fn load_lane(&mut self, no: WebhookNo, now: UnixMs, effects: &mut Vec<Effect>) {
+        let is_held = self.roster.get(no).is_none_or(|webhook| {
+            webhook.state == WebhookState::Paused || no_retry_reason(Some(&webhook), &self.policy).is_some()
+        });
+        let bounds = self.bounds;
+        let Some(lane) = self.lanes.get_mut(&no) else { return };
+        if is_held || lane.room(&bounds) == 0 {
+            // A held webhook is looked at again when it changes, a full lane when it has room.
+            lane.is_loading = false;
+            return;
+        }
+        lane.stored_due = None;
+        lane.look_again = false;
+        let limit = lane.known.len() + lane.room(&bounds).min(bounds.load);
+        self.loads_in_flight += 1;
+        effects.push(Effect::LoadPending { webhook: no, until: now, limit });
+    }
+
+    /// Takes loaded rows up, but for those that were in memory all along.
+    pub(super) fn pending_loaded(&mut self, no: WebhookNo, rows: Vec<PendingRow>, next: Option<UnixMs>) {
+        self.loads_in_flight -= 1;
+        let Some(lane) = self.lanes.get_mut(&no) else { return };
+        lane.is_loading = false;
+        let settled = std::mem::take(&mut lane.settled_while_loading);
+        if let Some(next) = next {
+            lane.expect_row(next);
+        }
+        if std::mem::take(&mut lane.look_again) {
+            lane.expect_row(UnixMs(0));
+        }
+        let new: Vec<PendingRow> = rows
+            .into_iter()
+            .filter(|row| !lane.known.contains(&row.key.event) && !settled.contains(&row.key.event))
+            .collect();
+        for row in new {
+            self.put_in_lane(Job { key: row.key, event: row.event, attempts: row.attempts, is_written: true });
+        }
+        self.set_timer(no);
+    }
+
+    /// Lets a lane that has room again look at the store.
+    pub(super) fn refill(&mut self, no: WebhookNo) {
+        let bounds = self.bounds;
+        if self.lanes.get(&no).is_some_and(|lane| lane.wants_rows(&bounds)) {
+            self.set_timer(no);
+        }
+    }
+
+    /// The end of a delivery in memory that will not be tried.
+    pub(super) fn call_off(&mut self, job: &Job, reason: &'static str) {
+        debug_assert!(reason == reasons::WEBHOOK_DELETED || reason == reasons::WEBHOOK_DISABLED);
+        self.ledger.cancel(job.key, reason);
+        if !job.is_written {
+            self.ledger.close(job.key.event);
+        }
+    }
+}
