@@ -1,8 +1,17 @@
 //! The engine: makes happen what the store says is owed.
 //!
 //! [`dispatcher`] decides everything and does nothing: a state machine fed with hints, loaded rows and ended attempts,
-//! whose steps answer with effects. [`driver`] carries the effects out. The simulator drives the same dispatcher
-//! through simulated years.
+//! whose steps answer with effects. [`driver`] carries the effects out: [`sending`] makes attempts, the store
+//! remembers, [`housekeeping`] forgets. The simulator drives the same dispatcher through simulated years.
 
 pub mod bounds;
+
 pub mod dispatcher;
+
+pub mod observe;
+
+pub mod sending;
+
+pub mod housekeeping;
+
+pub mod driver;

@@ -198,6 +198,12 @@ impl Dispatcher {
         self.is_draining = true;
     }
 
+    /// Has [`Dispatcher::drain`] been called?
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.is_draining
+    }
+
     /// After [`Dispatcher::drain`]: is nothing under way and everything that ended durable?
     #[must_use]
     pub fn is_drained(&self) -> bool {
