@@ -1,0 +1,15 @@
+//! Sentences for what went wrong.
+
+use posthaste_core::{Fault, FaultKind};
+
+pub(crate) fn fault(kind: FaultKind, detail: impl Into<String>) -> Fault {
+    Fault { kind, detail: detail.into() }
+}
+
+pub(crate) fn timed_out(during: &str) -> Fault {
+    fault(FaultKind::Timeout, format!("The time limit passed {during}."))
+}
+
+pub(crate) fn forbidden() -> Fault {
+    fault(FaultKind::TargetForbidden, "The target is not one that deliveries may go to.")
+}

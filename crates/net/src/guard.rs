@@ -1,0 +1,128 @@
+//! Where a webhook may point.
+//!
+//! The text of a URL is judged once, when it is registered, by nine rules in a fixed order; the first that fails
+//! names the reason. A name may resolve to something else tomorrow, so the address is judged again at every
+//! connect, by [`Guard::check_answer`], and that judgement is the one that protects.
+
+mod address;
+mod host_name;
+mod policy;
+mod port;
+mod rule;
+mod target;
+mod text;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+pub(crate) use host_name::is_localhost;
+pub use policy::{GuardPolicy, WholeInternet};
+pub use rule::{Refusal, Rule};
+pub use target::{Host, Scheme, Target};
+
+/// Where an address came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It stands in the URL itself.
+    Literal,
+    /// A name server gave it.
+    Dns,
+    /// The operator named it for this host, which is an allowance for exactly this address.
+    Operator,
+}
+
+/// Judges URLs and addresses by a policy that can be replaced while running.
+pub struct Guard {
+    policy: RwLock<Arc<GuardPolicy>>,
+}
+
+/// The longest URL, in characters.
+const URL_MAX_CHARS: usize = 2048;
+
+impl Guard {
+    /// A guard with this policy.
+    #[must_use]
+    pub fn new(policy: GuardPolicy) -> Self {
+        Self { policy: RwLock::new(Arc::new(policy)) }
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> Arc<GuardPolicy> {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another policy in force, for pooled connections too.
+    pub fn replace(&self, policy: GuardPolicy) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+    }
+
+    /// Judges the text of a URL, without any lookup.
+    ///
+    /// # Errors
+    /// The first rule that fails.
+    pub fn check_url(&self, text: &str) -> Result<Target, Refusal> {
+        let policy = self.policy();
+        let parsed = text::parse(text, policy.allows_http())?;
+        let mut unless_allowed = None;
+        match &parsed.host {
+            Host::Ip(ip) => {
+                policy.check_address(SocketAddr::new(*ip, parsed.port), Origin::Literal)?;
+                if !policy.covers(*ip) {
+                    port::check(parsed.scheme, parsed.port)?;
+                }
+            }
+            Host::Name(name) => {
+                host_name::check_form(name)?;
+                let verdict =
+                    host_name::check_place(name).and_then(|()| port::check(parsed.scheme, parsed.port));
+                match verdict {
+                    Err(refusal) if policy.allow_nets().is_empty() => return Err(refusal),
+                    verdict => unless_allowed = verdict.err(),
+                }
+            }
+        }
+        if text.chars().count() > URL_MAX_CHARS {
+            return Err(Rule::TooLong.refused());
+        }
+        Target::new(parsed, unless_allowed)
+    }
+
+    /// Judges one socket address about to be dialled.
+    ///
+    /// # Errors
+    /// [`Rule::IpForbidden`].
+    pub fn check_address(&self, address: SocketAddr, origin: Origin) -> Result<(), Refusal> {
+        self.policy().check_address(address, origin)
+    }
+
+    /// Judges all addresses a target stands for right now. One forbidden address refuses the whole answer: whoever
+    /// mixes an inner address among public ones means no good.
+    ///
+    /// # Errors
+    /// [`Rule::IpForbidden`], or the rule about names or ports that only an allowed network would have lifted.
+    pub fn check_answer(
+        &self,
+        target: &Target,
+        addresses: &[SocketAddr],
+        origin: Origin,
+    ) -> Result<(), Refusal> {
+        let policy = self.policy();
+        for address in addresses {
+            let verdict =
+                policy.check_address(*address, origin).and_then(|()| match target.unless_allowed() {
+                    Some(refusal)
+                        if origin != Origin::Operator && !policy.covers_from(address.ip(), origin) =>
+                    {
+                        Err(refusal)
+                    }
+                    _ => Ok(()),
+                });
+            if let Err(refusal) = verdict {
+                tracing::warn!(host = %target.host(), %address, rule = refusal.rule.word(), "address refused");
+                return Err(refusal);
+            }
+        }
+        Ok(())
+    }
+}

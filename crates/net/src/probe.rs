@@ -1,0 +1,49 @@
+//! Asking, at registration, whether a receiver is there.
+//!
+//! A probe must not become a port scanner in the hands of customers: every failure has the same text and takes the
+//! same time, whatever lies behind it. No HTTP is spoken.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::dial::Dialler;
+use crate::guard::{Scheme, Target};
+
+/// The longest a probe may take, and the time every failure takes.
+pub const PROBE_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a contract wants to know of a URL before it accepts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Probe {
+    /// The host resolves, to addresses deliveries may go to.
+    Public,
+    /// A TLS handshake succeeds, with a certificate that holds.
+    Tls,
+}
+
+/// The receiver could not be reached as the contract wants it. On purpose it does not say why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("The URL must be reachable from the public internet over HTTPS with a valid certificate.")]
+pub struct Unreachable;
+
+impl Dialler {
+    /// Probes a target.
+    ///
+    /// # Errors
+    /// If a probe fails, after exactly [`PROBE_LIMIT`].
+    pub async fn probe(&self, target: &Target, probes: &[Probe]) -> Result<(), Unreachable> {
+        let deadline = Instant::now() + PROBE_LIMIT;
+        for probe in probes {
+            let is_passed = match probe {
+                Probe::Public => self.is_public(target, deadline).await,
+                Probe::Tls => target.scheme() == Scheme::Https && self.dial(target, deadline).await.is_ok(),
+            };
+            if !is_passed {
+                sleep_until(deadline).await;
+                return Err(Unreachable);
+            }
+        }
+        Ok(())
+    }
+}
