@@ -50,7 +50,12 @@ pub trait Store: Send + Sync + 'static {
     async fn delete_account(&self, id: &str, now: UnixMs) -> Answer<()>;
     /// The account, or `None`.
     async fn account(&self, id: &str) -> Answer<Option<Account>>;
-    /// Accounts in order of creation.
+    /// The account with this number, or `None`.
+    async fn account_by_no(&self, no: AccountNo) -> Answer<Option<Account>> {
+        let first = self.accounts(Some(PageCursor(no.0, 0)), 1).await?.items.pop();
+        Ok(first.filter(|account| account.no == no))
+    }
+    /// Accounts in order of creation; a cursor is the number of the first account wanted.
     async fn accounts(&self, from: Option<PageCursor>, limit: usize) -> Answer<Slice<Account>>;
     /// Creates a key.
     async fn create_key(&self, new: NewKey, now: UnixMs) -> Answer<ApiKey>;
