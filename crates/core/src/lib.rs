@@ -5,15 +5,18 @@
 //!
 //! Modules stand in reading order; each uses only those above it.
 
-pub mod outside;
 pub mod time;
 
+pub mod outside;
 pub mod secret;
 
 pub mod ids;
 pub mod public_id;
 
+pub mod policy;
 pub mod subscription;
+
+pub mod health;
 
 pub mod account;
 pub mod event;
@@ -22,8 +25,6 @@ pub mod webhook;
 pub mod attempt;
 pub mod delivery;
 
-pub mod health;
-pub mod policy;
 pub mod rate;
 pub mod retry;
 
@@ -34,7 +35,7 @@ pub use event::{Audience, Event, EventBody};
 pub use health::Health;
 pub use ids::{AccountNo, DeliveryKey, KeyNo, Seq, WebhookNo};
 pub use outside::{Clock, Dice};
-pub use policy::DeliveryPolicy;
+pub use policy::{DeliveryPolicy, RetrySchedule};
 pub use public_id::{IdAlphabet, IdCodec, IdKind};
 pub use secret::Secret;
 pub use subscription::Subscription;

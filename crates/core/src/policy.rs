@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::retry::RetrySchedule;
-
 /// Everything the engine needs to know of a contract besides bodies and signatures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeliveryPolicy {
@@ -19,6 +17,17 @@ pub struct DeliveryPolicy {
     pub disable: DisableRule,
     /// What becomes of deliveries not yet sent when their webhook is deleted.
     pub on_delete: QueuedOnDelete,
+}
+
+/// A contract's retry promise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RetrySchedule {
+    /// The wait before each retry; attempts in all are one more than there are delays.
+    pub delays: Vec<Duration>,
+    /// The largest share of a delay that may be added by chance, 0.0 for none. Delays are never shortened.
+    pub jitter: f64,
+    /// Is a receiver's `Retry-After` on 429 and 503 obeyed?
+    pub honours_retry_after: bool,
 }
 
 /// Status codes that count as delivered.

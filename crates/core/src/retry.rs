@@ -7,17 +7,6 @@ use crate::outside::Dice;
 use crate::policy::DeliveryPolicy;
 use crate::time::UnixMs;
 
-/// A contract's retry promise.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RetrySchedule {
-    /// The wait before each retry; attempts in all are one more than there are delays.
-    pub delays: Vec<Duration>,
-    /// The largest share of a delay that may be added by chance, 0.0 for none. Delays are never shortened.
-    pub jitter: f64,
-    /// Is a receiver's `Retry-After` on 429 and 503 obeyed?
-    pub honours_retry_after: bool,
-}
-
 /// The longest wait a receiver's `Retry-After` can ask for.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
@@ -92,7 +81,7 @@ fn ceil_to_ms(delay: Duration) -> Duration {
 mod tests {
     use super::*;
     use crate::attempt::{Fault, FaultKind};
-    use crate::policy::{DisableCount, DisableRule, QueuedOnDelete, StatusSet};
+    use crate::policy::{DisableCount, DisableRule, QueuedOnDelete, RetrySchedule, StatusSet};
 
     struct Loaded;
     impl Dice for Loaded {
