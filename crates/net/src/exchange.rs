@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -89,22 +89,21 @@ enum BodyEnd {
 async fn read_body(mut body: Incoming, deadline: Instant) -> (Vec<u8>, BodyEnd) {
     let mut kept = Vec::new();
     let mut read_bytes = 0;
-    while let Ok(Some(frame)) = timeout_at(deadline, body.frame()).await {
-        let Ok(frame) = frame else { return (kept, BodyEnd::Cut) };
+    loop {
+        let frame = match timeout_at(deadline, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(None) if read_bytes > kept.len() => return (kept, BodyEnd::Longer),
+            Ok(None) => return (kept, BodyEnd::Whole),
+            Ok(Some(Err(_))) | Err(_) => return (kept, BodyEnd::Cut),
+        };
         let Ok(data) = frame.into_data() else { continue };
-        read_bytes += data.remaining();
+        read_bytes += data.len();
         let room = Response::BODY_KEPT_BYTES - kept.len();
         kept.extend_from_slice(&data[..data.len().min(room)]);
         if read_bytes > BODY_READ_MAX_BYTES {
             return (kept, BodyEnd::Cut);
         }
     }
-    let end = match hyper::body::Body::is_end_stream(&body) {
-        false => BodyEnd::Cut,
-        true if read_bytes > kept.len() => BodyEnd::Longer,
-        true => BodyEnd::Whole,
-    };
-    (kept, end)
 }
 
 fn kept_headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::dial::Dialler;
 use crate::guard::{Scheme, Target};
 
-/// The longest a probe may take, and the time every failure takes.
+/// The usual limit of a probe.
 pub const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a contract wants to know of a URL before it accepts it.
@@ -28,12 +28,12 @@ pub enum Probe {
 pub struct Unreachable;
 
 impl Dialler {
-    /// Probes a target.
+    /// Probes a target, within `limit`; failures take all of it.
     ///
     /// # Errors
-    /// If a probe fails, after exactly [`PROBE_LIMIT`].
-    pub async fn probe(&self, target: &Target, probes: &[Probe]) -> Result<(), Unreachable> {
-        let deadline = Instant::now() + PROBE_LIMIT;
+    /// If a probe fails.
+    pub async fn probe(&self, target: &Target, probes: &[Probe], limit: Duration) -> Result<(), Unreachable> {
+        let deadline = Instant::now() + limit;
         for probe in probes {
             let is_passed = match probe {
                 Probe::Public => self.is_public(target, deadline).await,

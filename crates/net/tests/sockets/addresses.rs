@@ -1,0 +1,143 @@
+//! Which addresses are dialled, with a name server of our own.
+
+use std::time::Duration;
+
+use crate::rig::{NameServer, Receiver, Reply, Rig, Setup, addresses_of, detail, told};
+
+const INSIDE: &[&str] = &["127.0.0.0/8"];
+
+fn rig(allow: &[&str], names: &NameServer) -> Rig {
+    Rig::new(Setup { allow, name_server: Some(names.address), ..Setup::default() })
+}
+
+fn url(receiver: &Receiver) -> String {
+    format!("http://hooks.example.com:{}/", receiver.address.port())
+}
+
+#[tokio::test]
+async fn a_forbidden_address_is_never_dialled() {
+    let receiver = Receiver::steady().await;
+    for addresses in [
+        &["127.0.0.1"][..],
+        &["8.8.8.8", "127.0.0.1"],
+        &["127.0.0.1", "8.8.8.8"],
+        &["8.8.8.8", "::1"],
+        &["8.8.8.8", "fd00::1"],
+        &["::ffff:127.0.0.1"],
+        &["64:ff9b::7f00:1"],
+    ] {
+        let names = NameServer::saying(addresses).await;
+        let rig = rig(&[], &names);
+        let sent = rig.send(&url(&receiver)).await;
+        assert_eq!(told(&sent.outcome), "target_forbidden", "{addresses:?}");
+        assert_eq!(detail(&sent.outcome), "The target is not one that deliveries may go to.");
+        assert!(rig.dialler.admit(&url(&receiver)).await.is_err(), "{addresses:?}");
+    }
+    assert_eq!(receiver.accepts(), 0);
+}
+
+#[tokio::test]
+async fn an_allowed_address_is_dialled() {
+    let receiver = Receiver::steady().await;
+    let names = NameServer::saying(&["127.0.0.1"]).await;
+    let rig = rig(INSIDE, &names);
+    assert_eq!(told(&rig.send(&url(&receiver)).await.outcome), "200 2B");
+    assert!(rig.dialler.admit(&url(&receiver)).await.is_ok());
+    assert!(names.questions() >= 1);
+}
+
+#[tokio::test]
+async fn the_next_address_is_tried_when_one_refuses() {
+    let receiver = Receiver::steady().await;
+    let names = NameServer::saying(&["127.0.0.2", "127.0.0.3", "127.0.0.1"]).await;
+    assert_eq!(told(&rig(INSIDE, &names).send(&url(&receiver)).await.outcome), "200 2B");
+}
+
+#[tokio::test]
+async fn a_name_that_turns_inwards_later_is_refused_then() {
+    let receiver = Receiver::steady().await;
+    let names = NameServer::start(vec![addresses_of(&["127.0.0.1"]), addresses_of(&["10.0.0.1"])]).await;
+    let rig = rig(INSIDE, &names);
+    assert_eq!(told(&rig.send(&url(&receiver)).await.outcome), "200 2B");
+    rig.transport.close_idle();
+    assert_eq!(told(&rig.send(&url(&receiver)).await.outcome), "target_forbidden");
+}
+
+#[tokio::test]
+async fn names_that_do_not_resolve() {
+    let receiver = Receiver::steady().await;
+    for (reply, expected) in [
+        (Reply::Code(3), "The host name does not resolve."),
+        (addresses_of(&[]), "The host name does not resolve."),
+        (Reply::Code(2), "The name servers gave no usable answer."),
+    ] {
+        let names = NameServer::start(vec![reply]).await;
+        let rig = rig(&[], &names);
+        let sent = rig.send(&url(&receiver)).await;
+        assert_eq!((told(&sent.outcome).as_str(), detail(&sent.outcome)), ("dns_error", expected));
+        assert!(rig.dialler.admit(&url(&receiver)).await.is_ok(), "it may resolve later");
+    }
+}
+
+#[tokio::test]
+async fn name_servers_that_do_not_answer_end_at_the_limit() {
+    let receiver = Receiver::steady().await;
+    for reply in [Reply::Silence, Reply::Garbage] {
+        let names = NameServer::start(vec![reply]).await;
+        let rig = rig(&[], &names);
+        let sent = rig.send(&url(&receiver)).await;
+        assert!(["timeout", "dns_error"].contains(&told(&sent.outcome).as_str()), "{:?}", sent.outcome);
+        assert!(sent.duration < crate::rig::TIMEOUT + Duration::from_millis(250), "{:?}", sent.duration);
+    }
+    assert_eq!(receiver.accepts(), 0);
+}
+
+#[tokio::test]
+async fn localhost_is_this_host_and_needs_an_allowed_network() {
+    let receiver = Receiver::steady().await;
+    let local = |name: &str| format!("http://{name}:{}/", receiver.address.port());
+    let both = Rig::new(Setup { allow: &["127.0.0.0/8", "::1/128"], ..Setup::default() });
+    for name in ["localhost", "a.localhost"] {
+        assert_eq!(told(&both.send(&local(name)).await.outcome), "200 2B", "{name}");
+        assert!(both.dialler.admit(&local(name)).await.is_ok());
+    }
+    let elsewhere = Rig::new(Setup { allow: &["10.0.0.0/8"], ..Setup::default() });
+    assert_eq!(told(&elsewhere.send(&local("localhost")).await.outcome), "target_forbidden");
+    let refusal = elsewhere.dialler.admit(&local("localhost")).await.unwrap_err();
+    assert_eq!(refusal.rule.word(), "ip_forbidden");
+}
+
+#[tokio::test]
+async fn rules_that_only_an_allowed_network_lifts_hold_for_all_others() {
+    let names = NameServer::saying(&["8.8.8.8"]).await;
+    let rig = rig(INSIDE, &names);
+    for (url, rule) in [
+        ("https://receiver/", "single_label"),
+        ("https://vault.internal/", "name_forbidden"),
+        ("https://hooks.example.com:25/", "port_forbidden"),
+    ] {
+        assert_eq!(rig.dialler.admit(url).await.unwrap_err().rule.word(), rule);
+        assert_eq!(told(&rig.send(url).await.outcome), "target_forbidden");
+    }
+}
+
+#[tokio::test]
+async fn names_that_do_not_resolve_are_not_lifted_by_an_allowed_network() {
+    let names = NameServer::start(vec![Reply::Code(3)]).await;
+    let refusal = rig(INSIDE, &names).dialler.admit("https://vault.internal/").await.unwrap_err();
+    assert_eq!(refusal.rule.word(), "name_forbidden");
+}
+
+#[tokio::test]
+async fn the_operator_may_name_an_address_and_no_other() {
+    let receiver = Receiver::steady().await;
+    let entry = format!("hooks.example.com:8080:{}", receiver.address);
+    let names = NameServer::saying(&["127.0.0.1"]).await;
+    let setup = Setup { connect_to: &[entry], name_server: Some(names.address), ..Setup::default() };
+    let rig = Rig::new(setup);
+    assert_eq!(told(&rig.send("http://hooks.example.com:8080/").await.outcome), "200 2B");
+    let (_, request) = receiver.requests().remove(0);
+    assert!(request.contains("\r\nHost: hooks.example.com:8080\r\n"), "{request}");
+    let other = format!("http://hooks.example.com:{}/", receiver.address.port());
+    assert_eq!(told(&rig.send(&other).await.outcome), "target_forbidden");
+}

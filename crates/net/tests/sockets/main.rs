@@ -1,0 +1,13 @@
+//! The transport against receivers on real sockets: well-behaved, hostile and broken ones.
+
+#[cfg(test)]
+mod rig;
+
+#[cfg(test)]
+mod addresses;
+#[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod pooling;
+#[cfg(test)]
+mod tls;

@@ -1,0 +1,127 @@
+//! Which connections serve twice, and which never.
+
+use crate::rig::{OK, Receiver, Rig, Step, answering, policy, told};
+
+fn ok() -> Step {
+    Step::Send(OK.to_vec())
+}
+
+#[tokio::test]
+async fn a_good_connection_serves_again() {
+    let receiver = Receiver::steady().await;
+    let rig = Rig::local();
+    for _ in 0..5 {
+        assert_eq!(told(&rig.send(&receiver.url()).await.outcome), "200 2B");
+    }
+    assert_eq!(receiver.accepts(), 1);
+}
+
+#[tokio::test]
+async fn two_partitions_never_share_a_connection() {
+    let receiver = Receiver::steady().await;
+    let rig = Rig::local();
+    for partition in [1, 2, 1, 2] {
+        rig.send_as(partition, &receiver.url()).await;
+    }
+    let connections: Vec<usize> = receiver.requests().iter().map(|(number, _)| *number).collect();
+    assert_eq!(connections, [0, 1, 0, 1]);
+}
+
+#[tokio::test]
+async fn doubtful_connections_serve_once() {
+    for (name, first) in [
+        ("says close", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"),
+        ("surplus bytes", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\n"),
+        (
+            "surplus after no content",
+            "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
+        ),
+        (
+            "length and chunks",
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        ("101", "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
+        ("too long", &format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{}", "x".repeat(100_000))),
+    ] {
+        let once = vec![Step::Read, Step::Send(first.into()), Step::Read, ok()];
+        let receiver = Receiver::start(vec![once, vec![Step::Read, ok()]], None).await;
+        let rig = Rig::local();
+        rig.send(&receiver.url()).await;
+        assert_eq!(told(&rig.send(&receiver.url()).await.outcome), "200 2B", "{name}");
+        let connections: Vec<usize> = receiver.requests().iter().map(|(number, _)| *number).collect();
+        assert_eq!(connections, [0, 1], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_longer_than_is_kept_but_read_to_its_end_leaves_the_connection_good() {
+    let long = format!("HTTP/1.1 200 OK\r\nContent-Length: 40000\r\n\r\n{}", "x".repeat(40_000));
+    let receiver = Receiver::always(answering(2, long.as_bytes())).await;
+    let rig = Rig::local();
+    for _ in 0..2 {
+        assert_eq!(told(&rig.send(&receiver.url()).await.outcome), "200 16384B cut");
+    }
+    assert_eq!(receiver.accepts(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_closed_while_idle_is_replaced() {
+    let scripts = vec![vec![Step::Read, ok()], vec![Step::Read, ok(), Step::Hold]];
+    let receiver = Receiver::start(scripts, None).await;
+    let rig = Rig::local();
+    rig.send(&receiver.url()).await;
+    receiver.ended(1).await;
+    assert_eq!(told(&rig.send(&receiver.url()).await.outcome), "200 2B");
+    assert_eq!(receiver.accepts(), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_meets_the_closing_is_sent_again_once() {
+    // The first connection takes the second request and closes without a word, as a server does whose idle limit
+    // passes at that moment.
+    let closing = vec![Step::Read, ok(), Step::Read];
+    let receiver = Receiver::start(vec![closing.clone(), vec![Step::Read, ok()]], None).await;
+    let rig = Rig::local();
+    rig.send(&receiver.url()).await;
+    assert_eq!(told(&rig.send(&receiver.url()).await.outcome), "200 2B");
+    let connections: Vec<usize> = receiver.requests().iter().map(|(number, _)| *number).collect();
+    assert_eq!(connections, [0, 0, 1]);
+
+    let stubborn = Receiver::start(vec![closing, vec![Step::Read]], None).await;
+    rig.send(&stubborn.url()).await;
+    assert_eq!(told(&rig.send(&stubborn.url()).await.outcome), "connection_lost");
+    assert_eq!(stubborn.requests().len(), 3, "sent again once, not more");
+}
+
+#[tokio::test]
+async fn a_request_that_got_part_of_an_answer_is_not_sent_again() {
+    let breaks = vec![Step::Read, ok(), Step::Read, Step::Send(b"HTTP/1.1 200".to_vec())];
+    let receiver = Receiver::start(vec![breaks, vec![Step::Read, ok()]], None).await;
+    let rig = Rig::local();
+    rig.send(&receiver.url()).await;
+    assert_eq!(told(&rig.send(&receiver.url()).await.outcome), "connection_lost");
+    assert_eq!(receiver.accepts(), 1);
+}
+
+#[tokio::test]
+async fn a_policy_that_changes_reaches_pooled_connections() {
+    let receiver = Receiver::steady().await;
+    let rig = Rig::local();
+    rig.send(&receiver.url()).await;
+    let request = rig.request(1, &receiver.url());
+    rig.guard.replace(policy(&[]));
+    let sent = posthaste_net::Transport::send(&rig.transport, request).await;
+    assert_eq!(told(&sent.outcome), "target_forbidden");
+    assert_eq!(receiver.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn closing_idle_connections_closes_them() {
+    let receiver = Receiver::steady().await;
+    let rig = Rig::local();
+    rig.send(&receiver.url()).await;
+    rig.transport.close_idle();
+    receiver.ended(1).await;
+    rig.send(&receiver.url()).await;
+    assert_eq!(receiver.accepts(), 2);
+}
