@@ -26,6 +26,7 @@ pub const LOOKUP_LIMIT: Duration = Duration::from_secs(2);
 const ANSWER_KEPT: Duration = Duration::from_secs(60);
 /// The longest a name's absence is remembered; customers who mend their DNS should not wait for us.
 const ABSENCE_KEPT: Duration = Duration::from_secs(5);
+const DNS_PORT: u16 = 53;
 /// Answers kept in memory.
 const CACHE_ANSWERS: u64 = 4096;
 
@@ -64,13 +65,20 @@ pub enum NoAnswer {
 pub struct ResolverSetup(#[from] NetError);
 
 impl Resolver {
-    /// Uses the system's name servers.
+    /// Uses the system's name servers; if none are configured, the one on this host, as the C library does.
     ///
     /// # Errors
-    /// If the system's configuration cannot be read.
+    /// If the resolver does not take the configuration.
     pub fn system(connect_to: Vec<ConnectTo>) -> Result<Self, ResolverSetup> {
-        let (config, options) = system_conf::read_system_conf()?;
-        Self::build(config.name_servers, options, connect_to)
+        match system_conf::read_system_conf() {
+            Ok((config, options)) if !config.name_servers.is_empty() => {
+                Self::build(config.name_servers, options, connect_to)
+            }
+            Ok(_) | Err(_) => {
+                tracing::warn!("the system names no name servers; asking the one on this host");
+                Self::with_name_servers(&[SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT))], connect_to)
+            }
+        }
     }
 
     /// Uses these name servers, over UDP and TCP.

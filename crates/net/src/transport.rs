@@ -74,17 +74,21 @@ impl HttpTransport {
 
     async fn attempt(&self, request: &Outgoing, deadline: Instant) -> Result<Outcome, Fault> {
         let key = PoolKey { partition: request.partition, origin: request.target.origin().clone() };
-        if let Some(pooled) = self.pooled(&key, &request.target, deadline).await {
-            match self.exchange_on(pooled, key.clone(), request, deadline).await? {
+        let mut pooled = self.pooled(&key, &request.target, deadline).await;
+        loop {
+            let was_pooled = pooled.is_some();
+            let connection = match pooled.take() {
+                Some(connection) => connection,
+                // Boxed, so that the many requests that need no new connection do not carry room for making one.
+                None => Box::pin(self.fresh(&key, &request.target, deadline)).await?,
+            };
+            match self.exchange_on(connection, &key, request, deadline).await? {
                 // The receiver may close a connection at any time while it is idle. A request that met the closing
-                // was not refused by anybody: it is sent again, within the same limit.
-                Err(Broken { is_silent: true, .. }) => {}
-                Err(broken) => return Err(broken.fault),
-                Ok(outcome) => return Ok(outcome),
+                // was not refused by anybody: it is sent again, once and within the same limit.
+                Err(Broken { is_silent: true, .. }) if was_pooled => {}
+                ended => return ended.map_err(|broken| broken.fault),
             }
         }
-        let fresh = self.fresh(&key, &request.target, deadline).await?;
-        self.exchange_on(fresh, key, request, deadline).await?.map_err(|broken| broken.fault)
     }
 
     /// An idle connection that the guard still lets through and that has nothing left to be read.
@@ -119,7 +123,7 @@ impl HttpTransport {
     async fn exchange_on(
         &self,
         mut connection: Connection,
-        key: PoolKey,
+        key: &PoolKey,
         request: &Outgoing,
         deadline: Instant,
     ) -> Result<Result<Outcome, Broken>, Fault> {
@@ -129,7 +133,7 @@ impl HttpTransport {
         };
         let Answered { response, is_connection_clean } = answered;
         if is_connection_clean {
-            self.pool.put(key, connection);
+            self.pool.put(key.clone(), connection);
         }
         Ok(Ok(Outcome::Answered(response)))
     }

@@ -1,5 +1,11 @@
 //! Which connections serve twice, and which never.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use posthaste_net::{HttpTransport, PoolLimits, Transport};
+use tokio::task::JoinSet;
+
 use crate::rig::{OK, Receiver, Rig, Step, answering, policy, told};
 
 fn ok() -> Step {
@@ -110,7 +116,7 @@ async fn a_policy_that_changes_reaches_pooled_connections() {
     rig.send(&receiver.url()).await;
     let request = rig.request(1, &receiver.url());
     rig.guard.replace(policy(&[]));
-    let sent = posthaste_net::Transport::send(&rig.transport, request).await;
+    let sent = rig.transport.send(request).await;
     assert_eq!(told(&sent.outcome), "target_forbidden");
     assert_eq!(receiver.requests().len(), 1);
 }
@@ -124,4 +130,48 @@ async fn closing_idle_connections_closes_them() {
     receiver.ended(1).await;
     rig.send(&receiver.url()).await;
     assert_eq!(receiver.accepts(), 2);
+}
+
+#[tokio::test]
+async fn an_old_connection_is_not_used_again_however_busy_it_was() {
+    let receiver = Receiver::steady().await;
+    let rig = Rig::local();
+    rig.send(&receiver.url()).await;
+    rig.send(&receiver.url()).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    receiver.ended(1).await;
+    rig.send(&receiver.url()).await;
+    assert_eq!(receiver.accepts(), 2);
+}
+
+#[tokio::test]
+async fn a_full_pool_lets_an_old_connection_go() {
+    let rig = Rig::local();
+    let limits = PoolLimits { per_origin: 1, in_all: 2 };
+    let transport = HttpTransport::new(rig.dialler.clone(), limits);
+    let receiver = Receiver::steady().await;
+    for partition in 1..=5 {
+        transport.send(rig.request(partition, &receiver.url())).await;
+    }
+    receiver.ended(3).await;
+    assert_eq!(receiver.accepts(), 5);
+}
+
+#[tokio::test]
+async fn many_requests_at_once_each_get_their_own_answer() {
+    let receiver = Receiver::steady().await;
+    let rig = Arc::new(Rig::local());
+    for _ in 0..4 {
+        let url = receiver.url();
+        let sends = (0..20).map(|_| (rig.clone(), url.clone()));
+        let mut running: JoinSet<String> =
+            sends.map(|(rig, url)| async move { told(&rig.send(&url).await.outcome) }).collect();
+        while let Some(told) = running.join_next().await {
+            assert_eq!(told.unwrap(), "200 2B");
+        }
+    }
+    assert_eq!(receiver.requests().len(), 80);
+    assert!(receiver.accepts() <= 20, "{} connections", receiver.accepts());
 }
