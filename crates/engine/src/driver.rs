@@ -111,7 +111,8 @@ impl Driver {
         let sending = Sending::new(parts.contract, parts.guard, parts.transport, parts.store.id_key());
         // Bounded by what the dispatcher asks for at one time: every effect gives one input.
         let (answers, inputs) = mpsc::unbounded_channel();
-        let worker = Worker { sending, store: parts.store, clock: parts.clock, observe: parts.observe, answers };
+        let worker =
+            Worker { sending, store: parts.store, clock: parts.clock, observe: parts.observe, answers };
         Self { dispatcher, worker: Arc::new(worker), hints, inputs, tidy_asked }
     }
 
@@ -208,10 +209,11 @@ impl Worker {
     }
 
     async fn attempt(&self, claim: Claim) -> Input {
-        let attempt = AssertUnwindSafe(self.sending.attempt(&claim)).catch_unwind().await.unwrap_or_else(|_| {
-            self.observe.attempt_panicked(&claim);
-            not_sent(&claim, FaultKind::Internal, "the attempt could not be made")
-        });
+        let attempt =
+            AssertUnwindSafe(self.sending.attempt(&claim)).catch_unwind().await.unwrap_or_else(|_| {
+                self.observe.attempt_panicked(&claim);
+                not_sent(&claim, FaultKind::Internal, "the attempt could not be made")
+            });
         self.observe.attempt_ended(&claim, &attempt);
         Input::Ended(claim, attempt)
     }

@@ -52,11 +52,19 @@ impl Observe {
         registry.register("posthaste_attempts", "Attempts made, by result", observe.attempts.clone());
         let seconds = observe.attempt_seconds.clone();
         registry.register("posthaste_attempt_seconds", "How long attempts took", seconds);
-        registry.register("posthaste_settlements", "Attempts by what became of the delivery", observe.settled.clone());
+        registry.register(
+            "posthaste_settlements",
+            "Attempts by what became of the delivery",
+            observe.settled.clone(),
+        );
         registry.register("posthaste_in_flight", "Attempts under way", observe.in_flight.clone());
         registry.register("posthaste_waiting", "Deliveries waiting in memory", observe.waiting.clone());
         registry.register("posthaste_records", "Batches made durable by the engine", observe.records.clone());
-        registry.register("posthaste_webhooks_disabled", "Webhooks switched off for failing", observe.disabled.clone());
+        registry.register(
+            "posthaste_webhooks_disabled",
+            "Webhooks switched off for failing",
+            observe.disabled.clone(),
+        );
         observe
     }
 
@@ -84,7 +92,9 @@ impl Observe {
 
     pub(crate) fn recording(&self, batch: &posthaste_store::RecordBatch) {
         self.records.inc();
-        for state in [DeliveryState::Delivered, DeliveryState::Failed, DeliveryState::Pending, DeliveryState::Canceled] {
+        for state in
+            [DeliveryState::Delivered, DeliveryState::Failed, DeliveryState::Pending, DeliveryState::Canceled]
+        {
             let count = batch.attempts.iter().filter(|recorded| recorded.state == state).count();
             if count > 0 {
                 self.settled.get_or_create(&StateLabels { state: state.word() }).inc_by(count as u64);
@@ -97,7 +107,10 @@ impl Observe {
     }
 
     pub(crate) fn attempt_panicked(&self, claim: &Claim) {
-        tracing::error!(webhook = claim.webhook.id, "an attempt ended in a fault of ours; it counts as failed");
+        tracing::error!(
+            webhook = claim.webhook.id,
+            "an attempt ended in a fault of ours; it counts as failed"
+        );
     }
 
     pub(crate) fn store_failed(&self, error: &StoreError) {
@@ -116,7 +129,9 @@ impl Observe {
         if in_time {
             tracing::info!("deliveries stopped; nothing is under way");
         } else {
-            tracing::warn!("deliveries stopped; attempts still under way will be repeated after the next start");
+            tracing::warn!(
+                "deliveries stopped; attempts still under way will be repeated after the next start"
+            );
         }
     }
 }

@@ -3,9 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use posthaste_core::{
-    Attempt, DeliveryKey, DeliveryPolicy, Dice, Event, Seq, UnixMs, Webhook, WebhookNo,
-};
+use posthaste_core::{Attempt, DeliveryKey, DeliveryPolicy, Dice, Event, Seq, UnixMs, Webhook, WebhookNo};
 use posthaste_store::{Hint, PendingRow, RecordBatch, Roster};
 
 use super::fan_out::FanOut;

@@ -30,14 +30,17 @@ pub fn settle(
     dice: &dyn Dice,
 ) -> Settlement {
     let next = retry::after(attempt.number, &attempt.outcome, attempt.finished_at(), policy, dice);
-    let ended = |state, reason, verdict| Settlement { state, reason, next_attempt_at: None, verdict, is_gone: false };
+    let ended =
+        |state, reason, verdict| Settlement { state, reason, next_attempt_at: None, verdict, is_gone: false };
     match next {
         Next::Delivered => ended(DeliveryState::Delivered, None, Verdict::Success),
         Next::Gone => {
             let failed = ended(DeliveryState::Failed, Some(reasons::GONE), Verdict::FailedDelivery);
             Settlement { is_gone: !is_test, ..failed }
         }
-        Next::RetryAt(_) | Next::GiveUp if is_test => ended(DeliveryState::Failed, None, Verdict::FailedDelivery),
+        Next::RetryAt(_) | Next::GiveUp if is_test => {
+            ended(DeliveryState::Failed, None, Verdict::FailedDelivery)
+        }
         Next::GiveUp => {
             ended(DeliveryState::Failed, Some(reasons::ATTEMPTS_EXHAUSTED), Verdict::FailedDelivery)
         }

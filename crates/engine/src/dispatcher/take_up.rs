@@ -51,7 +51,8 @@ impl Dispatcher {
         if event.is_test() {
             return self.put_in_front(Job { key, event: event.clone(), attempts: 0, is_written: false }, now);
         }
-        let is_full = self.waiting >= self.bounds.waiting || self.waiting_bytes + bytes > self.bounds.waiting_bytes;
+        let is_full =
+            self.waiting >= self.bounds.waiting || self.waiting_bytes + bytes > self.bounds.waiting_bytes;
         let bounds = self.bounds;
         let Some(lane) = self.lane(key.webhook) else { return };
         lane.see(webhook);
@@ -210,7 +211,12 @@ impl Dispatcher {
             .filter(|row| !lane.known.contains(&row.key.event) && !settled.contains(&row.key.event))
             .collect();
         for row in new {
-            self.put_in_lane(Job { key: row.key, event: row.event, attempts: row.attempts, is_written: true });
+            self.put_in_lane(Job {
+                key: row.key,
+                event: row.event,
+                attempts: row.attempts,
+                is_written: true,
+            });
         }
         self.set_timer(no);
     }

@@ -1,0 +1,346 @@
+//! Stories of the dispatcher, told by hand: which attempts it starts, and what it wants remembered.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use expect_test::{Expect, expect};
+use posthaste_core::policy::{DisableCount, DisableRule, QueuedOnDelete, StatusSet};
+use posthaste_core::{
+    AccountNo, Attempt, Audience, DeliveryPolicy, Dice, Event, EventBody, Fault, FaultKind, Health, Outcome,
+    Response, RetrySchedule, Secret, Seq, SigningSecrets, Subscription, UnixMs, Webhook, WebhookNo,
+    WebhookState,
+};
+use posthaste_engine::bounds::Bounds;
+use posthaste_engine::dispatcher::{Claim, Dispatcher, Effect, Input};
+use posthaste_store::{Hint, Roster};
+
+struct NoDice;
+impl Dice for NoDice {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
+}
+
+fn policy() -> DeliveryPolicy {
+    DeliveryPolicy {
+        timeout: Duration::from_secs(10),
+        success: StatusSet(vec![200..=299]),
+        gone_disables: true,
+        retry: RetrySchedule { delays: vec![Duration::from_secs(5)], jitter: 0.0, honours_retry_after: true },
+        disable: DisableRule { after: Some(2), count: DisableCount::Delivery },
+        on_delete: QueuedOnDelete::Drop,
+    }
+}
+
+fn webhook(no: i64, account: i64) -> Webhook {
+    Webhook {
+        no: WebhookNo(no),
+        id: format!("wh_{no}"),
+        account: AccountNo(account),
+        account_id: format!("account-{account}"),
+        key: None,
+        url: "https://receiver.example/".into(),
+        canonical_url: "https://receiver.example/".into(),
+        subscription: Subscription::All,
+        state: WebhookState::Active,
+        description: None,
+        extension: BTreeMap::new(),
+        secrets: SigningSecrets { current: Secret::from("secret".to_owned()), previous: Vec::new() },
+        created_after: Seq(0),
+        health: Health::default(),
+        created_at: UnixMs(0),
+        updated_at: UnixMs(0),
+        deleted: None,
+    }
+}
+
+/// A dispatcher with a roster, and a log of what it did.
+struct Rig {
+    dispatcher: Dispatcher,
+    roster: Arc<Roster>,
+    claims: Vec<Claim>,
+    last: Seq,
+    now: UnixMs,
+    log: String,
+}
+
+impl Rig {
+    fn new(bounds: Bounds, webhooks: Vec<Webhook>) -> Self {
+        let roster = Arc::new(Roster::default());
+        webhooks.into_iter().for_each(|webhook| roster.put(webhook));
+        let dispatcher = Dispatcher::new(bounds, policy(), roster.clone(), Arc::new(NoDice), Seq(0));
+        let mut rig =
+            Self { dispatcher, roster, claims: Vec::new(), last: Seq(0), now: UnixMs(0), log: String::new() };
+        rig.step();
+        rig.tell(Input::EventsLoaded { events: Vec::new(), is_end: true });
+        rig.log.clear();
+        rig
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.dispatcher.handle(input);
+        self.step();
+    }
+
+    fn step(&mut self) {
+        loop {
+            let step = self.dispatcher.step(self.now);
+            for effect in step.effects {
+                self.log(effect);
+            }
+            if !step.has_more {
+                return;
+            }
+        }
+    }
+
+    fn log(&mut self, effect: Effect) {
+        let log = &mut self.log;
+        match effect {
+            Effect::Attempt(claim) => {
+                let _ = writeln!(
+                    log,
+                    "attempt {}#{} of event {}",
+                    claim.webhook.id, claim.number, claim.key.event.0
+                );
+                self.claims.push(claim);
+            }
+            Effect::Record(batch) => {
+                for recorded in &batch.attempts {
+                    let (state, due) = (recorded.state.word(), recorded.next_attempt_at.map(|at| at.0));
+                    let _ = writeln!(log, "record event {} {state} due {due:?}", recorded.key.event.0);
+                }
+                for spill in &batch.spills {
+                    let _ = writeln!(log, "leave event {} to the store", spill.key.event.0);
+                }
+                for (key, reason) in &batch.cancels {
+                    let _ = writeln!(log, "cancel event {} {reason}", key.event.0);
+                }
+                for (webhook, reason) in &batch.disable {
+                    let _ = writeln!(log, "switch off {} {reason}", webhook.0);
+                }
+                if let Some(checkpoint) = batch.checkpoint {
+                    let _ = writeln!(log, "checkpoint {}", checkpoint.0);
+                }
+            }
+            Effect::LoadPending { webhook, .. } => {
+                let _ = writeln!(log, "read rows of {}", webhook.0);
+            }
+            Effect::LoadEvents { after, .. } => {
+                let _ = writeln!(log, "read events after {}", after.0);
+            }
+            Effect::LoadHeads => {}
+        }
+    }
+
+    fn publish(&mut self, audience: Audience) {
+        let (after, seq) = (self.last, Seq(self.last.0 + 1));
+        self.last = seq;
+        let body = EventBody { bytes: Bytes::from_static(b"{}"), data: 1..1, account_at: None };
+        let event =
+            Event { seq, audience, event_type: "a.b".into(), created_at: self.now, send_at: None, body };
+        self.tell(Input::Hint(Hint::Events { after, events: vec![Arc::new(event)] }));
+    }
+
+    fn answer(&mut self, outcome: Outcome) {
+        let claim = self.claims.remove(0);
+        let attempt = Attempt {
+            number: claim.number,
+            started_at: claim.at,
+            duration: Duration::ZERO,
+            outcome,
+            signatures: Vec::new(),
+        };
+        self.tell(Input::Ended(claim, attempt));
+        self.tell(Input::Recorded);
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Webhook)) {
+        let mut webhook = (*self.roster.get(WebhookNo(1)).unwrap()).clone();
+        change(&mut webhook);
+        self.roster.put(webhook);
+    }
+
+    fn expect(&mut self, expected: Expect) {
+        expected.assert_eq(&std::mem::take(&mut self.log));
+    }
+}
+
+fn status(status: u16) -> Outcome {
+    Outcome::Answered(Response { status, ..Response::default() })
+}
+
+fn silence() -> Outcome {
+    Outcome::Failed(Fault { kind: FaultKind::Timeout, detail: String::new() })
+}
+
+const ACCOUNT: Audience = Audience::Account(AccountNo(1));
+
+#[test]
+fn a_delivery_that_succeeds_costs_one_record() {
+    let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
+    rig.publish(ACCOUNT);
+    rig.answer(status(200));
+    rig.expect(expect![[r#"
+        attempt wh_1#1 of event 1
+        record event 1 delivered due None
+        checkpoint 1
+    "#]]);
+    assert!(rig.dispatcher.is_idle());
+}
+
+#[test]
+fn a_retry_is_read_back_when_it_is_due() {
+    let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
+    rig.publish(ACCOUNT);
+    rig.answer(silence());
+    rig.now = UnixMs(4_999);
+    rig.step();
+    rig.expect(expect![[r#"
+        attempt wh_1#1 of event 1
+        record event 1 pending due Some(5000)
+        checkpoint 1
+    "#]]);
+    rig.now = UnixMs(5_000);
+    rig.step();
+    rig.expect(expect![[r#"
+        read rows of 1
+    "#]]);
+}
+
+#[test]
+fn a_paused_webhooks_deliveries_are_left_to_the_store() {
+    let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
+    rig.change(|webhook| webhook.state = WebhookState::Paused);
+    rig.publish(ACCOUNT);
+    rig.tell(Input::Recorded);
+    rig.expect(expect![[r#"
+        leave event 1 to the store
+        checkpoint 1
+    "#]]);
+    rig.change(|webhook| webhook.state = WebhookState::Active);
+    rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
+    rig.expect(expect![[r#"
+        read rows of 1
+    "#]]);
+}
+
+#[test]
+fn what_waits_when_a_webhook_is_deleted_is_called_off_and_what_is_under_way_is_not_repeated() {
+    let bounds = Bounds { in_flight: 1, ..Bounds::default() };
+    let mut rig = Rig::new(bounds, vec![webhook(1, 1)]);
+    rig.publish(ACCOUNT);
+    rig.publish(ACCOUNT);
+    rig.change(|webhook| webhook.deleted = Some((UnixMs(0), Seq(2))));
+    rig.answer(status(500));
+    rig.tell(Input::Recorded);
+    rig.expect(expect![[r#"
+        attempt wh_1#1 of event 1
+        record event 1 canceled due None
+        cancel event 2 webhook_deleted
+        checkpoint 2
+    "#]]);
+}
+
+#[test]
+fn two_failed_deliveries_switch_a_webhook_off_and_a_410_does_so_at_once() {
+    let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
+    for _ in 0..2 {
+        rig.publish(ACCOUNT);
+        rig.claims[0].number = 2;
+        rig.answer(status(500));
+    }
+    rig.publish(ACCOUNT);
+    rig.answer(status(410));
+    rig.expect(expect![[r#"
+        attempt wh_1#1 of event 1
+        record event 1 failed due None
+        checkpoint 1
+        attempt wh_1#1 of event 2
+        record event 2 failed due None
+        switch off 1 attempts_exhausted
+        checkpoint 2
+        attempt wh_1#1 of event 3
+        record event 3 failed due None
+        switch off 1 gone
+        checkpoint 3
+    "#]]);
+}
+
+#[test]
+fn accounts_take_turns_whatever_they_queue() {
+    let bounds = Bounds { in_flight: 1, ..Bounds::default() };
+    let mut rig = Rig::new(bounds, vec![webhook(1, 1), webhook(2, 2)]);
+    for _ in 0..3 {
+        rig.publish(ACCOUNT);
+    }
+    rig.publish(Audience::Account(AccountNo(2)));
+    for _ in 0..4 {
+        rig.answer(status(200));
+    }
+    let order: Vec<&str> = rig.log.lines().filter(|line| line.starts_with("attempt")).collect();
+    assert_eq!(
+        order,
+        [
+            "attempt wh_1#1 of event 1",
+            "attempt wh_1#1 of event 2",
+            "attempt wh_2#1 of event 4",
+            "attempt wh_1#1 of event 3"
+        ]
+    );
+}
+
+#[test]
+fn a_lost_hint_is_made_good_by_the_next_look() {
+    let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
+    rig.last = Seq(7);
+    rig.publish(ACCOUNT);
+    rig.expect(expect![[r#"
+        read events after 0
+    "#]]);
+}
+
+#[test]
+fn a_full_lane_overflows_into_the_store() {
+    let bounds = Bounds { in_flight: 1, lane: 1, ..Bounds::default() };
+    let mut rig = Rig::new(bounds, vec![webhook(1, 1)]);
+    for _ in 0..3 {
+        rig.publish(ACCOUNT);
+    }
+    rig.expect(expect![[r#"
+        attempt wh_1#1 of event 1
+        leave event 3 to the store
+    "#]]);
+}
+
+#[test]
+fn a_test_goes_even_to_a_paused_webhook_and_only_once() {
+    let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
+    rig.change(|webhook| webhook.state = WebhookState::Paused);
+    rig.publish(Audience::Webhook(WebhookNo(1)));
+    rig.answer(status(500));
+    rig.expect(expect![[r#"
+        attempt wh_1#1 of event 1
+        record event 1 failed due None
+        checkpoint 1
+    "#]]);
+}
+
+#[test]
+fn draining_starts_nothing_and_waits_for_the_record() {
+    let mut rig = Rig::new(Bounds { in_flight: 1, ..Bounds::default() }, vec![webhook(1, 1)]);
+    rig.publish(ACCOUNT);
+    rig.publish(ACCOUNT);
+    rig.dispatcher.drain();
+    assert!(!rig.dispatcher.is_drained());
+    rig.answer(status(200));
+    assert!(rig.dispatcher.is_drained());
+    rig.expect(expect![[r#"
+        attempt wh_1#1 of event 1
+        record event 1 delivered due None
+        checkpoint 1
+    "#]]);
+}
