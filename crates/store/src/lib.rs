@@ -1,7 +1,8 @@
 //! What Posthaste remembers.
 //!
 //! [`Store`] is the seam: verbs at the height of the domain, batches in and batches out, no SQL upwards. Its meaning
-//! is the conformance suite in `conformance`, which every body passes. `embedded` is SQLite in the data folder.
+//! is the conformance suite in `conformance`, which every body passes. [`Embedded`] is SQLite in the data folder;
+//! [`Inline`] is the same in memory without threads, for simulations.
 
 pub mod change;
 pub mod error;
@@ -10,11 +11,29 @@ pub mod roster;
 
 mod store;
 
+mod sealing;
+
+mod ledger;
+
+mod folder;
+
+mod backup;
+
+mod memory;
+
+mod embedded;
+
+mod inline;
+
 pub use change::{
     AccountPatch, EventDraft, IdempotencyKey, NewAccount, NewKey, NewWebhook, Published, RecordBatch,
-    Recorded, Spill, WebhookLimits, WebhookPatch, Window,
+    Recorded, Rotation, Spill, WebhookLimits, WebhookPatch, Window,
 };
+pub use embedded::{Embedded, Options};
 pub use error::{Refusal, StoreError};
+pub use folder::OpenError;
+pub use inline::Inline;
 pub use page::{DeliveryRow, PageCursor, PendingRow, Slice};
 pub use roster::Roster;
-pub use store::{Hint, Store};
+pub use sealing::MasterKey;
+pub use store::{Answer, Hint, Store};

@@ -40,3 +40,13 @@ pub struct PendingRow {
     /// When it is due.
     pub due_at: UnixMs,
 }
+
+impl<T> Slice<T> {
+    /// Makes a slice of up to `limit` items from what was read with one more to see whether anything is left.
+    #[must_use]
+    pub fn cut(mut items: Vec<T>, limit: usize, place: impl FnOnce(&T) -> PageCursor) -> Self {
+        let next = items.get(limit).map(place);
+        items.truncate(limit);
+        Self { items, next }
+    }
+}

@@ -1,0 +1,235 @@
+//! The store in the data folder: SQLite, one thread that writes, a few connections that read.
+
+pub(crate) mod opening;
+mod readers;
+mod verbs;
+mod writer;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use posthaste_core::{Clock, EventBody, Seq, UnixMs};
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::change::{EventDraft, Published};
+use crate::error::{Refusal, StoreError};
+use crate::folder::{Folder, OpenError};
+use crate::ledger::trouble::Outcome;
+use crate::ledger::{Ledger, events};
+use crate::memory::Memory;
+use crate::sealing::{MasterKey, Vault};
+use crate::store::{Answer, Hint};
+use readers::Readers;
+use writer::{Command, Reply, Status, Writer};
+
+/// How many hints wait for a slow listener before further ones are dropped.
+const HINTS_MAX: usize = 1_024;
+/// How often the room left on the disk is looked at.
+const ROOM_LOOKED_AT_EVERY_MS: i64 = 1_000;
+
+/// Settings of the embedded store.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How many reads run at one time.
+    pub readers: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { readers: 4 }
+    }
+}
+
+/// The embedded store. Dropping it stops the writer after what it is doing; [`crate::Store::close`] is the orderly end.
+pub struct Embedded {
+    queue: mpsc::Sender<Command>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// The last place given to an event; locked while events are put into the queue, so that both orders agree.
+    last_given: Mutex<Seq>,
+    readers: Arc<Readers>,
+    reader_count: usize,
+    memory: Arc<Memory>,
+    status: Arc<Status>,
+    listener: Arc<Mutex<Option<mpsc::Sender<Hint>>>>,
+    vault: Arc<Vault>,
+    id_key: [u8; 16],
+    room: Room,
+    clock: Arc<dyn Clock>,
+    folder: Folder,
+}
+
+/// What was last seen of the room on the disk.
+struct Room {
+    looked_at_ms: AtomicI64,
+    is_there: AtomicBool,
+}
+
+impl Embedded {
+    /// Opens the store in `dir`, or makes one. Without `given` the master key is the one in the folder, made with the
+    /// store. Blocks; meant for the start of the process.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is in the way; then nothing was changed.
+    pub fn open(
+        dir: &Path,
+        given: Option<MasterKey>,
+        options: Options,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, OpenError> {
+        let folder = Folder::open(dir)?;
+        let key = folder.master_key(given)?;
+        let opening::Opened { ledger, roster, id_key } = opening::open(&folder, &key)?;
+        let reader_count = options.readers.max(1);
+        let readers = Readers::open(&folder.database(), reader_count)
+            .map_err(|error| OpenError::damaged(&folder.database(), error))?;
+        let (queue, waiting) = mpsc::channel(writer::WAITING_MAX);
+        let (memory, status) = (Arc::new(Memory::new(roster)), Arc::new(Status::default()));
+        let listener = Arc::new(Mutex::new(None));
+        let (last_given, vault) = (Mutex::new(ledger.last_event()), ledger.vault());
+        let writer = Writer {
+            ledger,
+            queue: waiting,
+            memory: memory.clone(),
+            status: status.clone(),
+            listener: listener.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("posthaste-store".to_owned())
+            .spawn(move || writer.run())
+            .map_err(OpenError::io(dir))?;
+        let room = Room { looked_at_ms: AtomicI64::new(i64::MIN), is_there: AtomicBool::new(true) };
+        Ok(Arc::new(Self {
+            queue,
+            thread: Mutex::new(Some(thread)),
+            last_given,
+            readers: Arc::new(readers),
+            reader_count,
+            memory,
+            status,
+            listener,
+            vault,
+            id_key,
+            room,
+            clock,
+            folder,
+        }))
+    }
+
+    /// How many transactions were made durable since the store was opened.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.status.commits()
+    }
+
+    /// Hands a verb to the writer and waits until it is durable.
+    async fn write<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&mut Ledger) -> Outcome<T> + Send + 'static,
+    ) -> Answer<T> {
+        self.write_rows(1, |ledger| ledger.whole(verb)).await
+    }
+
+    /// As `write`, for verbs that never refuse after they have written.
+    async fn write_rows<T: Send + 'static>(
+        &self,
+        rows: usize,
+        verb: impl FnOnce(&mut Ledger) -> Outcome<T> + Send + 'static,
+    ) -> Answer<T> {
+        let (command, answer) = command(rows, verb);
+        self.queue.send(command).await.map_err(|_| self.status.error())?;
+        self.answer(answer).await
+    }
+
+    /// The writer answers everything it made durable; what it drops was not done, or nobody knows.
+    async fn answer<T>(&self, answer: oneshot::Receiver<Answer<T>>) -> Answer<T> {
+        answer.await.unwrap_or_else(|_| Err(self.status.error()))
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
+    ) -> Answer<T> {
+        self.readers.read(verb).await
+    }
+
+    async fn publish_drafts(
+        &self,
+        drafts: Vec<EventDraft>,
+        build: &(dyn Fn(usize, Seq, UnixMs) -> EventBody + Sync),
+        now: UnixMs,
+    ) -> Answer<Vec<Result<Published, Refusal>>> {
+        self.refuse_without_room()?;
+        let turn = self.queue.reserve().await.map_err(|_| self.status.error())?;
+        let answer = {
+            let mut last = self.last_given.lock().unwrap_or_else(PoisonError::into_inner);
+            let rows = drafts.len();
+            let (numbered, new_last) = events::number(drafts, build, *last, now);
+            let (command, answer) = command(rows, move |ledger| ledger.publish(numbered));
+            turn.send(command);
+            *last = new_last;
+            answer
+        };
+        self.answer(answer).await
+    }
+
+    /// Takes nothing more in shortly before the disk is full, so that what was taken in can be finished.
+    fn refuse_without_room(&self) -> Answer<()> {
+        let now = self.clock.now().0;
+        let looked_at = self.room.looked_at_ms.load(Ordering::Relaxed);
+        if now.abs_diff(looked_at) >= ROOM_LOOKED_AT_EVERY_MS.unsigned_abs() {
+            let is_there = self.folder.has_room().unwrap_or_else(|error| {
+                tracing::warn!(%error, "the room left on the disk is unknown");
+                true
+            });
+            self.room.is_there.store(is_there, Ordering::Relaxed);
+            self.room.looked_at_ms.store(now, Ordering::Relaxed);
+        }
+        if self.room.is_there.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            Err(StoreError::Unavailable("the disk is almost full".to_owned()))
+        }
+    }
+
+    /// Lets the writer finish what is queued and end.
+    async fn shut(&self) {
+        let _ = self.queue.send(Command::Close).await;
+        self.readers.close(self.reader_count).await;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        // The writer ends when nobody is left who could ask; the lock on the folder is let go only after that.
+        self.queue = mpsc::channel(1).0;
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the writer of the store ended in disorder");
+        }
+    }
+}
+
+/// A verb as the writer takes it, and where its answer will come.
+fn command<T: Send + 'static>(
+    rows: usize,
+    verb: impl FnOnce(&mut Ledger) -> Outcome<T> + Send + 'static,
+) -> (Command, oneshot::Receiver<Answer<T>>) {
+    let (sender, answer) = oneshot::channel();
+    let verb: writer::Verb = Box::new(move |ledger| {
+        let answer = match verb(ledger) {
+            Ok(value) => Ok(value),
+            Err(trouble) if trouble.is_fatal() => return Err(trouble),
+            Err(trouble) => Err(StoreError::from(trouble)),
+        };
+        // A caller that went away does not undo what it asked for.
+        Ok(Box::new(move || _ = sender.send(answer)) as Reply)
+    });
+    (Command::Write { verb, rows }, answer)
+}

@@ -1,0 +1,92 @@
+//! Opening a store in a folder: the key first, then the file's own word, and only then a write.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_lc_rs::rand;
+use posthaste_core::Webhook;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::folder::{Folder, OpenError};
+use crate::ledger::schema::{self, Marks};
+use crate::ledger::trouble::Trouble;
+use crate::ledger::{Ledger, read_bytes, write_meta};
+use crate::sealing::{MasterKey, Vault};
+
+/// A store that passed all checks.
+pub(crate) struct Opened {
+    pub ledger: Ledger,
+    pub roster: Vec<Webhook>,
+    pub id_key: [u8; 16],
+}
+
+/// Opens or makes the store in a folder.
+pub(crate) fn open(folder: &Folder, key: &MasterKey) -> Result<Opened, OpenError> {
+    if rusqlite::version_number() < schema::SQLITE_MIN {
+        return Err(OpenError::OldSqlite(rusqlite::version()));
+    }
+    let file = folder.database();
+    let vault = Vault::new(key).map_err(|_| OpenError::damaged(&file, "the master key cannot be used"))?;
+    if folder.has_database() {
+        check(&file, &vault)?;
+    } else {
+        folder.create_database()?;
+    }
+    let bad = |error: rusqlite::Error| OpenError::damaged(&file, error);
+    let writer = Connection::open_with_flags(&file, flags(OpenFlags::SQLITE_OPEN_READ_WRITE)).map_err(bad)?;
+    schema::prepare_writer(&writer).map_err(bad)?;
+    load(writer, vault).map_err(|trouble| OpenError::damaged(&file, crate::StoreError::from(trouble)))
+}
+
+/// Brings the tables up to date and reads what is kept in memory.
+pub(crate) fn load(writer: Connection, vault: Vault) -> Result<Opened, Trouble> {
+    schema::migrate(&writer)?;
+    let id_key = match read_bytes(&writer, "id_key")? {
+        Some(id_key) => id_key,
+        None => make_own_facts(&writer, &vault)?,
+    };
+    let (ledger, roster) = Ledger::load(writer, Arc::new(vault))?;
+    Ok(Opened { ledger, roster, id_key })
+}
+
+/// What every store has from the first moment: the key of its ids, and a sign of the master key it belongs to.
+fn make_own_facts(writer: &Connection, vault: &Vault) -> Result<[u8; 16], Trouble> {
+    let mut id_key = [0; 16];
+    rand::fill(&mut id_key)?;
+    writer.execute_batch("BEGIN IMMEDIATE")?;
+    write_meta(writer, "key_check", &vault.check_value())?;
+    write_meta(writer, "id_key", &id_key)?;
+    writer.execute_batch("COMMIT")?;
+    Ok(id_key)
+}
+
+/// Refuses a file that is not ours to change, without changing it.
+fn check(file: &Path, vault: &Vault) -> Result<(), OpenError> {
+    let reader = open_reader(file).map_err(|error| OpenError::damaged(file, error))?;
+    match schema::marks(&reader).map_err(|error| OpenError::damaged(file, error))? {
+        Marks::Empty => return Ok(()),
+        Marks::Ours => {}
+        Marks::Foreign => return Err(OpenError::damaged(file, "it is a database of another program")),
+        Marks::Newer(found) => {
+            return Err(OpenError::Newer { file: file.to_owned(), found, known: schema::VERSION });
+        }
+    }
+    let known: Option<[u8; 32]> = read_bytes(&reader, "key_check")
+        .map_err(|trouble| OpenError::damaged(file, crate::StoreError::from(trouble)))?;
+    match known {
+        Some(known) if known != vault.check_value() => Err(OpenError::WrongKey(file.to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// A connection that cannot write.
+pub(crate) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
+    let reader = Connection::open_with_flags(file, flags(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
+    schema::prepare_any(&reader)?;
+    Ok(reader)
+}
+
+/// Each connection is used by one thread at a time, so SQLite's own locks within it are not needed.
+fn flags(access: OpenFlags) -> OpenFlags {
+    access | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}

@@ -1,0 +1,249 @@
+//! The verbs of [`Store`], each handed to the writer or to a reader.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use async_trait::async_trait;
+use posthaste_core::{
+    Account, AccountNo, ApiKey, Attempt, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret, Seq, UnixMs,
+    Webhook, WebhookNo,
+};
+use tokio::sync::mpsc;
+
+use super::{Embedded, HINTS_MAX};
+use crate::backup;
+use crate::change::{
+    AccountPatch, EventDraft, NewAccount, NewKey, NewWebhook, Published, RecordBatch, WebhookLimits,
+    WebhookPatch, Window,
+};
+use crate::error::Refusal;
+use crate::ledger::{accounts, deliveries, events, history, keys, stored_checkpoint, webhooks};
+use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
+use crate::roster::Roster;
+use crate::store::{Answer, Hint, Store};
+
+#[async_trait]
+impl Store for Embedded {
+    async fn create_account(&self, new: NewAccount, now: UnixMs) -> Answer<Account> {
+        self.write(move |ledger| ledger.create_account(new, now)).await
+    }
+
+    async fn update_account(&self, id: &str, patch: AccountPatch, now: UnixMs) -> Answer<Account> {
+        let id = id.to_owned();
+        self.write(move |ledger| ledger.update_account(&id, patch, now)).await
+    }
+
+    async fn delete_account(&self, id: &str, now: UnixMs) -> Answer<()> {
+        let id = id.to_owned();
+        self.write(move |ledger| ledger.delete_account(&id, now)).await
+    }
+
+    async fn account(&self, id: &str) -> Answer<Option<Account>> {
+        let id = id.to_owned();
+        self.read(move |conn| accounts::by_id(conn, &id)).await
+    }
+
+    async fn accounts(&self, from: Option<PageCursor>, limit: usize) -> Answer<Slice<Account>> {
+        self.read(move |conn| accounts::list(conn, from, limit)).await
+    }
+
+    async fn create_key(&self, new: NewKey, now: UnixMs) -> Answer<ApiKey> {
+        self.write(move |ledger| ledger.create_key(new, now)).await
+    }
+
+    async fn keys(&self, account: AccountNo) -> Answer<Vec<ApiKey>> {
+        let vault = self.vault.clone();
+        self.read(move |conn| keys::of_account(conn, &vault, account)).await
+    }
+
+    async fn revoke_key(&self, account: AccountNo, key_id: &str, now: UnixMs) -> Answer<()> {
+        let id = key_id.to_owned();
+        self.write(move |ledger| ledger.revoke_key(account, &id, now)).await
+    }
+
+    async fn find_key(&self, key: &Secret) -> Answer<Option<Arc<ApiKey>>> {
+        let hash = self.vault.hash(key.expose());
+        let generation = match self.memory.keys.find(&hash) {
+            Ok(known) => return Ok(Some(known)),
+            Err(generation) => generation,
+        };
+        let vault = self.vault.clone();
+        let found = self.read(move |conn| keys::by_hash(conn, &vault, &hash)).await?.map(Arc::new);
+        if let Some(key) = &found {
+            self.memory.keys.keep(hash, key, generation);
+        }
+        Ok(found)
+    }
+
+    async fn create_webhook(&self, new: NewWebhook, limits: WebhookLimits, now: UnixMs) -> Answer<Webhook> {
+        self.write(move |ledger| ledger.create_webhook(new, limits, now)).await
+    }
+
+    async fn update_webhook(
+        &self,
+        no: WebhookNo,
+        patch: WebhookPatch,
+        limits: WebhookLimits,
+        now: UnixMs,
+    ) -> Answer<Webhook> {
+        self.write(move |ledger| ledger.update_webhook(no, patch, limits, now)).await
+    }
+
+    async fn delete_webhook(&self, no: WebhookNo, now: UnixMs) -> Answer<()> {
+        self.write(move |ledger| ledger.delete_webhook(no, now)).await
+    }
+
+    async fn webhook(&self, account: AccountNo, key: Option<KeyNo>, id: &str) -> Answer<Option<Webhook>> {
+        let (vault, id) = (self.vault.clone(), id.to_owned());
+        self.read(move |conn| webhooks::of_owner(conn, &vault, account, key, &id)).await
+    }
+
+    async fn webhooks(
+        &self,
+        account: AccountNo,
+        key: Option<KeyNo>,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<Webhook>> {
+        let vault = self.vault.clone();
+        self.read(move |conn| webhooks::list(conn, &vault, account, key, from, limit)).await
+    }
+
+    async fn publish(
+        &self,
+        drafts: Vec<EventDraft>,
+        build: &(dyn Fn(usize, Seq, UnixMs) -> EventBody + Sync),
+        now: UnixMs,
+    ) -> Answer<Vec<Result<Published, Refusal>>> {
+        self.publish_drafts(drafts, build, now).await
+    }
+
+    async fn event(&self, seq: Seq) -> Answer<Option<Arc<Event>>> {
+        self.read(move |conn| events::by_seq(conn, seq)).await
+    }
+
+    async fn event_by_key(
+        &self,
+        account: Option<AccountNo>,
+        key: &str,
+        now: UnixMs,
+    ) -> Answer<Option<Arc<Event>>> {
+        let key = key.to_owned();
+        self.read(move |conn| events::by_key(conn, account, &key, now)).await
+    }
+
+    async fn deliveries_of_event(&self, seq: Seq, limit: usize) -> Answer<Vec<Delivery>> {
+        self.read(move |conn| deliveries::of_event(conn, seq, limit)).await
+    }
+
+    async fn deliveries(
+        &self,
+        no: WebhookNo,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<DeliveryRow>> {
+        self.read(move |conn| history::deliveries(conn, no, from, limit)).await
+    }
+
+    async fn attempts(
+        &self,
+        no: WebhookNo,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<DeliveryRow>> {
+        self.read(move |conn| history::attempts(conn, no, from, limit)).await
+    }
+
+    async fn unattempted(&self, no: WebhookNo, limit: usize) -> Answer<Vec<DeliveryRow>> {
+        self.read(move |conn| deliveries::unattempted(conn, no, limit)).await
+    }
+
+    async fn delivery_count(&self, no: WebhookNo) -> Answer<u64> {
+        self.read(move |conn| history::delivery_count(conn, no)).await
+    }
+
+    async fn delivery(&self, key: DeliveryKey) -> Answer<Option<(Delivery, Arc<Event>, Vec<Attempt>)>> {
+        self.read(move |conn| deliveries::whole(conn, key)).await
+    }
+
+    async fn retry_delivery(&self, key: DeliveryKey, now: UnixMs) -> Answer<Delivery> {
+        self.write(move |ledger| ledger.retry_delivery(key, now)).await
+    }
+
+    async fn recover(
+        &self,
+        no: WebhookNo,
+        window: Window,
+        dry_run: bool,
+        limit: usize,
+        now: UnixMs,
+    ) -> Answer<u64> {
+        let now = (!dry_run).then_some(now);
+        self.write(move |ledger| ledger.recover(no, window, limit, now)).await
+    }
+
+    fn roster(&self) -> Arc<Roster> {
+        self.memory.roster.clone()
+    }
+
+    fn hints(&self) -> mpsc::Receiver<Hint> {
+        let (sender, receiver) = mpsc::channel(HINTS_MAX);
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        receiver
+    }
+
+    async fn checkpoint(&self) -> Answer<Seq> {
+        self.read(stored_checkpoint).await
+    }
+
+    async fn events_after(&self, after: Seq, limit: usize) -> Answer<Vec<Arc<Event>>> {
+        self.read(move |conn| events::after(conn, after, limit)).await
+    }
+
+    async fn written(&self, seq: Seq) -> Answer<Vec<WebhookNo>> {
+        self.read(move |conn| deliveries::written(conn, seq)).await
+    }
+
+    async fn pending_heads(&self) -> Answer<Vec<(WebhookNo, UnixMs)>> {
+        self.read(deliveries::pending_heads).await
+    }
+
+    async fn pending(
+        &self,
+        no: WebhookNo,
+        until: UnixMs,
+        limit: usize,
+    ) -> Answer<(Vec<PendingRow>, Option<UnixMs>)> {
+        self.read(move |conn| deliveries::pending(conn, no, until, limit)).await
+    }
+
+    async fn record(&self, batch: RecordBatch) -> Answer<()> {
+        let rows = batch.attempts.len() + batch.spills.len() + batch.cancels.len() + batch.health.len();
+        self.write_rows(rows, move |ledger| ledger.record(batch)).await
+    }
+
+    async fn tidy(&self, expired_before: UnixMs, drop_queued_of_deleted: bool, now: UnixMs) -> Answer<bool> {
+        self.write_rows(1, move |ledger| ledger.tidy(expired_before, drop_queued_of_deleted, now)).await
+    }
+
+    async fn remember_once(&self, token: [u8; 32], until: UnixMs, now: UnixMs) -> Answer<bool> {
+        self.write_rows(1, move |ledger| ledger.remember_once(token, until, now)).await
+    }
+
+    fn id_key(&self) -> [u8; 16] {
+        self.id_key
+    }
+
+    async fn backup(&self, file: &Path) -> Answer<()> {
+        let file = file.to_owned();
+        self.read(move |conn| backup::write(conn, &file)).await
+    }
+
+    fn health(&self) -> Result<(), String> {
+        self.status.health()
+    }
+
+    async fn close(&self) {
+        self.shut().await;
+    }
+}

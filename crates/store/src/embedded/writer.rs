@@ -1,0 +1,152 @@
+//! The one thread that writes. It owns the writing connection; what waits together is made durable together.
+//!
+//! On the first failed write or commit it stops for good: what is stored then is unknown until the store is opened
+//! again. Whoever waits, or comes later, is told so.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+
+use crate::error::StoreError;
+use crate::ledger::Ledger;
+use crate::ledger::trouble::Outcome;
+use crate::memory::Memory;
+use crate::store::Hint;
+
+/// How many commands may wait for the writer; those beyond wait to be let in.
+pub(crate) const WAITING_MAX: usize = 8_192;
+/// How many commands are made durable in one commit.
+const BATCH_COMMANDS_MAX: usize = 1_024;
+/// About how many rows are made durable in one commit.
+const BATCH_ROWS_MAX: usize = 16_384;
+
+/// Runs inside the transaction; what it answers runs once that is durable.
+pub(crate) type Verb = Box<dyn FnOnce(&mut Ledger) -> Outcome<Reply> + Send>;
+/// Tells the caller.
+pub(crate) type Reply = Box<dyn FnOnce() + Send>;
+
+/// What the writer is asked to do.
+pub(crate) enum Command {
+    /// Something to write, with about how many rows it is.
+    Write { verb: Verb, rows: usize },
+    /// Finish what came before and end.
+    Close,
+}
+
+/// Whether the store takes writes, for all who ask.
+#[derive(Default)]
+pub(crate) struct Status {
+    ended: Mutex<Option<Ended>>,
+    commits: AtomicU64,
+}
+
+#[derive(Clone)]
+enum Ended {
+    Closed,
+    Failed(String),
+}
+
+impl Status {
+    /// How many transactions were committed.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    pub fn health(&self) -> Result<(), String> {
+        match &*self.lock() {
+            None => Ok(()),
+            Some(Ended::Closed) => Err("the store is closed".to_owned()),
+            Some(Ended::Failed(why)) => Err(why.clone()),
+        }
+    }
+
+    /// What a caller hears whose command the writer did not answer.
+    pub fn error(&self) -> StoreError {
+        match &*self.lock() {
+            Some(Ended::Failed(why)) => StoreError::Failed(why.clone()),
+            _ => StoreError::Unavailable("the store is closed".to_owned()),
+        }
+    }
+
+    fn fail(&self, why: &str) {
+        tracing::error!(why, "the store failed and stops");
+        *self.lock() = Some(Ended::Failed(why.to_owned()));
+    }
+
+    /// A failure stays one.
+    pub fn close(&self) {
+        self.lock().get_or_insert(Ended::Closed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Ended>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Everything the thread owns.
+pub(crate) struct Writer {
+    pub ledger: Ledger,
+    pub queue: mpsc::Receiver<Command>,
+    pub memory: Arc<Memory>,
+    pub status: Arc<Status>,
+    pub listener: Arc<Mutex<Option<mpsc::Sender<Hint>>>>,
+}
+
+impl Writer {
+    /// Works until it is told to close, everybody who could ask is gone, or a write fails.
+    pub fn run(mut self) {
+        while let Some(first) = self.queue.blocking_recv() {
+            let (verbs, is_last) = self.gather(first);
+            if let Err(trouble) = self.write(verbs) {
+                self.status.fail(&StoreError::from(trouble).to_string());
+                return;
+            }
+            if is_last {
+                break;
+            }
+        }
+        self.status.close();
+        // Readers may be in the way; then the log stays and is read at the next opening.
+        let _ = self.ledger.conn().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+
+    /// What waits besides the first command, up to the bounds of one commit; and whether to close after it.
+    fn gather(&mut self, first: Command) -> (Vec<Verb>, bool) {
+        let mut verbs = Vec::new();
+        let mut rows_total = 0;
+        let mut next = Some(first);
+        while let Some(command) = next {
+            let Command::Write { verb, rows } = command else { return (verbs, true) };
+            verbs.push(verb);
+            rows_total += rows;
+            let is_full = verbs.len() >= BATCH_COMMANDS_MAX || rows_total >= BATCH_ROWS_MAX;
+            next = if is_full { None } else { self.queue.try_recv().ok() };
+        }
+        (verbs, false)
+    }
+
+    /// One transaction. Nobody hears of it, and nothing shows it, before it is durable.
+    fn write(&mut self, verbs: Vec<Verb>) -> Outcome<()> {
+        if verbs.is_empty() {
+            return Ok(());
+        }
+        self.ledger.begin()?;
+        let replies =
+            verbs.into_iter().map(|verb| verb(&mut self.ledger)).collect::<Outcome<Vec<Reply>>>()?;
+        let effects = self.ledger.commit()?;
+        self.status.commits.fetch_add(1, Ordering::Relaxed);
+        let hints = self.memory.apply(effects);
+        self.send(hints);
+        replies.into_iter().for_each(|reply| reply());
+        Ok(())
+    }
+
+    /// A listener that is too slow loses hints; they carry no truth.
+    fn send(&self, hints: Vec<Hint>) {
+        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listener) = &*listener {
+            hints.into_iter().for_each(|hint| _ = listener.try_send(hint));
+        }
+    }
+}

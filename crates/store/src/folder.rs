@@ -1,0 +1,171 @@
+//! The data folder: the database, the master key beside it, and the lock that keeps a second process out.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::ledger::trouble::DATABASE_FILE;
+use crate::sealing::MasterKey;
+
+/// The file of the master key, 64 hexadecimal digits.
+pub(crate) const KEY_FILE: &str = "master.key";
+const LOCK_FILE: &str = "posthaste.lock";
+
+/// Publishing is refused with less than this left, or less than [`RESERVE_SHARE`] of a small disk.
+const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+/// One part in so many of the whole disk.
+const RESERVE_SHARE: u64 = 50;
+
+/// Why a store does not open. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("{} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// There is a store but no key to it.
+    #[error(
+        "{} holds a store, but its master key is missing: put {KEY_FILE} back beside it or set POSTHASTE_MASTER_KEY",
+        .0.display()
+    )]
+    KeyMissing(PathBuf),
+    /// The key file does not hold a key.
+    #[error("{} does not hold a master key of 64 hexadecimal digits", .0.display())]
+    KeyUnreadable(PathBuf),
+    /// The key is another store's.
+    #[error("the master key does not belong to the store in {}: nothing in it could be unsealed", .0.display())]
+    WrongKey(PathBuf),
+    /// A later version of this program wrote it.
+    #[error("{} was written by a later version of Posthaste (layout {found}, this version knows {known})", .file.display())]
+    Newer {
+        /// The file.
+        file: PathBuf,
+        /// The layout it has.
+        found: usize,
+        /// The latest layout known here.
+        known: usize,
+    },
+    /// It is no store, or damaged.
+    #[error("{} cannot be used: {what}", .file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The file system refused.
+    #[error("{}: {source}", .file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// The program was built with an SQLite that may lose data.
+    #[error("SQLite {0} is too old: 3.51.3 or later is needed")]
+    OldSqlite(&'static str),
+}
+
+impl OpenError {
+    pub(crate) fn io(file: &Path) -> impl FnOnce(io::Error) -> Self {
+        let file = file.to_owned();
+        move |source| Self::Io { file, source }
+    }
+
+    pub(crate) fn damaged(file: &Path, what: impl ToString) -> Self {
+        Self::Damaged { file: file.to_owned(), what: what.to_string() }
+    }
+}
+
+/// A data folder that this process has to itself.
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// Held until the folder is dropped; the system lets go of it if the process dies.
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder with mode 0700 if it is absent, and locks it.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(OpenError::io(path))?;
+        let lock_path = path.join(LOCK_FILE);
+        let lock =
+            private().create(true).truncate(false).open(&lock_path).map_err(OpenError::io(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(OpenError::Io { file: lock_path, source }),
+        }
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.path.join(DATABASE_FILE)
+    }
+
+    /// Is there a store already?
+    pub fn has_database(&self) -> bool {
+        self.database().metadata().is_ok_and(|file| file.len() > 0)
+    }
+
+    /// The key that was handed in, or the one in the folder, or for a new store a new one.
+    pub fn master_key(&self, given: Option<MasterKey>) -> Result<MasterKey, OpenError> {
+        if let Some(key) = given {
+            return Ok(key);
+        }
+        if let Some(key) = read_key(&self.path)? {
+            return Ok(key);
+        }
+        if self.has_database() {
+            return Err(OpenError::KeyMissing(self.path.clone()));
+        }
+        let file = self.path.join(KEY_FILE);
+        let key = MasterKey::random().map_err(|_| OpenError::damaged(&file, "no random bytes"))?;
+        create_private(&file, key.to_hex().as_bytes()).map_err(OpenError::io(&file))?;
+        self.sync()?;
+        Ok(key)
+    }
+
+    /// Makes the empty file of a new store, so that it and its log have mode 0600 from the first byte.
+    pub fn create_database(&self) -> Result<(), OpenError> {
+        let file = self.database();
+        private().create(true).truncate(false).open(&file).map_err(OpenError::io(&file))?;
+        self.sync()
+    }
+
+    fn sync(&self) -> Result<(), OpenError> {
+        File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(OpenError::io(&self.path))
+    }
+
+    /// Is there room to take more in?
+    pub fn has_room(&self) -> io::Result<bool> {
+        let disk = rustix::fs::statvfs(&self.path)?;
+        let reserve = RESERVE_BYTES.min(disk.f_blocks.saturating_mul(disk.f_frsize) / RESERVE_SHARE);
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize) > reserve)
+    }
+}
+
+/// The key in a folder; `None` if there is no file.
+pub(crate) fn read_key(folder: &Path) -> Result<Option<MasterKey>, OpenError> {
+    let file = folder.join(KEY_FILE);
+    match std::fs::read_to_string(&file) {
+        Ok(text) => {
+            let text = zeroize::Zeroizing::new(text);
+            MasterKey::from_hex(&text).map(Some).ok_or(OpenError::KeyUnreadable(file))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(OpenError::Io { file, source }),
+    }
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+/// Writes a new file of mode 0600; refuses to touch one that is there.
+pub(crate) fn create_private(file: &Path, content: &[u8]) -> io::Result<()> {
+    let mut created = private().create_new(true).open(file)?;
+    created.write_all(content)?;
+    created.sync_all()
+}

@@ -1,0 +1,344 @@
+//! The same store in memory, run by whoever calls: no threads, no waiting, no chance. For simulations and tests.
+
+mod verbs;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use posthaste_core::{
+    Account, AccountNo, ApiKey, Attempt, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret, Seq, UnixMs,
+    Webhook, WebhookNo,
+};
+use rusqlite::Connection;
+use tokio::sync::mpsc;
+
+use crate::backup;
+use crate::change::{
+    AccountPatch, EventDraft, NewAccount, NewKey, NewWebhook, Published, RecordBatch, WebhookLimits,
+    WebhookPatch, Window,
+};
+use crate::embedded::opening;
+use crate::error::{Refusal, StoreError};
+use crate::ledger::trouble::Outcome;
+use crate::ledger::{self, Ledger, accounts, deliveries, events, history, keys, schema, webhooks};
+use crate::memory::Memory;
+use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
+use crate::roster::Roster;
+use crate::sealing::{MasterKey, Vault};
+use crate::store::{Answer, Hint};
+
+/// Hints that wait to be taken; further ones are dropped, as they are everywhere.
+const HINTS_MAX: usize = 65_536;
+
+/// The store in memory. Each verb is the synchronous twin of the one of that name in [`crate::Store`].
+pub struct Inline {
+    core: Mutex<Core>,
+    memory: Memory,
+    vault: Arc<Vault>,
+    id_key: [u8; 16],
+}
+
+struct Core {
+    ledger: Ledger,
+    hints: Vec<Hint>,
+    listener: Option<mpsc::Sender<Hint>>,
+    failure: Option<String>,
+}
+
+impl Inline {
+    /// A new, empty store whose public ids are made with `id_key`.
+    ///
+    /// # Errors
+    /// Only if SQLite has no memory.
+    pub fn open_in_memory(id_key: [u8; 16]) -> Answer<Self> {
+        // What lies in memory alone needs no secret key.
+        let open = || -> Outcome<opening::Opened> {
+            let vault = Vault::new(&MasterKey::from_bytes([0; 32]))?;
+            let conn = Connection::open_in_memory()?;
+            schema::prepare_any(&conn)?;
+            opening::load(conn, vault)
+        };
+        let opened = open()?;
+        let vault = opened.ledger.vault();
+        let core = Core { ledger: opened.ledger, hints: vec![], listener: None, failure: None };
+        Ok(Self { core: Mutex::new(core), memory: Memory::new(opened.roster), vault, id_key })
+    }
+
+    /// The same store after its process died: what memory held is gone, what was committed is read again.
+    ///
+    /// # Errors
+    /// If what was written cannot be read.
+    pub fn reopened(self) -> Answer<Self> {
+        let core = self.core.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (ledger, roster) = Ledger::load(core.ledger.into_conn(), self.vault.clone())?;
+        let core = Core { ledger, hints: vec![], listener: None, failure: None };
+        Ok(Self { core: Mutex::new(core), memory: Memory::new(roster), vault: self.vault, id_key: self.id_key })
+    }
+
+    /// What became durable since the last call, in order.
+    #[must_use]
+    pub fn take_hints(&self) -> Vec<Hint> {
+        std::mem::take(&mut self.core().hints)
+    }
+
+    fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write<T>(&self, verb: impl FnOnce(&mut Ledger) -> Outcome<T>) -> Answer<T> {
+        let mut core = self.core();
+        if let Some(why) = &core.failure {
+            return Err(StoreError::Failed(why.clone()));
+        }
+        let written = write_one(&mut core.ledger, verb);
+        match written {
+            Ok((outcome, effects)) => {
+                let hints = self.memory.apply(effects);
+                core.send(hints);
+                Ok(outcome?)
+            }
+            Err(trouble) => {
+                let error = StoreError::from(trouble);
+                core.failure = Some(error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    fn read<T>(&self, verb: impl FnOnce(&Connection) -> Outcome<T>) -> Answer<T> {
+        Ok(verb(self.core().ledger.conn())?)
+    }
+}
+
+/// One verb in a transaction of its own. The outer error is one that ends the store.
+fn write_one<T>(
+    ledger: &mut Ledger,
+    verb: impl FnOnce(&mut Ledger) -> Outcome<T>,
+) -> Outcome<(Outcome<T>, ledger::Effects)> {
+    ledger.begin()?;
+    let outcome = match ledger.whole(verb) {
+        Err(trouble) if trouble.is_fatal() => return Err(trouble),
+        outcome => outcome,
+    };
+    Ok((outcome, ledger.commit()?))
+}
+
+impl Core {
+    fn send(&mut self, hints: Vec<Hint>) {
+        match &self.listener {
+            Some(listener) => hints.into_iter().for_each(|hint| _ = listener.try_send(hint)),
+            None => {
+                self.hints.extend(hints);
+                self.hints.truncate(HINTS_MAX);
+            }
+        }
+    }
+}
+
+/// The verbs, as [`crate::Store`] describes them.
+#[expect(missing_docs, reason = "each says what its namesake in the trait says")]
+#[expect(clippy::missing_errors_doc, reason = "each says what its namesake in the trait says")]
+impl Inline {
+    pub fn create_account(&self, new: NewAccount, now: UnixMs) -> Answer<Account> {
+        self.write(|ledger| ledger.create_account(new, now))
+    }
+
+    pub fn update_account(&self, id: &str, patch: AccountPatch, now: UnixMs) -> Answer<Account> {
+        self.write(|ledger| ledger.update_account(id, patch, now))
+    }
+
+    pub fn delete_account(&self, id: &str, now: UnixMs) -> Answer<()> {
+        self.write(|ledger| ledger.delete_account(id, now))
+    }
+
+    pub fn account(&self, id: &str) -> Answer<Option<Account>> {
+        self.read(|conn| accounts::by_id(conn, id))
+    }
+
+    pub fn accounts(&self, from: Option<PageCursor>, limit: usize) -> Answer<Slice<Account>> {
+        self.read(|conn| accounts::list(conn, from, limit))
+    }
+
+    pub fn create_key(&self, new: NewKey, now: UnixMs) -> Answer<ApiKey> {
+        self.write(|ledger| ledger.create_key(new, now))
+    }
+
+    pub fn keys(&self, account: AccountNo) -> Answer<Vec<ApiKey>> {
+        self.read(|conn| keys::of_account(conn, &self.vault, account))
+    }
+
+    pub fn revoke_key(&self, account: AccountNo, key_id: &str, now: UnixMs) -> Answer<()> {
+        self.write(|ledger| ledger.revoke_key(account, key_id, now))
+    }
+
+    pub fn find_key(&self, key: &Secret) -> Answer<Option<Arc<ApiKey>>> {
+        let hash = self.vault.hash(key.expose());
+        Ok(self.read(|conn| keys::by_hash(conn, &self.vault, &hash))?.map(Arc::new))
+    }
+
+    pub fn create_webhook(&self, new: NewWebhook, limits: WebhookLimits, now: UnixMs) -> Answer<Webhook> {
+        self.write(|ledger| ledger.create_webhook(new, limits, now))
+    }
+
+    pub fn update_webhook(
+        &self,
+        no: WebhookNo,
+        patch: WebhookPatch,
+        limits: WebhookLimits,
+        now: UnixMs,
+    ) -> Answer<Webhook> {
+        self.write(|ledger| ledger.update_webhook(no, patch, limits, now))
+    }
+
+    pub fn delete_webhook(&self, no: WebhookNo, now: UnixMs) -> Answer<()> {
+        self.write(|ledger| ledger.delete_webhook(no, now))
+    }
+
+    pub fn webhook(&self, account: AccountNo, key: Option<KeyNo>, id: &str) -> Answer<Option<Webhook>> {
+        self.read(|conn| webhooks::of_owner(conn, &self.vault, account, key, id))
+    }
+
+    pub fn webhooks(
+        &self,
+        account: AccountNo,
+        key: Option<KeyNo>,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<Webhook>> {
+        self.read(|conn| webhooks::list(conn, &self.vault, account, key, from, limit))
+    }
+
+    pub fn publish(
+        &self,
+        drafts: Vec<EventDraft>,
+        build: &(dyn Fn(usize, Seq, UnixMs) -> EventBody + Sync),
+        now: UnixMs,
+    ) -> Answer<Vec<Result<Published, Refusal>>> {
+        self.write(|ledger| {
+            let (numbered, _) = events::number(drafts, build, ledger.last_event(), now);
+            ledger.publish(numbered)
+        })
+    }
+
+    pub fn event(&self, seq: Seq) -> Answer<Option<Arc<Event>>> {
+        self.read(|conn| events::by_seq(conn, seq))
+    }
+
+    pub fn event_by_key(
+        &self,
+        account: Option<AccountNo>,
+        key: &str,
+        now: UnixMs,
+    ) -> Answer<Option<Arc<Event>>> {
+        self.read(|conn| events::by_key(conn, account, key, now))
+    }
+
+    pub fn deliveries_of_event(&self, seq: Seq, limit: usize) -> Answer<Vec<Delivery>> {
+        self.read(|conn| deliveries::of_event(conn, seq, limit))
+    }
+
+    pub fn deliveries(
+        &self,
+        no: WebhookNo,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<DeliveryRow>> {
+        self.read(|conn| history::deliveries(conn, no, from, limit))
+    }
+
+    pub fn attempts(
+        &self,
+        no: WebhookNo,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<DeliveryRow>> {
+        self.read(|conn| history::attempts(conn, no, from, limit))
+    }
+
+    pub fn unattempted(&self, no: WebhookNo, limit: usize) -> Answer<Vec<DeliveryRow>> {
+        self.read(|conn| deliveries::unattempted(conn, no, limit))
+    }
+
+    pub fn delivery_count(&self, no: WebhookNo) -> Answer<u64> {
+        self.read(|conn| history::delivery_count(conn, no))
+    }
+
+    #[expect(clippy::type_complexity, reason = "as in the trait")]
+    pub fn delivery(&self, key: DeliveryKey) -> Answer<Option<(Delivery, Arc<Event>, Vec<Attempt>)>> {
+        self.read(|conn| deliveries::whole(conn, key))
+    }
+
+    pub fn retry_delivery(&self, key: DeliveryKey, now: UnixMs) -> Answer<Delivery> {
+        self.write(|ledger| ledger.retry_delivery(key, now))
+    }
+
+    pub fn recover(
+        &self,
+        no: WebhookNo,
+        window: Window,
+        dry_run: bool,
+        limit: usize,
+        now: UnixMs,
+    ) -> Answer<u64> {
+        self.write(|ledger| ledger.recover(no, window, limit, (!dry_run).then_some(now)))
+    }
+
+    #[must_use]
+    pub fn roster(&self) -> Arc<Roster> {
+        self.memory.roster.clone()
+    }
+
+    pub fn checkpoint(&self) -> Answer<Seq> {
+        self.read(ledger::stored_checkpoint)
+    }
+
+    pub fn events_after(&self, after: Seq, limit: usize) -> Answer<Vec<Arc<Event>>> {
+        self.read(|conn| events::after(conn, after, limit))
+    }
+
+    pub fn written(&self, seq: Seq) -> Answer<Vec<WebhookNo>> {
+        self.read(|conn| deliveries::written(conn, seq))
+    }
+
+    pub fn pending_heads(&self) -> Answer<Vec<(WebhookNo, UnixMs)>> {
+        self.read(deliveries::pending_heads)
+    }
+
+    pub fn pending(
+        &self,
+        no: WebhookNo,
+        until: UnixMs,
+        limit: usize,
+    ) -> Answer<(Vec<PendingRow>, Option<UnixMs>)> {
+        self.read(|conn| deliveries::pending(conn, no, until, limit))
+    }
+
+    pub fn record(&self, batch: RecordBatch) -> Answer<()> {
+        self.write(|ledger| ledger.record(batch))
+    }
+
+    pub fn tidy(&self, expired_before: UnixMs, drop_queued_of_deleted: bool, now: UnixMs) -> Answer<bool> {
+        self.write(|ledger| ledger.tidy(expired_before, drop_queued_of_deleted, now))
+    }
+
+    pub fn remember_once(&self, token: [u8; 32], until: UnixMs, now: UnixMs) -> Answer<bool> {
+        self.write(|ledger| ledger.remember_once(token, until, now))
+    }
+
+    #[must_use]
+    pub fn id_key(&self) -> [u8; 16] {
+        self.id_key
+    }
+
+    pub fn backup(&self, file: &Path) -> Answer<()> {
+        self.read(|conn| backup::write(conn, file))
+    }
+
+    pub fn health(&self) -> Result<(), String> {
+        self.core().failure.clone().map_or(Ok(()), Err)
+    }
+
+    pub fn close(&self) {
+        self.core().failure.get_or_insert_with(|| "the store is closed".to_owned());
+    }
+}

@@ -1,0 +1,226 @@
+//! The verbs of [`Store`] over the synchronous ones: nothing ever waits.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use posthaste_core::{
+    Account, AccountNo, ApiKey, Attempt, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret, Seq, UnixMs,
+    Webhook, WebhookNo,
+};
+use tokio::sync::mpsc;
+
+use super::{HINTS_MAX, Inline};
+use crate::change::{
+    AccountPatch, EventDraft, NewAccount, NewKey, NewWebhook, Published, RecordBatch, WebhookLimits,
+    WebhookPatch, Window,
+};
+use crate::error::Refusal;
+use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
+use crate::roster::Roster;
+use crate::store::{Answer, Hint, Store};
+
+#[async_trait]
+impl Store for Inline {
+    fn hints(&self) -> mpsc::Receiver<Hint> {
+        let (sender, receiver) = mpsc::channel(HINTS_MAX);
+        self.core().listener = Some(sender);
+        receiver
+    }
+
+    async fn create_account(&self, new: NewAccount, now: UnixMs) -> Answer<Account> {
+        Inline::create_account(self, new, now)
+    }
+
+    async fn update_account(&self, id: &str, patch: AccountPatch, now: UnixMs) -> Answer<Account> {
+        Inline::update_account(self, id, patch, now)
+    }
+
+    async fn delete_account(&self, id: &str, now: UnixMs) -> Answer<()> {
+        Inline::delete_account(self, id, now)
+    }
+
+    async fn account(&self, id: &str) -> Answer<Option<Account>> {
+        Inline::account(self, id)
+    }
+
+    async fn accounts(&self, from: Option<PageCursor>, limit: usize) -> Answer<Slice<Account>> {
+        Inline::accounts(self, from, limit)
+    }
+
+    async fn create_key(&self, new: NewKey, now: UnixMs) -> Answer<ApiKey> {
+        Inline::create_key(self, new, now)
+    }
+
+    async fn keys(&self, account: AccountNo) -> Answer<Vec<ApiKey>> {
+        Inline::keys(self, account)
+    }
+
+    async fn revoke_key(&self, account: AccountNo, key_id: &str, now: UnixMs) -> Answer<()> {
+        Inline::revoke_key(self, account, key_id, now)
+    }
+
+    async fn find_key(&self, key: &Secret) -> Answer<Option<Arc<ApiKey>>> {
+        Inline::find_key(self, key)
+    }
+
+    async fn create_webhook(&self, new: NewWebhook, limits: WebhookLimits, now: UnixMs) -> Answer<Webhook> {
+        Inline::create_webhook(self, new, limits, now)
+    }
+
+    async fn update_webhook(
+        &self,
+        no: WebhookNo,
+        patch: WebhookPatch,
+        limits: WebhookLimits,
+        now: UnixMs,
+    ) -> Answer<Webhook> {
+        Inline::update_webhook(self, no, patch, limits, now)
+    }
+
+    async fn delete_webhook(&self, no: WebhookNo, now: UnixMs) -> Answer<()> {
+        Inline::delete_webhook(self, no, now)
+    }
+
+    async fn webhook(&self, account: AccountNo, key: Option<KeyNo>, id: &str) -> Answer<Option<Webhook>> {
+        Inline::webhook(self, account, key, id)
+    }
+
+    async fn webhooks(
+        &self,
+        account: AccountNo,
+        key: Option<KeyNo>,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<Webhook>> {
+        Inline::webhooks(self, account, key, from, limit)
+    }
+
+    async fn publish(
+        &self,
+        drafts: Vec<EventDraft>,
+        build: &(dyn Fn(usize, Seq, UnixMs) -> EventBody + Sync),
+        now: UnixMs,
+    ) -> Answer<Vec<Result<Published, Refusal>>> {
+        Inline::publish(self, drafts, build, now)
+    }
+
+    async fn event(&self, seq: Seq) -> Answer<Option<Arc<Event>>> {
+        Inline::event(self, seq)
+    }
+
+    async fn event_by_key(
+        &self,
+        account: Option<AccountNo>,
+        key: &str,
+        now: UnixMs,
+    ) -> Answer<Option<Arc<Event>>> {
+        Inline::event_by_key(self, account, key, now)
+    }
+
+    async fn deliveries_of_event(&self, seq: Seq, limit: usize) -> Answer<Vec<Delivery>> {
+        Inline::deliveries_of_event(self, seq, limit)
+    }
+
+    async fn deliveries(
+        &self,
+        no: WebhookNo,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<DeliveryRow>> {
+        Inline::deliveries(self, no, from, limit)
+    }
+
+    async fn attempts(
+        &self,
+        no: WebhookNo,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<DeliveryRow>> {
+        Inline::attempts(self, no, from, limit)
+    }
+
+    async fn unattempted(&self, no: WebhookNo, limit: usize) -> Answer<Vec<DeliveryRow>> {
+        Inline::unattempted(self, no, limit)
+    }
+
+    async fn delivery_count(&self, no: WebhookNo) -> Answer<u64> {
+        Inline::delivery_count(self, no)
+    }
+
+    async fn delivery(&self, key: DeliveryKey) -> Answer<Option<(Delivery, Arc<Event>, Vec<Attempt>)>> {
+        Inline::delivery(self, key)
+    }
+
+    async fn retry_delivery(&self, key: DeliveryKey, now: UnixMs) -> Answer<Delivery> {
+        Inline::retry_delivery(self, key, now)
+    }
+
+    async fn recover(
+        &self,
+        no: WebhookNo,
+        window: Window,
+        dry_run: bool,
+        limit: usize,
+        now: UnixMs,
+    ) -> Answer<u64> {
+        Inline::recover(self, no, window, dry_run, limit, now)
+    }
+
+    fn roster(&self) -> Arc<Roster> {
+        Inline::roster(self)
+    }
+
+    async fn checkpoint(&self) -> Answer<Seq> {
+        Inline::checkpoint(self)
+    }
+
+    async fn events_after(&self, after: Seq, limit: usize) -> Answer<Vec<Arc<Event>>> {
+        Inline::events_after(self, after, limit)
+    }
+
+    async fn written(&self, seq: Seq) -> Answer<Vec<WebhookNo>> {
+        Inline::written(self, seq)
+    }
+
+    async fn pending_heads(&self) -> Answer<Vec<(WebhookNo, UnixMs)>> {
+        Inline::pending_heads(self)
+    }
+
+    async fn pending(
+        &self,
+        no: WebhookNo,
+        until: UnixMs,
+        limit: usize,
+    ) -> Answer<(Vec<PendingRow>, Option<UnixMs>)> {
+        Inline::pending(self, no, until, limit)
+    }
+
+    async fn record(&self, batch: RecordBatch) -> Answer<()> {
+        Inline::record(self, batch)
+    }
+
+    async fn tidy(&self, expired_before: UnixMs, drop_queued_of_deleted: bool, now: UnixMs) -> Answer<bool> {
+        Inline::tidy(self, expired_before, drop_queued_of_deleted, now)
+    }
+
+    async fn remember_once(&self, token: [u8; 32], until: UnixMs, now: UnixMs) -> Answer<bool> {
+        Inline::remember_once(self, token, until, now)
+    }
+
+    fn id_key(&self) -> [u8; 16] {
+        Inline::id_key(self)
+    }
+
+    async fn backup(&self, file: &Path) -> Answer<()> {
+        Inline::backup(self, file)
+    }
+
+    fn health(&self) -> Result<(), String> {
+        Inline::health(self)
+    }
+
+    async fn close(&self) {
+        Inline::close(self);
+    }
+}

@@ -1,0 +1,79 @@
+//! Accounts.
+
+use posthaste_core::{Account, AccountNo, UnixMs};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::Ledger;
+use super::trouble::Outcome;
+use crate::change::{AccountPatch, NewAccount};
+use crate::error::Refusal;
+use crate::page::{PageCursor, Slice};
+
+const COLUMNS: &str = "no, id, name, created_ms, updated_ms";
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Account> {
+    Ok(Account {
+        no: AccountNo(row.get(0)?),
+        id: row.get(1)?,
+        name: row.get(2)?,
+        created_at: UnixMs(row.get(3)?),
+        updated_at: UnixMs(row.get(4)?),
+    })
+}
+
+pub(crate) fn by_id(conn: &Connection, id: &str) -> Outcome<Option<Account>> {
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE id = ?1 AND deleted_ms IS NULL");
+    Ok(conn.prepare_cached(&sql)?.query_row([id], from_row).optional()?)
+}
+
+pub(crate) fn list(conn: &Connection, from: Option<PageCursor>, limit: usize) -> Outcome<Slice<Account>> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM accounts WHERE no >= ?1 AND deleted_ms IS NULL ORDER BY no LIMIT ?2");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let from = from.map_or(0, |cursor| cursor.0);
+    let rows = statement.query_map(params![from, one_more(limit)], from_row)?;
+    Ok(Slice::cut(rows.collect::<Result<_, _>>()?, limit, |account| PageCursor(account.no.0, 0)))
+}
+
+/// A limit for SQL that shows whether anything is left.
+pub(super) fn one_more(limit: usize) -> i64 {
+    i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX)
+}
+
+impl Ledger {
+    pub fn create_account(&mut self, new: NewAccount, now: UnixMs) -> Outcome<Account> {
+        if by_id(&self.conn, &new.id)?.is_some() {
+            return Err(Refusal::Taken.into());
+        }
+        self.conn
+            .prepare_cached(
+                "INSERT INTO accounts (id, name, created_ms, updated_ms) VALUES (?1, ?2, ?3, ?3)",
+            )?
+            .execute(params![new.id, new.name, now.0])?;
+        let no = AccountNo(self.conn.last_insert_rowid());
+        Ok(Account { no, id: new.id, name: new.name, created_at: now, updated_at: now })
+    }
+
+    pub fn update_account(&mut self, id: &str, patch: AccountPatch, now: UnixMs) -> Outcome<Account> {
+        let mut account = by_id(&self.conn, id)?.ok_or(Refusal::NotFound)?;
+        if let Some(name) = patch.name {
+            account.name = name;
+        }
+        account.updated_at = now;
+        self.conn
+            .prepare_cached("UPDATE accounts SET name = ?2, updated_ms = ?3 WHERE no = ?1")?
+            .execute(params![account.no.0, account.name, now.0])?;
+        Ok(account)
+    }
+
+    /// Ends an account. What else there is of it goes in later steps of `tidy`.
+    pub fn delete_account(&mut self, id: &str, now: UnixMs) -> Outcome<()> {
+        let account = by_id(&self.conn, id)?.ok_or(Refusal::NotFound)?;
+        self.forget_keys_of(account.no)?;
+        self.delete_webhooks_of(account.no, now)?;
+        self.conn
+            .prepare_cached("UPDATE accounts SET name = NULL, deleted_ms = ?2 WHERE no = ?1")?
+            .execute(params![account.no.0, now.0])?;
+        Ok(())
+    }
+}

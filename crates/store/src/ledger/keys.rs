@@ -1,0 +1,141 @@
+//! API keys.
+
+use posthaste_core::{AccountNo, ApiKey, KeyNo, Secret, UnixMs};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::trouble::{Outcome, Trouble};
+use super::{Ledger, encoding};
+use crate::change::NewKey;
+use crate::error::Refusal;
+use crate::sealing::{Place, Vault};
+
+const SELECT: &str = "SELECT k.no, k.id, k.account, a.id, k.tier, k.roles, k.scopes, k.description,
+        k.signing_secret, k.created_ms, k.expires_ms, k.revoked_ms
+    FROM keys k JOIN accounts a ON a.no = k.account";
+
+fn place(account: AccountNo, id: &str) -> Place<'_> {
+    Place { kind: "api key", account: account.0, id }
+}
+
+fn from_row(row: &Row<'_>, vault: &Vault) -> Outcome<ApiKey> {
+    let (no, id, account): (i64, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let account = AccountNo(account);
+    let damaged = |what| Trouble::damaged("keys", no, what);
+    let list = |column, what| {
+        let json: String = row.get(column)?;
+        encoding::read_list(&json).ok_or_else(|| damaged(what))
+    };
+    let sealed: Option<Vec<u8>> = row.get(8)?;
+    let signing_secret = sealed
+        .map(|sealed| {
+            vault.open(place(account, &id), &sealed).ok_or_else(|| damaged("its secret does not open"))
+        })
+        .transpose()?;
+    Ok(ApiKey {
+        no: KeyNo(no),
+        account,
+        account_id: row.get(3)?,
+        tier: row.get(4)?,
+        roles: list(5, "its roles are no list")?,
+        scopes: list(6, "its scopes are no list")?,
+        description: row.get(7)?,
+        signing_secret,
+        created_at: UnixMs(row.get(9)?),
+        expires_at: row.get::<_, Option<i64>>(10)?.map(UnixMs),
+        revoked_at: row.get::<_, Option<i64>>(11)?.map(UnixMs),
+        id,
+    })
+}
+
+pub(crate) fn of_account(conn: &Connection, vault: &Vault, account: AccountNo) -> Outcome<Vec<ApiKey>> {
+    let mut statement = conn.prepare_cached(&format!("{SELECT} WHERE k.account = ?1 ORDER BY k.no"))?;
+    let mut rows = statement.query([account.0])?;
+    let mut keys = Vec::new();
+    while let Some(row) = rows.next()? {
+        keys.push(from_row(row, vault)?);
+    }
+    Ok(keys)
+}
+
+pub(crate) fn by_hash(conn: &Connection, vault: &Vault, hash: &[u8; 32]) -> Outcome<Option<ApiKey>> {
+    let mut statement = conn.prepare_cached(&format!("{SELECT} WHERE k.key_hash = ?1"))?;
+    let mut rows = statement.query([hash])?;
+    rows.next()?.map(|row| from_row(row, vault)).transpose()
+}
+
+impl Ledger {
+    pub fn create_key(&mut self, new: NewKey, now: UnixMs) -> Outcome<ApiKey> {
+        let hash = self.vault.hash(new.key.expose());
+        let account_id = self.live_account_id(new.account)?.ok_or(Refusal::NotFound)?;
+        let is_taken: bool = self
+            .conn
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM keys WHERE id = ?1 OR key_hash = ?2)")?
+            .query_row(params![new.id, hash], |row| row.get(0))?;
+        if is_taken {
+            return Err(Refusal::Taken.into());
+        }
+        let seal = |secret: &Secret| self.vault.seal(place(new.account, &new.id), secret);
+        let sealed = new.signing_secret.as_ref().map(seal).transpose()?;
+        self.conn
+            .prepare_cached(
+                "INSERT INTO keys (id, account, key_hash, signing_secret, tier, roles, scopes, description,
+                     created_ms, expires_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute(params![
+                new.id,
+                new.account.0,
+                hash,
+                sealed,
+                new.tier,
+                encoding::pack_list(&new.roles),
+                encoding::pack_list(&new.scopes),
+                new.description,
+                now.0,
+                new.expires_at.map(|at| at.0),
+            ])?;
+        Ok(ApiKey {
+            no: KeyNo(self.conn.last_insert_rowid()),
+            id: new.id,
+            account: new.account,
+            account_id,
+            tier: new.tier,
+            roles: new.roles,
+            scopes: new.scopes,
+            description: new.description,
+            signing_secret: new.signing_secret,
+            created_at: now,
+            expires_at: new.expires_at,
+            revoked_at: None,
+        })
+    }
+
+    /// Revokes a key; one that is revoked already stays as it is.
+    pub fn revoke_key(&mut self, account: AccountNo, id: &str, now: UnixMs) -> Outcome<()> {
+        let no: Option<i64> = self
+            .conn
+            .prepare_cached("SELECT no FROM keys WHERE account = ?1 AND id = ?2")?
+            .query_row(params![account.0, id], |row| row.get(0))
+            .optional()?;
+        let no = no.ok_or(Refusal::NotFound)?;
+        self.conn
+            .prepare_cached("UPDATE keys SET revoked_ms = ?2 WHERE no = ?1 AND revoked_ms IS NULL")?
+            .execute(params![no, now.0])?;
+        self.effects.revoked.push(KeyNo(no));
+        Ok(())
+    }
+
+    pub(super) fn forget_keys_of(&mut self, account: AccountNo) -> Outcome<()> {
+        let mut statement = self.conn.prepare_cached("DELETE FROM keys WHERE account = ?1 RETURNING no")?;
+        let forgotten = statement.query_map([account.0], |row| row.get(0).map(KeyNo))?;
+        self.effects.revoked.extend(forgotten.collect::<Result<Vec<_>, _>>()?);
+        Ok(())
+    }
+
+    /// The public id of an account that is not deleted.
+    pub(super) fn live_account_id(&self, account: AccountNo) -> Outcome<Option<String>> {
+        let mut statement =
+            self.conn.prepare_cached("SELECT id FROM accounts WHERE no = ?1 AND deleted_ms IS NULL")?;
+        Ok(statement.query_row([account.0], |row| row.get(0)).optional()?)
+    }
+}

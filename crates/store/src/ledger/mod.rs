@@ -1,0 +1,216 @@
+//! The synchronous core: every verb as SQL over one connection.
+//!
+//! Write verbs are methods of [`Ledger`], called inside a transaction that [`Ledger::begin`] opened. Read verbs are
+//! functions over a connection, so that readers beside the writer can use them. One file for each group of tables.
+
+pub(crate) mod encoding;
+pub(crate) mod schema;
+pub(crate) mod trouble;
+
+mod standing;
+
+pub(crate) mod accounts;
+pub(crate) mod keys;
+pub(crate) mod webhooks;
+
+pub(crate) mod events;
+
+pub(crate) mod deliveries;
+pub(crate) mod history;
+pub(crate) mod record;
+pub(crate) mod resend;
+
+mod purge;
+mod tidy;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use posthaste_core::{Event, KeyNo, Seq, Webhook, WebhookNo, WebhookState};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::sealing::Vault;
+use standing::Standing;
+use tidy::Closing;
+use trouble::{Outcome, Trouble};
+
+/// The one connection that writes, and what it knows beside the tables.
+pub(crate) struct Ledger {
+    conn: Connection,
+    vault: Arc<Vault>,
+    /// The latest event written, in this transaction or before.
+    last_event: Seq,
+    checkpoint: Seq,
+    /// Standings looked up in this transaction; those changed are written before its commit.
+    standings: BTreeMap<WebhookNo, Option<Standing>>,
+    /// Webhooks to which nothing new is sent but which may have rows left to end: disabled or deleted.
+    closing: BTreeMap<WebhookNo, Closing>,
+    /// Where the next step of looking for expired events begins.
+    sweep_at: Seq,
+    purge: Option<purge::Purge>,
+    effects: Effects,
+}
+
+/// What the rest of the process has to learn once a transaction is durable.
+pub(crate) struct Effects {
+    /// The event before the first of `events`.
+    pub after: Seq,
+    /// New events in order.
+    pub events: Vec<Arc<Event>>,
+    /// Webhooks created or changed, as they are now.
+    pub changed: Vec<Webhook>,
+    /// Webhooks that nothing is owed to any more.
+    pub left: Vec<WebhookNo>,
+    /// Webhooks the engine should look at.
+    pub nudged: Vec<WebhookNo>,
+    /// API keys that no longer work as they did.
+    pub revoked: Vec<KeyNo>,
+}
+
+impl Effects {
+    fn none(after: Seq) -> Self {
+        Self { after, events: vec![], changed: vec![], left: vec![], nudged: vec![], revoked: vec![] }
+    }
+}
+
+impl Ledger {
+    /// Takes over a connection whose tables are up to date. Also answers every webhook that belongs in the roster.
+    pub fn load(conn: Connection, vault: Arc<Vault>) -> Outcome<(Self, Vec<Webhook>)> {
+        let checkpoint = read_seq(&conn, "checkpoint")?;
+        let last_event = events::last(&conn)?.max(read_seq(&conn, "last_seq")?).max(checkpoint);
+        let roster = webhooks::all_owed(&conn, &vault, checkpoint)?;
+        let mut ledger = Self {
+            conn,
+            vault,
+            last_event,
+            checkpoint,
+            standings: BTreeMap::new(),
+            closing: BTreeMap::new(),
+            sweep_at: Seq(0),
+            purge: None,
+            effects: Effects::none(last_event),
+        };
+        ledger.note_closing(&roster)?;
+        Ok((ledger, roster))
+    }
+
+    pub fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
+    /// Gives the connection back; what was not committed is gone.
+    pub fn into_conn(self) -> Connection {
+        self.conn
+    }
+
+    pub fn vault(&self) -> Arc<Vault> {
+        self.vault.clone()
+    }
+
+    pub fn last_event(&self) -> Seq {
+        self.last_event
+    }
+
+    pub fn begin(&self) -> Outcome<()> {
+        self.run("BEGIN IMMEDIATE")
+    }
+
+    /// Makes everything since `begin` durable.
+    pub fn commit(&mut self) -> Outcome<Effects> {
+        self.write_standings()?;
+        self.run("COMMIT")?;
+        let effects = std::mem::replace(&mut self.effects, Effects::none(self.last_event));
+        self.note_closing(&effects.changed)?;
+        Ok(effects)
+    }
+
+    /// Runs a verb that may refuse after it has written: then nothing of it stays.
+    pub fn whole<T>(&mut self, verb: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        self.write_standings()?;
+        self.run("SAVEPOINT verb")?;
+        let effects = self.effects_so_far();
+        let outcome = verb(self);
+        match &outcome {
+            Ok(_) => self.write_standings()?,
+            Err(trouble) if trouble.is_fatal() => return outcome,
+            Err(_) => {
+                self.standings.clear();
+                self.take_back_effects(effects);
+                self.run("ROLLBACK TO verb")?;
+            }
+        }
+        self.run("RELEASE verb")?;
+        outcome
+    }
+
+    fn run(&self, sql: &str) -> Outcome<()> {
+        self.conn.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    /// Remembers a changed webhook for the roster.
+    fn note_changed(&mut self, webhook: Webhook) {
+        self.effects.nudged.push(webhook.no);
+        self.effects.changed.push(webhook);
+    }
+
+    /// Remembers which of these webhooks have rows that must be ended.
+    fn note_closing(&mut self, webhooks: &[Webhook]) -> Outcome<()> {
+        for webhook in webhooks {
+            match (webhook.deleted, webhook.state) {
+                (Some((_, seq)), _) => self.closing.insert(webhook.no, Closing::Deleted(seq)),
+                (None, WebhookState::Disabled) => self.closing.insert(webhook.no, Closing::Disabled),
+                _ => self.closing.remove(&webhook.no),
+            };
+        }
+        if webhooks.iter().any(|webhook| webhook.deleted.is_some()) {
+            self.note_deleted_accounts()?;
+        }
+        Ok(())
+    }
+
+    /// How much there is to tell so far, for taking back what a refused verb added.
+    fn effects_so_far(&self) -> [usize; 4] {
+        let effects = &self.effects;
+        [effects.events.len(), effects.changed.len(), effects.nudged.len(), effects.revoked.len()]
+    }
+
+    fn take_back_effects(&mut self, [events, changed, nudged, revoked]: [usize; 4]) {
+        self.effects.events.truncate(events);
+        self.effects.changed.truncate(changed);
+        self.effects.nudged.truncate(nudged);
+        self.effects.revoked.truncate(revoked);
+    }
+}
+
+/// A number in `meta`; 0 if it was never written.
+fn read_seq(conn: &Connection, key: &str) -> Outcome<Seq> {
+    let value = conn
+        .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
+        .query_row([key], |row| row.get::<_, i64>(0))
+        .optional()?;
+    Ok(Seq(value.unwrap_or_default()))
+}
+
+/// The last event for which, and for all before it, every owed delivery has a row.
+pub(crate) fn stored_checkpoint(conn: &Connection) -> Outcome<Seq> {
+    read_seq(conn, "checkpoint")
+}
+
+/// Bytes of a known length in `meta`.
+pub(crate) fn read_bytes<const N: usize>(conn: &Connection, key: &str) -> Outcome<Option<[u8; N]>> {
+    let value = conn
+        .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
+        .query_row([key], |row| row.get::<_, Vec<u8>>(0))
+        .optional()?;
+    value
+        .map(|bytes| bytes.try_into().map_err(|_| Trouble::damaged("meta", key, "has the wrong length")))
+        .transpose()
+}
+
+/// Writes a fact of the store itself.
+pub(crate) fn write_meta(conn: &Connection, key: &str, value: &dyn rusqlite::ToSql) -> Outcome<()> {
+    conn.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
+        .execute(params![key, value])?;
+    Ok(())
+}

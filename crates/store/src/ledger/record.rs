@@ -1,0 +1,307 @@
+//! What the engine did, written down.
+
+use posthaste_core::{Attempt, DeliveryKey, DeliveryState, Health, Outcome as Ending, Seq, WebhookNo};
+use rusqlite::{OptionalExtension, params};
+
+use super::deliveries::state_number;
+use super::standing::Link;
+use super::trouble::Outcome;
+use super::{Ledger, encoding, write_meta};
+use crate::change::{RecordBatch, Recorded, Spill};
+
+/// What was known of a delivery before an attempt of it is recorded.
+struct Known {
+    attempts: u32,
+    has_first: bool,
+}
+
+impl Ledger {
+    pub fn record(&mut self, batch: RecordBatch) -> Outcome<()> {
+        batch.attempts.iter().try_for_each(|recorded| self.record_attempt(recorded))?;
+        batch.spills.iter().try_for_each(|spill| self.spill(*spill))?;
+        batch.cancels.iter().try_for_each(|(key, reason)| self.cancel(*key, reason))?;
+        batch.health.iter().try_for_each(|(no, health)| self.record_health(*no, *health))?;
+        for (no, reason) in batch.disable {
+            tracing::debug!(webhook = no.0, reason, "a webhook is switched off");
+            self.disable_webhook(no)?;
+        }
+        match batch.checkpoint {
+            Some(checkpoint) => self.advance_checkpoint(checkpoint),
+            None => Ok(()),
+        }
+    }
+
+    /// Appends an attempt to its webhook's history and moves its delivery on. A number known already changes nothing.
+    fn record_attempt(&mut self, recorded: &Recorded) -> Outcome<()> {
+        let no = recorded.key.webhook;
+        let Some(standing) = self.standing(no)? else { return Ok(()) };
+        let number = recorded.attempt.number;
+        let is_new = if number <= 1 {
+            self.write_first(recorded, standing.head)?
+        } else {
+            self.write_later(recorded, standing.head)?
+        };
+        if !is_new {
+            return Ok(());
+        }
+        self.change_standing(no, |standing| {
+            standing.head = Some((recorded.key.event, number.max(1)));
+            standing.attempted += u64::from(number <= 1);
+        })
+    }
+
+    /// The hot path: on the good path this insert is all there ever is of a delivery.
+    fn write_first(&self, recorded: &Recorded, before: Link) -> Outcome<bool> {
+        if self.insert_with_first(recorded, before)? {
+            return Ok(true);
+        }
+        let known = self.known(recorded.key)?;
+        if known.as_ref().is_some_and(|known| known.has_first) {
+            return Ok(false);
+        }
+        self.update_first(recorded, before)?;
+        if known.is_none_or(|known| known.attempts <= 1) {
+            self.move_on(recorded)?;
+        }
+        Ok(true)
+    }
+
+    fn insert_with_first(&self, recorded: &Recorded, before: Link) -> Outcome<bool> {
+        let (attempt, row) = (&recorded.attempt, AttemptColumns::of(&recorded.attempt));
+        let inserted = self
+            .conn
+            .prepare_cached(
+                "INSERT INTO deliveries (event, webhook, state, reason, attempts, next_ms, delivered_ms, last_status,
+                     last_ms, started_ms, duration_us, status, fault, detail, is_cut, prev_event, prev_n,
+                     signatures, headers, body)
+                 VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?7, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+                 ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![
+                recorded.key.event.0,
+                recorded.key.webhook.0,
+                state_number(recorded.state),
+                recorded.reason,
+                next_ms(recorded),
+                delivered_ms(recorded),
+                row.status,
+                attempt.finished_at().0,
+                attempt.started_at.0,
+                row.duration_us,
+                row.fault,
+                row.detail,
+                row.is_cut,
+                before.map(|(event, _)| event.0),
+                before.map(|(_, number)| number),
+                row.signatures,
+                row.headers,
+                row.body,
+            ])?;
+        Ok(inserted == 1)
+    }
+
+    fn update_first(&self, recorded: &Recorded, before: Link) -> Outcome<()> {
+        let row = AttemptColumns::of(&recorded.attempt);
+        self.conn
+            .prepare_cached(
+                "UPDATE deliveries SET started_ms = ?3, duration_us = ?4, status = ?5, fault = ?6, detail = ?7,
+                     is_cut = ?8, prev_event = ?9, prev_n = ?10, signatures = ?11, headers = ?12, body = ?13
+                 WHERE event = ?1 AND webhook = ?2",
+            )?
+            .execute(params![
+                recorded.key.event.0,
+                recorded.key.webhook.0,
+                recorded.attempt.started_at.0,
+                row.duration_us,
+                row.status,
+                row.fault,
+                row.detail,
+                row.is_cut,
+                before.map(|(event, _)| event.0),
+                before.map(|(_, number)| number),
+                row.signatures,
+                row.headers,
+                row.body,
+            ])?;
+        Ok(())
+    }
+
+    fn write_later(&self, recorded: &Recorded, before: Link) -> Outcome<bool> {
+        let row = AttemptColumns::of(&recorded.attempt);
+        let inserted = self
+            .conn
+            .prepare_cached(
+                "INSERT INTO attempts (event, webhook, n, started_ms, duration_us, status, fault, detail, is_cut,
+                     prev_event, prev_n, signatures, headers, body)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                 ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![
+                recorded.key.event.0,
+                recorded.key.webhook.0,
+                recorded.attempt.number,
+                recorded.attempt.started_at.0,
+                row.duration_us,
+                row.status,
+                row.fault,
+                row.detail,
+                row.is_cut,
+                before.map(|(event, _)| event.0),
+                before.map(|(_, number)| number),
+                row.signatures,
+                row.headers,
+                row.body,
+            ])?;
+        if inserted == 0 {
+            return Ok(false);
+        }
+        match self.known(recorded.key)? {
+            Some(known) if known.attempts > recorded.attempt.number => {}
+            Some(_) => self.move_on(recorded)?,
+            None => {
+                self.insert_bare(recorded.key, state_number(DeliveryState::Pending), None, Some(0))?;
+                self.move_on(recorded)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Where the delivery stands after its latest attempt.
+    fn move_on(&self, recorded: &Recorded) -> Outcome<()> {
+        self.conn
+            .prepare_cached(
+                "UPDATE deliveries SET state = ?3, reason = ?4, attempts = ?5, next_ms = ?6,
+                     delivered_ms = ?7, last_status = ?8, last_ms = ?9
+                 WHERE event = ?1 AND webhook = ?2",
+            )?
+            .execute(params![
+                recorded.key.event.0,
+                recorded.key.webhook.0,
+                state_number(recorded.state),
+                recorded.reason,
+                recorded.attempt.number.max(1),
+                next_ms(recorded),
+                delivered_ms(recorded),
+                recorded.attempt.outcome.status(),
+                recorded.attempt.finished_at().0,
+            ])?;
+        Ok(())
+    }
+
+    fn known(&self, key: DeliveryKey) -> Outcome<Option<Known>> {
+        let known = self
+            .conn
+            .prepare_cached(
+                "SELECT attempts, started_ms IS NOT NULL FROM deliveries WHERE event = ?1 AND webhook = ?2",
+            )?
+            .query_row([key.event.0, key.webhook.0], |row| {
+                Ok(Known { attempts: row.get(0)?, has_first: row.get(1)? })
+            })
+            .optional()?;
+        Ok(known)
+    }
+
+    fn spill(&mut self, spill: Spill) -> Outcome<()> {
+        if self.standing(spill.key.webhook)?.is_some() {
+            let pending = state_number(DeliveryState::Pending);
+            self.insert_bare(spill.key, pending, None, Some(spill.due_at.0))?;
+        }
+        Ok(())
+    }
+
+    fn cancel(&mut self, key: DeliveryKey, reason: &str) -> Outcome<()> {
+        if self.standing(key.webhook)?.is_none() {
+            return Ok(());
+        }
+        let canceled = state_number(DeliveryState::Canceled);
+        let changed = self
+            .conn
+            .prepare_cached(
+                "UPDATE deliveries SET state = ?3, reason = ?4, next_ms = NULL
+                 WHERE event = ?1 AND webhook = ?2 AND next_ms IS NOT NULL",
+            )?
+            .execute(params![key.event.0, key.webhook.0, canceled, reason])?;
+        if changed == 0 {
+            self.insert_bare(key, canceled, Some(reason), None)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a delivery without an attempt, unless it has a row.
+    fn insert_bare(
+        &self,
+        key: DeliveryKey,
+        state: i64,
+        reason: Option<&str>,
+        next_ms: Option<i64>,
+    ) -> Outcome<()> {
+        self.conn
+            .prepare_cached(
+                "INSERT INTO deliveries (event, webhook, state, reason, attempts, next_ms)
+                 VALUES (?1, ?2, ?3, ?4, 0, ?5) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![key.event.0, key.webhook.0, state, reason, next_ms])?;
+        Ok(())
+    }
+
+    fn record_health(&mut self, no: WebhookNo, health: Health) -> Outcome<()> {
+        self.change_standing(no, |standing| standing.health = health)
+    }
+
+    fn advance_checkpoint(&mut self, checkpoint: Seq) -> Outcome<()> {
+        if checkpoint > self.checkpoint {
+            write_meta(&self.conn, "checkpoint", &checkpoint.0)?;
+            self.checkpoint = checkpoint;
+        }
+        Ok(())
+    }
+}
+
+/// A pending delivery always has a time, so that it cannot be forgotten.
+fn next_ms(recorded: &Recorded) -> Option<i64> {
+    let is_pending = recorded.state == DeliveryState::Pending;
+    is_pending.then(|| recorded.next_attempt_at.unwrap_or(recorded.attempt.finished_at()).0)
+}
+
+fn delivered_ms(recorded: &Recorded) -> Option<i64> {
+    (recorded.state == DeliveryState::Delivered).then(|| recorded.attempt.finished_at().0)
+}
+
+/// An attempt as columns.
+struct AttemptColumns<'a> {
+    duration_us: i64,
+    status: Option<u16>,
+    fault: Option<&'static str>,
+    detail: Option<&'a str>,
+    is_cut: bool,
+    signatures: Vec<u8>,
+    headers: Option<Vec<u8>>,
+    body: Option<&'a [u8]>,
+}
+
+impl<'a> AttemptColumns<'a> {
+    fn of(attempt: &'a Attempt) -> Self {
+        let mut columns = Self {
+            duration_us: i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX),
+            status: attempt.outcome.status(),
+            fault: None,
+            detail: None,
+            is_cut: false,
+            signatures: encoding::pack_texts(&attempt.signatures),
+            headers: None,
+            body: None,
+        };
+        match &attempt.outcome {
+            Ending::Answered(response) => {
+                columns.is_cut = response.is_cut;
+                columns.headers = Some(encoding::pack_headers(&response.headers));
+                columns.body = Some(&response.body);
+            }
+            Ending::Failed(fault) => {
+                columns.fault = Some(fault.kind.word());
+                columns.detail = Some(&fault.detail);
+            }
+        }
+        columns
+    }
+}

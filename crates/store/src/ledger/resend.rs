@@ -1,0 +1,100 @@
+//! Ended deliveries made pending again.
+
+use posthaste_core::delivery::reasons;
+use posthaste_core::{Delivery, DeliveryKey, DeliveryState, Seq, UnixMs, WebhookNo, WebhookState};
+use rusqlite::{Connection, params};
+
+use super::deliveries::{self, state_number};
+use super::trouble::Outcome;
+use super::{Ledger, webhooks};
+use crate::change::Window;
+use crate::error::Refusal;
+
+impl Ledger {
+    pub fn retry_delivery(&mut self, key: DeliveryKey, now: UnixMs) -> Outcome<Delivery> {
+        let delivery = deliveries::by_key(&self.conn, key)?.ok_or(Refusal::NotFound)?;
+        let webhook = webhooks::by_no(&self.conn, &self.vault, key.webhook)?.ok_or(Refusal::NotFound)?;
+        let takes_deliveries = webhook.deleted.is_none() && webhook.state != WebhookState::Disabled;
+        if delivery.state == DeliveryState::Pending || !takes_deliveries {
+            return Err(Refusal::WrongState.into());
+        }
+        self.make_pending(key, now)?;
+        self.effects.nudged.push(key.webhook);
+        Ok(Delivery {
+            state: DeliveryState::Pending,
+            reason: Some(reasons::RESENT.to_owned()),
+            next_attempt_at: Some(now),
+            delivered_at: None,
+            ..delivery
+        })
+    }
+
+    /// With `now` makes deliveries pending then; without only counts.
+    pub fn recover(
+        &mut self,
+        no: WebhookNo,
+        window: Window,
+        limit: usize,
+        now: Option<UnixMs>,
+    ) -> Outcome<u64> {
+        let webhook = webhooks::by_no(&self.conn, &self.vault, no)?
+            .filter(|webhook| webhook.deleted.is_none())
+            .ok_or(Refusal::NotFound)?;
+        if webhook.state == WebhookState::Disabled {
+            return Err(Refusal::WrongState.into());
+        }
+        let found = recoverable(&self.conn, no, window, limit)?;
+        if let Some(now) = now.filter(|_| !found.is_empty()) {
+            for event in &found {
+                self.make_pending(DeliveryKey { event: *event, webhook: no }, now)?;
+            }
+            self.effects.nudged.push(no);
+        }
+        Ok(found.len() as u64)
+    }
+
+    fn make_pending(&self, key: DeliveryKey, now: UnixMs) -> Outcome<()> {
+        self.conn
+            .prepare_cached(
+                "UPDATE deliveries SET state = ?3, reason = ?4, next_ms = ?5, delivered_ms = NULL
+                 WHERE event = ?1 AND webhook = ?2",
+            )?
+            .execute(params![
+                key.event.0,
+                key.webhook.0,
+                state_number(DeliveryState::Pending),
+                reasons::RESENT,
+                now.0
+            ])?;
+        Ok(())
+    }
+}
+
+/// The events of a webhook's deliveries that `recover` would send again, oldest first.
+pub(crate) fn recoverable(
+    conn: &Connection,
+    no: WebhookNo,
+    window: Window,
+    limit: usize,
+) -> Outcome<Vec<Seq>> {
+    // A place is never before the second its event was accepted in, but may be after it if the clock was set back.
+    let mut statement = conn.prepare_cached(
+        "SELECT d.event FROM deliveries d INDEXED BY deliveries_not_made CROSS JOIN events e ON e.seq = d.event
+         WHERE d.webhook = ?1 AND d.state >= 2 AND d.event >= ?2 AND e.created_ms >= ?3 AND e.created_ms < ?4
+           AND (d.state = ?5 OR d.reason = ?6)
+         ORDER BY d.event LIMIT ?7",
+    )?;
+    let rows = statement.query_map(
+        params![
+            no.0,
+            Seq::first_of(window.since).0,
+            window.since.0,
+            window.until.0,
+            state_number(DeliveryState::Failed),
+            reasons::WEBHOOK_DISABLED,
+            i64::try_from(limit).unwrap_or(i64::MAX),
+        ],
+        |row| row.get(0).map(Seq),
+    )?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

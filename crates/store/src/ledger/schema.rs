@@ -1,0 +1,87 @@
+//! The tables, and how a store of an older version becomes one of this version.
+
+use rusqlite::Connection;
+
+/// What marks a file as ours: "Post" in ASCII.
+pub(crate) const APPLICATION_ID: i32 = 0x506f_7374;
+
+/// Each step with its number being its place from 1; `PRAGMA user_version` says how many were taken.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+
+/// The version this program writes.
+pub(crate) const VERSION: usize = MIGRATIONS.len();
+
+/// The oldest SQLite that is free of the bug that could reset a write-ahead log too early.
+pub(crate) const SQLITE_MIN: i32 = 3_051_003;
+
+const PAGE_BYTES: u32 = 8192;
+const CACHE_KIB: u32 = 64 * 1024;
+/// What remains of the write-ahead log's file after it was written back.
+const LOG_KEPT_BYTES: u32 = 64 * 1024 * 1024;
+const STATEMENTS_CACHED: usize = 128;
+
+/// What a file says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Marks {
+    /// A new file.
+    Empty,
+    /// Ours, of this version or an older one.
+    Ours,
+    /// Ours, but of a later version.
+    Newer(usize),
+    /// Somebody else's database.
+    Foreign,
+}
+
+pub(crate) fn marks(connection: &Connection) -> rusqlite::Result<Marks> {
+    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0));
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let version = usize::try_from(pragma("user_version")?).unwrap_or(usize::MAX);
+    Ok(match pragma("application_id")? {
+        APPLICATION_ID if version > VERSION => Marks::Newer(version),
+        APPLICATION_ID => Marks::Ours,
+        0 if tables == 0 => Marks::Empty,
+        _ => Marks::Foreign,
+    })
+}
+
+/// Settings of the one connection that writes. The first two only take effect on a new file.
+pub(crate) fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "PRAGMA page_size = {PAGE_BYTES};
+         PRAGMA auto_vacuum = INCREMENTAL;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA journal_size_limit = {LOG_KEPT_BYTES};"
+    ))?;
+    prepare_any(connection)
+}
+
+/// Settings of every connection.
+pub(crate) fn prepare_any(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    connection.execute_batch(&format!(
+        "PRAGMA cache_size = -{CACHE_KIB};
+         PRAGMA mmap_size = 0;
+         PRAGMA foreign_keys = OFF;
+         PRAGMA trusted_schema = OFF;
+         PRAGMA temp_store = MEMORY;"
+    ))
+}
+
+/// Takes the steps that are missing, all in one transaction.
+pub(crate) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+    let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let missing = MIGRATIONS.get(usize::try_from(version).unwrap_or(VERSION)..).unwrap_or_default();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let steps = missing.concat();
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE;
+         {steps}
+         PRAGMA application_id = {APPLICATION_ID};
+         PRAGMA user_version = {VERSION};
+         COMMIT;"
+    ))
+}

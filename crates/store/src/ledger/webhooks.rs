@@ -1,0 +1,366 @@
+//! Webhooks.
+
+use posthaste_core::{
+    AccountNo, Health, KeyNo, Seq, SigningSecrets, UnixMs, Webhook, WebhookNo, WebhookState,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::accounts::one_more;
+use super::tidy::Closing;
+use super::trouble::{Outcome, Trouble};
+use super::{Ledger, encoding};
+use crate::change::{NewWebhook, Rotation, WebhookLimits, WebhookPatch};
+use crate::error::Refusal;
+use crate::page::{PageCursor, Slice};
+use crate::sealing::{Place, Vault};
+
+/// How many overdue retries are put in order of age when a webhook is resumed; later ones follow by due time.
+const REORDERED_MAX: i64 = 10_000;
+
+const SELECT: &str =
+    "SELECT w.no, w.id, w.account, a.id, w.key, w.url, w.canonical_url, w.subscription, w.state,
+        w.description, w.extension, w.secrets, w.created_after, w.created_ms, w.updated_ms, w.deleted_ms,
+        w.deleted_seq, s.fails, s.last_attempt_ms, s.last_success_ms
+    FROM webhooks w JOIN accounts a ON a.no = w.account JOIN standings s ON s.webhook = w.no";
+
+fn place(account: AccountNo, id: &str) -> Place<'_> {
+    Place { kind: "webhook", account: account.0, id }
+}
+
+fn from_row(row: &Row<'_>, vault: &Vault) -> Outcome<Webhook> {
+    let (no, id, account): (i64, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let account = AccountNo(account);
+    let damaged = |what| Trouble::damaged("webhooks", no, what);
+    let text = |column| row.get::<_, String>(column);
+    let time = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(UnixMs));
+    let secrets = vault
+        .open(place(account, &id), &row.get::<_, Vec<u8>>(11)?)
+        .and_then(|packed| encoding::read_secrets(&packed))
+        .ok_or_else(|| damaged("its secrets do not open"))?;
+    Ok(Webhook {
+        no: WebhookNo(no),
+        account,
+        account_id: text(3)?,
+        key: row.get::<_, Option<i64>>(4)?.map(KeyNo),
+        url: text(5)?,
+        canonical_url: text(6)?,
+        subscription: encoding::read_subscription(&text(7)?)
+            .ok_or_else(|| damaged("its subscription is none"))?,
+        state: WebhookState::from_word(&text(8)?).ok_or_else(|| damaged("its state is none"))?,
+        description: row.get(9)?,
+        extension: encoding::read_map(&text(10)?).ok_or_else(|| damaged("its extension is no map"))?,
+        secrets,
+        created_after: Seq(row.get(12)?),
+        health: Health {
+            consecutive_failures: row.get(17)?,
+            last_attempt_at: time(18)?,
+            last_success_at: time(19)?,
+        },
+        created_at: UnixMs(row.get(13)?),
+        updated_at: UnixMs(row.get(14)?),
+        deleted: time(15)?.zip(row.get::<_, Option<i64>>(16)?.map(Seq)),
+        id,
+    })
+}
+
+fn collect(rows: &mut rusqlite::Rows<'_>, vault: &Vault) -> Outcome<Vec<Webhook>> {
+    let mut webhooks = Vec::new();
+    while let Some(row) = rows.next()? {
+        webhooks.push(from_row(row, vault)?);
+    }
+    Ok(webhooks)
+}
+
+/// Every webhook that deliveries may be owed to.
+pub(super) fn all_owed(conn: &Connection, vault: &Vault, checkpoint: Seq) -> Outcome<Vec<Webhook>> {
+    let mut statement = conn.prepare(&format!(
+        "{SELECT} WHERE w.deleted_ms IS NULL OR w.deleted_seq > ?1 OR EXISTS (
+             SELECT 1 FROM deliveries d WHERE d.webhook = w.no AND d.next_ms IS NOT NULL)"
+    ))?;
+    collect(&mut statement.query([checkpoint.0])?, vault)
+}
+
+/// A webhook whether deleted or not.
+pub(super) fn by_no(conn: &Connection, vault: &Vault, no: WebhookNo) -> Outcome<Option<Webhook>> {
+    let mut statement = conn.prepare_cached(&format!("{SELECT} WHERE w.no = ?1"))?;
+    let mut rows = statement.query([no.0])?;
+    rows.next()?.map(|row| from_row(row, vault)).transpose()
+}
+
+pub(crate) fn of_owner(
+    conn: &Connection,
+    vault: &Vault,
+    account: AccountNo,
+    key: Option<KeyNo>,
+    id: &str,
+) -> Outcome<Option<Webhook>> {
+    let mut statement = conn.prepare_cached(&format!(
+        "{SELECT} WHERE w.id = ?1 AND w.account = ?2 AND (?3 IS NULL OR w.key = ?3) AND w.deleted_ms IS NULL"
+    ))?;
+    let mut rows = statement.query(params![id, account.0, key.map(|key| key.0)])?;
+    rows.next()?.map(|row| from_row(row, vault)).transpose()
+}
+
+pub(crate) fn list(
+    conn: &Connection,
+    vault: &Vault,
+    account: AccountNo,
+    key: Option<KeyNo>,
+    from: Option<PageCursor>,
+    limit: usize,
+) -> Outcome<Slice<Webhook>> {
+    let mut statement = conn.prepare_cached(&format!(
+        "{SELECT} WHERE w.account = ?1 AND w.no >= ?2 AND (?3 IS NULL OR w.key = ?3) AND w.deleted_ms IS NULL
+         ORDER BY w.no LIMIT ?4"
+    ))?;
+    let from = from.map_or(0, |cursor| cursor.0);
+    let mut rows = statement.query(params![account.0, from, key.map(|key| key.0), one_more(limit)])?;
+    Ok(Slice::cut(collect(&mut rows, vault)?, limit, |webhook| PageCursor(webhook.no.0, 0)))
+}
+
+impl Ledger {
+    pub fn create_webhook(
+        &mut self,
+        new: NewWebhook,
+        limits: WebhookLimits,
+        now: UnixMs,
+    ) -> Outcome<Webhook> {
+        let account_id = self.live_account_id(new.account)?.ok_or(Refusal::NotFound)?;
+        let is_taken: bool = self
+            .conn
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM webhooks WHERE id = ?1)")?
+            .query_row([&new.id], |row| row.get(0))?;
+        if is_taken {
+            return Err(Refusal::Taken.into());
+        }
+        self.check_limit(&new, limits)?;
+        if limits.unique_url {
+            self.check_url(new.account, &new.canonical_url, WebhookNo(0))?;
+        }
+        let mut webhook = Webhook {
+            no: WebhookNo(0),
+            id: new.id,
+            account: new.account,
+            account_id,
+            key: new.key,
+            url: new.url,
+            canonical_url: new.canonical_url,
+            subscription: new.subscription,
+            state: WebhookState::Active,
+            description: new.description,
+            extension: new.extension,
+            secrets: SigningSecrets { current: new.secret, previous: vec![] },
+            created_after: self.last_event,
+            health: Health::default(),
+            created_at: now,
+            updated_at: now,
+            deleted: None,
+        };
+        webhook.no = self.insert_webhook(&webhook)?;
+        self.note_changed(webhook.clone());
+        Ok(webhook)
+    }
+
+    pub fn update_webhook(
+        &mut self,
+        no: WebhookNo,
+        patch: WebhookPatch,
+        limits: WebhookLimits,
+        now: UnixMs,
+    ) -> Outcome<Webhook> {
+        let mut webhook = self.live_webhook(no)?;
+        if let (Some((_, canonical)), true) = (&patch.url, limits.unique_url) {
+            self.check_url(webhook.account, canonical, no)?;
+        }
+        if patch.state == Some(WebhookState::Active) {
+            self.resume(&mut webhook, now)?;
+        }
+        apply(&mut webhook, patch, now);
+        self.write_webhook(&webhook)?;
+        self.note_changed(webhook.clone());
+        Ok(webhook)
+    }
+
+    pub fn delete_webhook(&mut self, no: WebhookNo, now: UnixMs) -> Outcome<()> {
+        let mut webhook = self.live_webhook(no)?;
+        webhook.deleted = Some((now, self.last_event));
+        self.write_webhook(&webhook)?;
+        self.note_changed(webhook);
+        Ok(())
+    }
+
+    pub(super) fn delete_webhooks_of(&mut self, account: AccountNo, now: UnixMs) -> Outcome<()> {
+        let numbers: Vec<i64> = self
+            .conn
+            .prepare_cached("SELECT no FROM webhooks WHERE account = ?1 AND deleted_ms IS NULL")?
+            .query_map([account.0], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        numbers.into_iter().try_for_each(|no| self.delete_webhook(WebhookNo(no), now))
+    }
+
+    /// Webhooks still in the roster whose account is gone: what is pending for them ends whatever the contract says.
+    pub(super) fn note_deleted_accounts(&mut self) -> Outcome<()> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT w.no, w.deleted_seq FROM accounts a JOIN webhooks w ON w.account = a.no
+             WHERE a.deleted_ms IS NOT NULL AND w.deleted_seq IS NOT NULL",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            if let Some(closing) = self.closing.get_mut(&WebhookNo(row.get(0)?)) {
+                *closing = Closing::WithAccount(Seq(row.get(1)?));
+            }
+        }
+        Ok(())
+    }
+
+    /// Switches a webhook off if it is active, and says so.
+    pub(super) fn disable_webhook(&mut self, no: WebhookNo) -> Outcome<()> {
+        self.write_standings()?;
+        let Some(mut webhook) = by_no(&self.conn, &self.vault, no)? else { return Ok(()) };
+        if webhook.deleted.is_some() || webhook.state != WebhookState::Active {
+            return Ok(());
+        }
+        webhook.state = WebhookState::Disabled;
+        webhook.updated_at = webhook.updated_at.max(webhook.health.last_attempt_at.unwrap_or_default());
+        self.write_webhook(&webhook)?;
+        self.note_changed(webhook);
+        Ok(())
+    }
+
+    fn live_webhook(&mut self, no: WebhookNo) -> Outcome<Webhook> {
+        self.write_standings()?;
+        let webhook = by_no(&self.conn, &self.vault, no)?.filter(|webhook| webhook.deleted.is_none());
+        webhook.ok_or_else(|| Refusal::NotFound.into())
+    }
+
+    fn check_limit(&self, new: &NewWebhook, limits: WebhookLimits) -> Outcome<()> {
+        let Some(max) = limits.max else { return Ok(()) };
+        let count: i64 = self
+            .conn
+            .prepare_cached(
+                "SELECT count(*) FROM webhooks
+                 WHERE account = ?1 AND deleted_ms IS NULL AND (NOT ?2 OR key IS ?3)",
+            )?
+            .query_row(params![new.account.0, limits.per_key, new.key.map(|key| key.0)], |row| row.get(0))?;
+        if count >= i64::from(max) { Err(Refusal::WebhookLimit.into()) } else { Ok(()) }
+    }
+
+    /// Refuses a URL that another webhook of the account has.
+    fn check_url(&self, account: AccountNo, canonical: &str, own: WebhookNo) -> Outcome<()> {
+        let other: Option<i64> = self
+            .conn
+            .prepare_cached(
+                "SELECT no FROM webhooks
+                 WHERE account = ?1 AND canonical_url = ?2 AND no <> ?3 AND deleted_ms IS NULL LIMIT 1",
+            )?
+            .query_row(params![account.0, canonical, own.0], |row| row.get(0))
+            .optional()?;
+        if other.is_some() { Err(Refusal::DuplicateUrl.into()) } else { Ok(()) }
+    }
+
+    /// A fresh start: no failures counted, and what is overdue goes out in order of age.
+    fn resume(&mut self, webhook: &mut Webhook, now: UnixMs) -> Outcome<()> {
+        webhook.health.consecutive_failures = 0;
+        self.change_standing(webhook.no, |standing| standing.health.consecutive_failures = 0)?;
+        self.conn
+            .prepare_cached(
+                "UPDATE deliveries
+                 SET next_ms = coalesce((SELECT created_ms FROM events WHERE seq = deliveries.event), next_ms)
+                 WHERE webhook = ?1 AND next_ms IS NOT NULL AND attempts > 0 AND event IN (
+                     SELECT event FROM deliveries
+                     WHERE webhook = ?1 AND next_ms IS NOT NULL AND next_ms <= ?2 AND attempts > 0
+                     ORDER BY next_ms LIMIT ?3)",
+            )?
+            .execute(params![webhook.no.0, now.0, REORDERED_MAX])?;
+        Ok(())
+    }
+
+    fn insert_webhook(&self, webhook: &Webhook) -> Outcome<WebhookNo> {
+        self.conn
+            .prepare_cached(
+                "INSERT INTO webhooks (id, account, key, url, canonical_url, subscription, state, description,
+                     extension, secrets, created_after, created_ms, updated_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            )?
+            .execute(params![
+                webhook.id,
+                webhook.account.0,
+                webhook.key.map(|key| key.0),
+                webhook.url,
+                webhook.canonical_url,
+                encoding::pack_subscription(&webhook.subscription),
+                webhook.state.word(),
+                webhook.description,
+                encoding::pack_map(&webhook.extension),
+                self.seal_secrets(webhook)?,
+                webhook.created_after.0,
+                webhook.created_at.0,
+                webhook.updated_at.0,
+            ])?;
+        let no = self.conn.last_insert_rowid();
+        self.conn.prepare_cached("INSERT INTO standings (webhook) VALUES (?1)")?.execute([no])?;
+        Ok(WebhookNo(no))
+    }
+
+    fn write_webhook(&self, webhook: &Webhook) -> Outcome<()> {
+        self.conn
+            .prepare_cached(
+                "UPDATE webhooks SET url = ?2, canonical_url = ?3, subscription = ?4, state = ?5,
+                     description = ?6, extension = ?7, secrets = ?8, updated_ms = ?9, deleted_ms = ?10,
+                     deleted_seq = ?11
+                 WHERE no = ?1",
+            )?
+            .execute(params![
+                webhook.no.0,
+                webhook.url,
+                webhook.canonical_url,
+                encoding::pack_subscription(&webhook.subscription),
+                webhook.state.word(),
+                webhook.description,
+                encoding::pack_map(&webhook.extension),
+                self.seal_secrets(webhook)?,
+                webhook.updated_at.0,
+                webhook.deleted.map(|(at, _)| at.0),
+                webhook.deleted.map(|(_, seq)| seq.0),
+            ])?;
+        Ok(())
+    }
+
+    fn seal_secrets(&self, webhook: &Webhook) -> Outcome<Vec<u8>> {
+        let packed = encoding::pack_secrets(&webhook.secrets);
+        Ok(self.vault.seal(place(webhook.account, &webhook.id), &packed)?)
+    }
+}
+
+fn apply(webhook: &mut Webhook, patch: WebhookPatch, now: UnixMs) {
+    if let Some((url, canonical_url)) = patch.url {
+        (webhook.url, webhook.canonical_url) = (url, canonical_url);
+    }
+    if let Some(subscription) = patch.subscription {
+        webhook.subscription = subscription;
+    }
+    if let Some(description) = patch.description {
+        webhook.description = description;
+    }
+    for (name, value) in patch.extension {
+        match value {
+            Some(value) => webhook.extension.insert(name, value),
+            None => webhook.extension.remove(&name),
+        };
+    }
+    if let Some(state) = patch.state {
+        webhook.state = state;
+    }
+    if let Some(rotation) = patch.rotate {
+        rotate(&mut webhook.secrets, rotation, now);
+    }
+    webhook.updated_at = now;
+}
+
+/// The new secret first; the one it replaces signs on for the overlap, older ones as long as they had left.
+fn rotate(secrets: &mut SigningSecrets, rotation: Rotation, now: UnixMs) {
+    let replaced = std::mem::replace(&mut secrets.current, rotation.secret);
+    secrets.previous.insert(0, (replaced, now.plus(rotation.overlap)));
+    secrets.previous.retain(|(_, until)| now < *until);
+    secrets.previous.truncate(rotation.keep.saturating_sub(1));
+}
