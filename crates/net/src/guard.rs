@@ -36,7 +36,7 @@ pub struct Guard {
     policy: RwLock<Arc<GuardPolicy>>,
 }
 
-/// The longest URL, in characters.
+/// The longest URL, in characters, as written and with everything encoded.
 const URL_MAX_CHARS: usize = 2048;
 
 impl Guard {
@@ -82,7 +82,8 @@ impl Guard {
                 }
             }
         }
-        if text.chars().count() > URL_MAX_CHARS {
+        // Both forms: what is accepted must be acceptable again as it is kept.
+        if text.chars().count() > URL_MAX_CHARS || parsed.canonical.len() > URL_MAX_CHARS {
             return Err(Rule::TooLong.refused());
         }
         Target::new(parsed, unless_allowed)

@@ -1,6 +1,7 @@
 //! The guard's rules about text, case by case.
 
 use posthaste_net::{Guard, GuardPolicy};
+use proptest::prelude::*;
 
 /// Rows whose verdict needs a name server: the text alone is fine.
 const DECIDED_BY_LOOKUP: &str = "rule 10";
@@ -89,13 +90,95 @@ fn allowed_networks_lift_what_they_cover() {
 #[test]
 fn long_urls_and_labels_are_refused() {
     let guard = Guard::new(GuardPolicy::default());
-    let of_length = |chars: usize| {
+    let of_length = |chars: usize, filler: &str| {
         let base = "https://hooks.example.com/";
-        format!("{base}{}", "ü".repeat(chars - base.len()))
+        format!("{base}{}", filler.repeat(chars - base.len()))
     };
-    assert_eq!(verdict(&guard, &of_length(2048)), "accept ");
-    assert_eq!(verdict(&guard, &of_length(2049)), "reject too_long");
+    assert_eq!(verdict(&guard, &of_length(2048, "x")), "accept ");
+    assert_eq!(verdict(&guard, &of_length(2049, "x")), "reject too_long");
+    assert_eq!(verdict(&guard, &of_length(300, "ü")), "accept ");
+    assert_eq!(verdict(&guard, &of_length(400, "ü")), "reject too_long");
     assert_eq!(verdict(&guard, &format!("https://{}.example/", "a".repeat(64))), "reject name_form");
     assert_eq!(verdict(&guard, &format!("https://{}example/", "aaa.".repeat(64))), "reject name_form");
     assert_eq!(verdict(&guard, "https://a!b.example/"), "reject name_form");
+}
+
+/// Text that is nearly a URL, made of the pieces that readers of URLs disagree about.
+fn nearly_a_url() -> impl Strategy<Value = String> {
+    let pieces = [
+        "https://",
+        "http://",
+        "https:",
+        "//",
+        "/",
+        "@",
+        ":",
+        ":443",
+        ":8443",
+        "#",
+        "?",
+        "%",
+        "%2f",
+        "%31",
+        "\\",
+        "\t",
+        "127.0.0.1",
+        "127.1",
+        "0x7f",
+        "0177",
+        "[::1]",
+        "[",
+        "]",
+        "::ffff:",
+        "2001:4860::1",
+        "8.8.8.8",
+        ".",
+        "..",
+        "-",
+        "localhost",
+        "example.com",
+        "hooks",
+        "com",
+        "internal",
+        "xn--",
+        "ü",
+        "ß",
+        "。",
+        "①",
+        "ⓛ",
+        "\u{202e}",
+        "a",
+        "_",
+        "&",
+        "=",
+        "|",
+        "\"",
+        "`",
+        "{",
+        "é",
+    ];
+    let piece =
+        prop_oneof![9 => proptest::sample::select(pieces.to_vec()).prop_map(str::to_owned), 1 => ".{0,3}"];
+    let some = |most| proptest::collection::vec(piece.clone(), 0..most).prop_map(|pieces| pieces.concat());
+    let begin = proptest::sample::select(vec!["https://", "https://", "HTTP://", "https:", ""]);
+    let middle =
+        proptest::sample::select(vec!["example.com", ".example.com:8443/", "8.8.8.8", "b\u{fc}.de?", ""]);
+    (begin, some(2), middle, some(5))
+        .prop_map(|(begin, host, middle, rest)| format!("{begin}{host}{middle}{rest}"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4096) })]
+
+    #[test]
+    fn what_is_accepted_has_one_reading(text in nearly_a_url()) {
+        let guard = Guard::new(GuardPolicy::default().allowing_http(true));
+        if let Ok(target) = guard.check_url(&text) {
+            let again = guard.check_url(target.canonical()).expect("the canonical form is accepted");
+            prop_assert_eq!(again.canonical(), target.canonical());
+            let other: http::Uri = target.canonical().parse().expect("another parser reads it");
+            prop_assert_eq!(other.host().map(str::to_owned), Some(target.host().to_string()));
+            prop_assert_eq!(other.path_and_query().map(|it| it.as_str()), Some(target.path_and_query()));
+        }
+    }
 }
