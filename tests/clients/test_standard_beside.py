@@ -1,0 +1,56 @@
+"""A contract whose file names the Standard Webhooks headers too: the stock clients verify beside the vendor's own way."""
+
+import pytest
+
+from conftest import REPOSITORY
+from rig import judges
+from rig.admin import Admin
+from rig.customer import Customer
+from rig.vendors import AIOKA, AIRA, ELYDORA, PIPAI
+
+HEADERS = """\
+headers = [
+  { name = "webhook-id",        from = "event.id" },
+  { name = "webhook-timestamp", from = "attempt.timestamp", as = "unix" },
+"""
+SIGNATURE = """
+[[signatures]]
+header    = "webhook-signature"
+algorithm = "hmac-sha256"
+signed    = ["event.id", "attempt.timestamp", "body"]
+join      = "."
+timestamp = "unix"
+encoding  = "base64"
+layout    = { style = "prefix", prefix = "v1," }
+many      = { kind = "join", by = " " }
+"""
+
+
+def with_standard_headers(text):
+    """The contract with the headers added to those it has."""
+    if "headers      = [\n" in text:
+        return text.replace("headers      = [\n", HEADERS) + SIGNATURE
+    return text.replace("[delivery]\n", f"[delivery]\n{HEADERS}]\n") + SIGNATURE
+
+
+@pytest.mark.parametrize("vendor", (AIOKA, AIRA, ELYDORA, PIPAI), ids=str)
+def test_stock_clients_verify_beside_the_vendors_signature(vendor, launch, receiver, tmp_path):
+    contract = tmp_path / f"{vendor}.toml"
+    contract.write_text(with_standard_headers((REPOSITORY / "contracts" / f"{vendor}.toml").read_text()))
+    server = launch(contract, f"{vendor}-beside").start()
+    admin = Admin(server.base, server.admin_token())
+    customer = Customer(vendor, server, admin)
+    event_type = next(iter(vendor.events))
+    inbox = receiver.inbox("/beside")
+    webhook = customer.register(receiver.url("/beside"), [event_type])
+
+    admin.publish(customer.account, event_type, '{"case_id":"prn_1"}')
+
+    received = inbox.take()
+    raw_key = webhook.secret.encode()
+    for accepts in (judges.standardwebhooks_client, judges.svix_client):
+        assert accepts(received, raw_key)
+        assert not any(accepts(tampered, raw_key) for tampered in received.tampered())
+    assert all(accepts(received, webhook.secret) for accepts in judges.JUDGES[vendor.name])
+    admin.close()
+    assert server.stop() == 0
