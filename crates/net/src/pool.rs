@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::connection::{Connection, Driver, Meter};
 
 /// How many idle connections are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolLimits {
-    /// To one place for one account.
+    /// To one place for one account; one at least.
     pub per_origin: usize,
     /// In all.
     pub in_all: usize,
@@ -66,10 +66,11 @@ impl Pool {
 
     /// Keeps a connection, if it is still good and there is room. When all room is taken another one gives way.
     pub fn put(&self, key: PoolKey, connection: Connection) {
-        if !connection.is_fresh() || self.limits.in_all == 0 {
+        let mut idle = self.lock();
+        // Asked under the lock: a connection that ends or expires later finds itself in here to be discarded.
+        if !connection.is_fresh() {
             return;
         }
-        let mut idle = self.lock();
         let connections = idle.by_key.entry(key).or_default();
         if connections.len() >= self.limits.per_origin.max(1) {
             return;
@@ -129,16 +130,14 @@ pub(crate) async fn drive(
     meter: Arc<Meter>,
     expires: Instant,
 ) {
-    let mut driver = std::pin::pin!(driver);
-    let has_ended = tokio::select! {
-        biased;
-        _ = &mut driver => true,
-        () = sleep_until(expires) => false,
-    };
+    let mut driver = Box::pin(driver);
+    let has_ended = timeout_at(expires, &mut driver).await.is_ok();
+    // One that has ended is dropped before it is discarded, so that nobody takes it for alive in between.
+    let last_request = (!has_ended).then_some(driver);
     if let Some(pool) = pool.upgrade() {
         pool.discard(&key, &meter);
     }
-    if !has_ended {
+    if let Some(driver) = last_request {
         // Whatever becomes of the last request is told to whoever sent it.
         let _ = timeout(LAST_REQUEST_MAX, driver).await;
     }

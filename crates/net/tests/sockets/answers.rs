@@ -198,3 +198,15 @@ async fn a_malformed_header_is_our_own_fault_and_nothing_is_sent() {
     }
     assert!(receiver.requests().is_empty());
 }
+
+#[tokio::test]
+async fn an_attempt_that_ran_out_of_time_leaves_no_connection_behind() {
+    let drips = Step::Drip(b"HTTP/1.1 200 OK\r\n".repeat(99));
+    let stalls = Step::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc".to_vec());
+    for script in [vec![Step::Hold], vec![Step::Read, drips], vec![Step::Read, stalls, Step::Hold]] {
+        let receiver = Receiver::always(script).await;
+        let rig = Rig::local();
+        rig.send(&receiver.url()).await;
+        receiver.ended(1).await;
+    }
+}
