@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ def document(binary):
 
     def printed(contract):
         ended = subprocess.run(
-            [binary, "openapi", "--contract", str(contract)],
+            [binary, "openapi", "--contract", contract],
             env=plain_environment(),
             capture_output=True,
             timeout=15,
@@ -32,7 +33,7 @@ def document(binary):
     return printed
 
 
-@pytest.mark.parametrize("contract", [*VENDORS, *EXAMPLES], ids=lambda contract: getattr(contract, "stem", str(contract)))
+@pytest.mark.parametrize("contract", [*(vendor.name for vendor in VENDORS), *EXAMPLES], ids=lambda one: Path(one).stem)
 def test_the_document_is_valid_openapi_3_1_and_describes_the_webhooks(contract, document):
     api = document(contract)
     assert api["openapi"].startswith("3.1.")
@@ -42,7 +43,7 @@ def test_the_document_is_valid_openapi_3_1_and_describes_the_webhooks(contract, 
 
 @pytest.mark.parametrize("vendor", [vendor for vendor in VENDORS if vendor.name != "standard"], ids=str)
 def test_the_document_names_every_documented_event_and_call(vendor, document):
-    api = document(vendor)
+    api = document(vendor.name)
     assert set(vendor.events) <= set(api["webhooks"])
     assert "post" in api["paths"][vendor.webhooks_path]
 
@@ -52,4 +53,4 @@ def test_the_server_serves_the_same_document(vendor, site, document):
     server, _ = site(vendor)
     served = httpx.get(f"{server.base}/openapi.json", timeout=15, trust_env=False)
     assert served.status_code == 200
-    assert served.json() == document(vendor)
+    assert served.json() == document(vendor.name)

@@ -1,4 +1,4 @@
-"""A contract whose file names the Standard Webhooks headers too: the stock clients verify beside the vendor's own way."""
+"""A contract file can add the Standard Webhooks headers: stock clients then verify beside the vendor's own way."""
 
 import pytest
 
