@@ -70,6 +70,8 @@ pub mod reasons {
     pub const NOT_SUBSCRIBED: &str = "not_subscribed";
     /// The webhook was created after the event.
     pub const CREATED_LATER: &str = "created_later";
+    /// The webhook was changed after the event, and did not take the type or was switched off before that.
+    pub const CHANGED_LATER: &str = "changed_later";
     /// The attempts the contract promises are used up.
     pub const ATTEMPTS_EXHAUSTED: &str = "attempts_exhausted";
     /// The receiver answered 410.

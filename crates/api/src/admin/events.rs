@@ -1,0 +1,183 @@
+//! Publishing events, and what became of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use posthaste_core::{Audience, Delivery, Event, Webhook, WebhookNo};
+use serde::Serialize;
+
+use super::batch;
+use super::fate;
+use super::problem::{Problem, ProblemDocument};
+use super::reading::{BatchBody, JsonBody, Named};
+use super::state::{Admin, Shared};
+use super::wire::{AcceptedShown, EventShown, FateShown};
+use crate::publishing::{Accepted, MemberFault, PublishFault};
+
+/// The publisher's own id of an event, in a header.
+const KEY_HEADER: &str = "idempotency-key";
+/// The most webhooks that one answer tells of.
+const WEBHOOKS_MAX: usize = 1_000;
+
+/// `POST /events`
+pub(crate) async fn publish(
+    State(admin): Shared,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Result<(StatusCode, Json<AcceptedShown>), Problem> {
+    let ask = admin.publisher.read(&body, header_key(&headers)?)?;
+    let accepted = admin.publisher.publish(ask).await?;
+    Ok((StatusCode::ACCEPTED, Json(accepted.into())))
+}
+
+/// The header's value, which may stand there once.
+fn header_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all(KEY_HEADER).iter();
+    let refused = |why: &str| {
+        let detail = format!("the header Idempotency-Key {why}");
+        Problem::invalid(vec![MemberFault { pointer: "Idempotency-Key".to_owned(), detail }])
+    };
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| refused("may hold only visible ASCII characters")),
+        (Some(_), Some(_)) => Err(refused("may be there only once")),
+    }
+}
+
+/// `POST /events/batch`
+pub(crate) async fn publish_batch(
+    State(admin): Shared,
+    headers: HeaderMap,
+    BatchBody(body): BatchBody,
+) -> Result<Response, Problem> {
+    if headers.contains_key(KEY_HEADER) {
+        let detail = "a batch takes no Idempotency-Key; give each event an id of its own".to_owned();
+        return Err(Problem::invalid(vec![MemberFault { pointer: "Idempotency-Key".to_owned(), detail }]));
+    }
+    let limit = admin.limits.event_bytes;
+    let items = batch::items(&body)?;
+    let read = |item| short_enough(item, limit).and_then(|item| admin.publisher.read(item, None));
+    let asks = items.into_iter().map(read).collect();
+    let outcomes = admin.publisher.publish_all(asks).await?;
+    let told: Vec<Result<AcceptedShown, Problem>> = outcomes.into_iter().map(told).collect();
+    let events = told.iter().map(ItemShown::from).collect();
+    Ok((StatusCode::ACCEPTED, Json(BatchShown { events })).into_response())
+}
+
+fn short_enough(item: &[u8], limit_bytes: usize) -> Result<&[u8], PublishFault> {
+    if item.len() > limit_bytes { Err(PublishFault::TooLong(limit_bytes)) } else { Ok(item) }
+}
+
+fn told(outcome: Result<Accepted, PublishFault>) -> Result<AcceptedShown, Problem> {
+    outcome.map(AcceptedShown::from).map_err(Problem::from)
+}
+
+/// What became of a batch, in its order.
+#[derive(Serialize)]
+struct BatchShown<'a> {
+    events: Vec<ItemShown<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ItemShown<'a> {
+    Accepted(&'a AcceptedShown),
+    Refused { error: ProblemDocument<'a> },
+}
+
+impl<'a> From<&'a Result<AcceptedShown, Problem>> for ItemShown<'a> {
+    fn from(told: &'a Result<AcceptedShown, Problem>) -> Self {
+        match told {
+            Ok(accepted) => Self::Accepted(accepted),
+            Err(problem) => Self::Refused { error: problem.document(None) },
+        }
+    }
+}
+
+/// `GET /events/{event}`: by its id, or by the publisher's own; that is looked for among the events of the account in
+/// the parameter `account`, or among broadcasts without it.
+pub(crate) async fn get(
+    State(admin): Shared,
+    Named(id): Named<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<EventShown>, Problem> {
+    let event = match find_by_id(&admin, &id).await? {
+        Some(event) => event,
+        None => find_by_key(&admin, &id, query.as_deref()).await?.ok_or_else(Problem::not_found)?,
+    };
+    let account = match event.audience {
+        Audience::Account(no) => admin.store.account_by_no(no).await?.map(|account| account.id),
+        Audience::Webhook(no) => admin.store.roster().get(no).map(|webhook| webhook.account_id.clone()),
+        Audience::Broadcast => None,
+    };
+    let (webhooks, is_cut) = fates(&admin, &event).await?;
+    Ok(Json(EventShown::new(admin.ids.event(&event), &event, account, webhooks, is_cut)))
+}
+
+async fn find_by_id(admin: &Admin, id: &str) -> Result<Option<Arc<Event>>, Problem> {
+    for seq in admin.ids.read_event(id) {
+        let found = admin.store.event(seq).await?;
+        if let Some(event) = found.filter(|event| admin.ids.event(event) == id) {
+            return Ok(Some(event));
+        }
+    }
+    Ok(None)
+}
+
+async fn find_by_key(admin: &Admin, key: &str, query: Option<&str>) -> Result<Option<Arc<Event>>, Problem> {
+    let mut parameters = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let account = match parameters.find(|(name, _)| name == "account") {
+        Some((_, id)) => Some(admin.account(&id).await?.no),
+        None => None,
+    };
+    Ok(admin.store.event_by_key(account, key, admin.clock.now()).await?)
+}
+
+/// What became of an event at each webhook it could have been for; also, whether there are more than shown.
+async fn fates(admin: &Admin, event: &Event) -> Result<(Vec<FateShown>, bool), Problem> {
+    // The checkpoint first: what has no row by then has none for a reason.
+    let checkpoint = admin.store.checkpoint().await?;
+    let rows = admin.store.deliveries_of_event(event.seq, WEBHOOKS_MAX).await?;
+    let last_known = if rows.len() < WEBHOOKS_MAX { None } else { rows.last().map(|row| row.key.webhook) };
+    let rows: HashMap<WebhookNo, Delivery> = rows.into_iter().map(|row| (row.key.webhook, row)).collect();
+    let mut webhooks = audience(admin, event);
+    let all = webhooks.len();
+    webhooks.truncate(WEBHOOKS_MAX);
+    webhooks.retain(|webhook| last_known.is_none_or(|last| webhook.no <= last));
+    let is_cut = webhooks.len() < all;
+    let tell = |webhook: &Arc<Webhook>| show(admin, event, webhook, rows.get(&webhook.no), checkpoint);
+    Ok((webhooks.iter().map(tell).collect(), is_cut))
+}
+
+/// The webhooks an event could be for, and one more than are shown.
+fn audience(admin: &Admin, event: &Event) -> Vec<Arc<Webhook>> {
+    let roster = admin.store.roster();
+    match event.audience {
+        Audience::Account(account) => roster.of_account(account, WebhookNo(0), WEBHOOKS_MAX + 1),
+        Audience::Broadcast => roster.after(WebhookNo(0), WEBHOOKS_MAX + 1),
+        Audience::Webhook(no) => roster.get(no).into_iter().collect(),
+    }
+}
+
+fn show(
+    admin: &Admin,
+    event: &Event,
+    webhook: &Webhook,
+    row: Option<&Delivery>,
+    checkpoint: posthaste_core::Seq,
+) -> FateShown {
+    let fate = fate::of(event, webhook, row, checkpoint);
+    let key = posthaste_core::DeliveryKey { event: event.seq, webhook: webhook.no };
+    let is_owed = fate.status != fate::Status::NotSent;
+    FateShown {
+        webhook_id: webhook.id.clone(),
+        delivery_id: is_owed.then(|| admin.ids.delivery(key, event.created_at)),
+        status: fate.status.word(),
+        reason: fate.reason,
+        next_attempt_at: fate.next_attempt_at.map(|at| at.rfc3339_ms()),
+    }
+}

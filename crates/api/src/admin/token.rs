@@ -1,0 +1,51 @@
+//! The one credential of the admin API.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{Digest, SHA256, digest};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use posthaste_contract::Contract;
+use posthaste_contract::model::Scheme;
+use posthaste_core::Secret;
+
+
+/// Recognises the admin token without keeping it.
+pub(crate) struct TokenCheck {
+    expected: Option<Digest>,
+}
+
+impl TokenCheck {
+    /// An empty token lets nobody in.
+    pub fn new(token: &Secret) -> Self {
+        let bytes = token.expose();
+        Self { expected: (!bytes.is_empty()).then(|| digest(&SHA256, bytes)) }
+    }
+
+    /// Digests are compared in constant time, so that neither length nor content shows.
+    pub fn is_met_by(&self, presented: &str) -> bool {
+        let presented = digest(&SHA256, presented.as_bytes());
+        self.expected
+            .is_some_and(|expected| verify_slices_are_equal(expected.as_ref(), presented.as_ref()).is_ok())
+    }
+}
+
+/// The bearer token, if there is exactly one.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = only(headers, AUTHORIZATION.as_str())?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}
+
+/// The texts that could be API keys of the contract.
+pub(crate) fn customer_keys<'h>(contract: &'h Contract, headers: &'h HeaderMap) -> impl Iterator<Item = &'h str> {
+    contract.auth.iter().filter_map(|auth| match &auth.scheme {
+        Scheme::ApiKey { header } => only(headers, header),
+        Scheme::HmacRequest(rule) => only(headers, &rule.key_header),
+        Scheme::Bearer | Scheme::Basic => bearer(headers),
+    })
+}
+
+fn only<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut values = headers.get_all(name).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    value.to_str().ok()
+}

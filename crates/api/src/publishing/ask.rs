@@ -1,0 +1,249 @@
+//! Reading one publish request.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use posthaste_contract::json::{self, JsonFault, Value};
+use posthaste_contract::{Contract, DataFault};
+use posthaste_core::UnixMs;
+
+use super::fault::{MemberFault, PublishFault};
+
+/// How far ahead an event may be put.
+pub const SEND_AT_MAX: Duration = Duration::from_hours(366 * 24);
+/// The longest own id of a publisher.
+pub const KEY_MAX_BYTES: usize = 255;
+/// The request's object and the deepest data inside it.
+const DEPTH_MAX: usize = json::DEPTH_MAX + 1;
+/// Nesting beyond this is called unsound; between the two limits it breaks a rule.
+const DEPTH_LOOKED_AT_MAX: usize = 256;
+
+/// A publish request that the contract has nothing against. The data is the text that came.
+#[derive(Debug)]
+pub struct Ask<'a> {
+    /// The dotted type.
+    pub event_type: Cow<'a, str>,
+    /// The data object.
+    pub data: &'a str,
+    /// For whom.
+    pub to: To<'a>,
+    /// Not before this time, as asked for.
+    pub send_at: Option<UnixMs>,
+    /// The publisher's own id.
+    pub key: Option<Cow<'a, str>>,
+}
+
+/// Whom a published event is for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum To<'a> {
+    /// The account with this id.
+    Account(Cow<'a, str>),
+    /// Every account.
+    Broadcast,
+}
+
+impl<'a> Ask<'a> {
+    /// Reads a request body; `header_key` is what the header `Idempotency-Key` says.
+    ///
+    /// # Errors
+    /// See [`PublishFault`]; nothing of the store is looked at.
+    pub fn read(
+        contract: &Contract,
+        body: &'a [u8],
+        header_key: Option<&'a str>,
+        now: UnixMs,
+    ) -> Result<Self, PublishFault> {
+        let mut reading = Reading::new(contract, now);
+        for (name, text) in json::members(body, DEPTH_MAX).map_err(|fault| unsound(body, fault))? {
+            reading.member(&name, text);
+        }
+        if let Some(key) = header_key {
+            reading.header_key(key);
+        }
+        reading.finish()
+    }
+
+    /// SHA-256 of everything that makes two requests the same event.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Context::new(&SHA256);
+        let mut part = |bytes: &[u8]| {
+            hash.update(&(bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        part(self.event_type.as_bytes());
+        part(self.data.as_bytes());
+        match &self.to {
+            To::Account(id) => part(id.as_bytes()),
+            To::Broadcast => part(b"*"),
+        }
+        part(&self.send_at.map(|at| at.0.to_le_bytes()).unwrap_or_default());
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(hash.finish().as_ref());
+        fingerprint
+    }
+}
+
+/// Tells data nested too deeply, which breaks a rule, from texts that nobody should send.
+fn unsound(body: &[u8], fault: JsonFault) -> PublishFault {
+    match fault {
+        JsonFault::TooDeep(_) if json::members(body, DEPTH_LOOKED_AT_MAX).is_ok() => {
+            MemberFault::at("data", format!("data is nested more than {} levels deep", json::DEPTH_MAX)).into()
+        }
+        fault => fault.into(),
+    }
+}
+
+/// What has been read so far.
+struct Reading<'a, 'c> {
+    contract: &'c Contract,
+    now: UnixMs,
+    event_type: Option<Cow<'a, str>>,
+    data: Option<&'a str>,
+    account: Option<Cow<'a, str>>,
+    broadcast: bool,
+    send_at: Option<UnixMs>,
+    key: Option<Cow<'a, str>>,
+    faults: Vec<MemberFault>,
+}
+
+impl<'a, 'c> Reading<'a, 'c> {
+    fn new(contract: &'c Contract, now: UnixMs) -> Self {
+        Self {
+            contract,
+            now,
+            event_type: None,
+            data: None,
+            account: None,
+            broadcast: false,
+            send_at: None,
+            key: None,
+            faults: Vec::new(),
+        }
+    }
+
+    fn member(&mut self, name: &str, text: &'a str) {
+        let read = match name {
+            "type" => self.read_type(text),
+            "data" => self.read_data(text),
+            "account" => text_of(text, name).map(|account| self.account = account),
+            "broadcast" => self.read_broadcast(text),
+            "send_at" => self.read_send_at(text),
+            "id" => self.read_id(text),
+            _ => Err(MemberFault::at(name_shown(name), "no member of an event has this name")),
+        };
+        self.faults.extend(read.err());
+    }
+
+    fn read_type(&mut self, text: &'a str) -> Result<(), MemberFault> {
+        let Some(event_type) = text_of(text, "type")? else {
+            return Err(MemberFault::at("type", "type must be a string"));
+        };
+        let checked = self.contract.check_event_type(&event_type);
+        self.event_type = Some(event_type);
+        checked.map_err(|why| MemberFault::at("type", why))
+    }
+
+    fn read_data(&mut self, text: &'a str) -> Result<(), MemberFault> {
+        self.data = Some(text);
+        match self.contract.check_data(text.as_bytes()) {
+            Ok(_) => Ok(()),
+            Err(DataFault::Malformed(why)) => Err(MemberFault::at("data", why)),
+            Err(fault) => Err(MemberFault::at("data", fault.to_string())),
+        }
+    }
+
+    fn read_broadcast(&mut self, text: &str) -> Result<(), MemberFault> {
+        self.broadcast = match text {
+            "true" => true,
+            "false" | "null" => false,
+            _ => return Err(MemberFault::at("broadcast", "broadcast must be true or false")),
+        };
+        Ok(())
+    }
+
+    fn read_send_at(&mut self, text: &'a str) -> Result<(), MemberFault> {
+        let Some(spelled) = text_of(text, "send_at")? else { return Ok(()) };
+        let at = UnixMs::parse_rfc3339(&spelled)
+            .ok_or_else(|| MemberFault::at("send_at", "send_at must be an RFC 3339 time with its offset"))?;
+        if at > self.now.plus(SEND_AT_MAX) {
+            return Err(MemberFault::at("send_at", "send_at may be at most 366 days ahead"));
+        }
+        self.send_at = Some(at);
+        Ok(())
+    }
+
+    fn read_id(&mut self, text: &'a str) -> Result<(), MemberFault> {
+        let Some(key) = text_of(text, "id")? else { return Ok(()) };
+        check_key(&key).map_err(|why| MemberFault::at("id", format!("id {why}")))?;
+        self.key = Some(key);
+        Ok(())
+    }
+
+    fn header_key(&mut self, key: &'a str) {
+        let fault = match (check_key(key), &self.key) {
+            (Err(why), _) => why,
+            (Ok(()), Some(id)) if id != key => "differs from the id in the body",
+            (Ok(()), _) => {
+                self.key = Some(Cow::Borrowed(key));
+                return;
+            }
+        };
+        let detail = format!("the header Idempotency-Key {fault}");
+        self.faults.push(MemberFault { pointer: "Idempotency-Key".to_owned(), detail });
+    }
+
+    fn finish(mut self) -> Result<Ask<'a>, PublishFault> {
+        for (name, is_there) in [("type", self.event_type.is_some()), ("data", self.data.is_some())] {
+            if !is_there && !self.is_faulty(name) {
+                self.faults.push(MemberFault::at(name, format!("{name} is missing")));
+            }
+        }
+        let audience_is_faulty = self.is_faulty("account") || self.is_faulty("broadcast");
+        let to = match (self.account, self.broadcast) {
+            (Some(id), false) => Some(To::Account(id)),
+            (None, true) => Some(To::Broadcast),
+            _ if audience_is_faulty => None,
+            _ => return Err(PublishFault::Audience),
+        };
+        match (to, self.event_type, self.data) {
+            (Some(to), Some(event_type), Some(data)) if self.faults.is_empty() => {
+                Ok(Ask { event_type, data, to, send_at: self.send_at, key: self.key })
+            }
+            _ => Err(PublishFault::Members(self.faults)),
+        }
+    }
+}
+
+impl Reading<'_, '_> {
+    fn is_faulty(&self, name: &str) -> bool {
+        self.faults.iter().any(|fault| fault.pointer.strip_prefix('/') == Some(name))
+    }
+}
+
+/// A member's text; `None` if it is null.
+fn text_of<'a>(text: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, MemberFault> {
+    match json::parse(text.as_bytes()) {
+        Ok(Value::String(text)) => Ok(Some(text)),
+        Ok(Value::Null) => Ok(None),
+        _ => Err(MemberFault::at(name, format!("{name} must be a string"))),
+    }
+}
+
+/// May a publisher name an event so?
+fn check_key(key: &str) -> Result<(), &'static str> {
+    if key.is_empty() || key.len() > KEY_MAX_BYTES {
+        return Err("must have 1 to 255 characters");
+    }
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("may hold only visible ASCII characters without spaces");
+    }
+    Ok(())
+}
+
+/// A member's name as far as an answer may echo it.
+fn name_shown(name: &str) -> &str {
+    let end = name.char_indices().nth(64).map_or(name.len(), |(at, _)| at);
+    &name[..end]
+}
