@@ -1,1 +1,16 @@
-//! .
+//! The HTTP side: the public API that the contract describes, and the admin API.
+//!
+//! Modules stand in reading order; each uses only those above it.
+
+pub mod body;
+pub mod public_ids;
+
+pub mod publishing;
+pub mod test_delivery;
+
+pub mod admin;
+
+pub mod docs;
+pub mod public;
+
+pub mod server;

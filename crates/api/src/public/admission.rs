@@ -1,0 +1,43 @@
+//! Whether a URL may be registered.
+
+use std::time::Duration;
+
+use posthaste_contract::model::{self, FieldRule, Target as Field};
+use posthaste_net::{Probe, Scheme, Target};
+
+use super::call::Call;
+use super::refusal::Refused;
+
+/// The longest a probe may take, and what every failure takes.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Judges a URL by the guard, and probes it where the contract asks for that.
+pub(super) async fn admit(call: &Call<'_>, url: &str) -> Result<Target, Refused> {
+    let field = call.url_field();
+    let target = call.dialler().admit(url).await;
+    let target = target.map_err(|refusal| Refused::field(&field, refusal.rule.word(), refusal.detail))?;
+    let probes = probes_of(call, &target);
+    if !probes.is_empty() {
+        // The semaphore is never closed; should it be, the probe is not held up.
+        let _place = call.api.probes.acquire().await.ok();
+        let verdict = call.dialler().probe(&target, &probes, PROBE_LIMIT).await;
+        verdict.map_err(|unreachable| Refused::field(&field, "unreachable", &unreachable.to_string()))?;
+    }
+    Ok(target)
+}
+
+/// The probes of the route's URL field. A plain `http` URL has no certificate to show; only operators let it come
+/// this far.
+fn probes_of(call: &Call<'_>, target: &Target) -> Vec<Probe> {
+    let input = call.route.input.and_then(|input| call.contract().inputs.get(input));
+    let fields = input.map(|input| input.fields.as_slice()).unwrap_or_default();
+    let probes = fields.iter().find(|field| field.to == Field::Url).map(|field| match &field.rule {
+        FieldRule::Url { probes, .. } => probes.as_slice(),
+        _ => &[],
+    });
+    let wanted = probes.unwrap_or_default().iter().map(|probe| match probe {
+        model::Probe::Public => Probe::Public,
+        model::Probe::Tls => Probe::Tls,
+    });
+    wanted.filter(|probe| *probe != Probe::Tls || target.scheme() == Scheme::Https).collect()
+}
