@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use posthaste_core::{Attempt, Delivery, UnixMs, Webhook};
 
-use crate::input::FieldFault;
+use crate::fault::FieldFault;
+use crate::json::string;
 use crate::model::Op;
 
 /// Everything a view may draw from. What is absent is written as null.
@@ -102,8 +103,35 @@ pub struct ErrorFacts<'a> {
     pub status: u16,
     /// The contract's code.
     pub code: &'a str,
+    /// The status code's standard phrase.
+    pub title: &'a str,
     /// A sentence for people.
     pub message: &'a str,
     /// The rejected fields.
     pub fields: &'a [FieldFault],
+}
+
+impl ErrorFacts<'_> {
+    /// `{}`, or `{"fields":{"url":"…"}}` with the first fault of each field.
+    #[must_use]
+    pub fn details_json(&self) -> String {
+        if self.fields.is_empty() {
+            return "{}".to_owned();
+        }
+        let is_first = |n: usize, fault: &FieldFault| self.fields[..n].iter().all(|f| f.field != fault.field);
+        let firsts = self.fields.iter().enumerate().filter(|(n, fault)| is_first(*n, fault));
+        let members: Vec<String> =
+            firsts.map(|(_, fault)| format!("{}:{}", string(&fault.field), string(&fault.message))).collect();
+        format!("{{\"fields\":{{{}}}}}", members.join(","))
+    }
+
+    /// An array with `field`, `rule` and `message` of each fault.
+    #[must_use]
+    pub fn fields_json(&self) -> String {
+        let one = |fault: &FieldFault| {
+            let (field, rule, message) = (string(&fault.field), string(fault.rule), string(&fault.message));
+            format!("{{\"field\":{field},\"rule\":{rule},\"message\":{message}}}")
+        };
+        format!("[{}]", self.fields.iter().map(one).collect::<Vec<_>>().join(","))
+    }
 }

@@ -1,8 +1,17 @@
 //! Making API keys and signing secrets, and what keys may do.
 
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD, URL_SAFE_NO_PAD};
+use posthaste_core::public_id::random_text;
 use posthaste_core::{ApiKey, Dice, Secret};
 
-use crate::model::{Auth, Contract, Need};
+use crate::model::{
+    AccessKind, Algorithm, Auth, Contract, Encoding, KeyFormat, Need, Scheme, SecretEncoding, SecretKey,
+    SecretRule,
+};
 
 /// A new API key's texts.
 pub struct NewApiKey {
@@ -12,41 +21,99 @@ pub struct NewApiKey {
     pub signing_secret: Option<Secret>,
 }
 
+const ALNUM: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
 impl Contract {
     /// Draws a new API key for the contract's first way to call. `level` is the tier or role that becomes part of
     /// the text where the contract says so.
     #[must_use]
     pub fn new_key(&self, level: Option<&str>, dice: &dyn Dice) -> NewApiKey {
-        let _ = (level, dice);
-        unimplemented!()
+        let Some(auth) = self.auth.first() else {
+            return NewApiKey { key: Secret::from(random_text(ALNUM, 40, dice)), signing_secret: None };
+        };
+        let signing_secret = match &auth.scheme {
+            Scheme::HmacRequest(signed) => Some(Secret::from(signed.secret.draw(None, dice))),
+            _ => None,
+        };
+        NewApiKey { key: Secret::from(auth.key.draw(level, dice)), signing_secret }
     }
 
     /// Draws a new signing secret for a webhook.
     #[must_use]
     pub fn new_secret(&self, dice: &dyn Dice) -> Secret {
-        let _ = dice;
-        unimplemented!()
+        let rule = &self.secret;
+        let mut bytes = vec![0; rule.bytes];
+        dice.fill(&mut bytes);
+        let text = match rule.encoding {
+            SecretEncoding::Hex => hex(&bytes),
+            SecretEncoding::Base64 => STANDARD.encode(&bytes),
+            SecretEncoding::Base64Url => URL_SAFE_NO_PAD.encode(&bytes),
+            SecretEncoding::Alnum => random_text(ALNUM, (rule.bytes * 4).div_ceil(3), dice),
+        };
+        Secret::from(format!("{}{text}", rule.prefix))
     }
 
     /// May this key do what the route needs?
     #[must_use]
     pub fn allows(&self, key: &ApiKey, need: Option<Need>) -> bool {
-        let _ = (key, need);
-        unimplemented!()
+        let Some(Need(needed)) = need else { return true };
+        let reaches = |order: &[String], level: &str| {
+            order.iter().position(|l| l == level).is_some_and(|at| at >= needed)
+        };
+        match &self.access.kind {
+            AccessKind::None => true,
+            AccessKind::Tier(order) => key.tier.as_deref().is_some_and(|tier| reaches(order, tier)),
+            AccessKind::Role(order) => key.roles.iter().any(|role| reaches(order, role)),
+            AccessKind::Scope(scopes) => scopes.get(needed).is_some_and(|scope| key.scopes.contains(scope)),
+        }
     }
 
     /// Does the contract know these rights? The reason if not.
     ///
     /// # Errors
-    /// A sentence for people that names the first unknown word and the known ones.
+    /// A sentence for people that names the kind of right and the known words.
     pub fn check_rights(
         &self,
         tier: Option<&str>,
         roles: &[String],
         scopes: &[String],
     ) -> Result<(), String> {
-        let _ = (tier, roles, scopes);
-        unimplemented!()
+        let none: &[String] = &[];
+        let (mut tiers, mut known_roles, mut known_scopes) = (none, none, none);
+        match &self.access.kind {
+            AccessKind::None => {}
+            AccessKind::Tier(words) => tiers = words,
+            AccessKind::Role(words) => known_roles = words,
+            AccessKind::Scope(words) => known_scopes = words,
+        }
+        check_words("tier", tier.into_iter(), tiers)?;
+        check_words("role", roles.iter().map(String::as_str), known_roles)?;
+        check_words("scope", scopes.iter().map(String::as_str), known_scopes)
+    }
+}
+
+fn check_words<'a>(
+    what: &str,
+    mut given: impl Iterator<Item = &'a str>,
+    known: &[String],
+) -> Result<(), String> {
+    match given.find(|word| !known.iter().any(|known| known == word)) {
+        None => Ok(()),
+        Some(_) if known.is_empty() => Err(format!("this contract has no {what}s")),
+        Some(_) => Err(format!("unknown {what}; known are {}", known.join(", "))),
+    }
+}
+
+impl KeyFormat {
+    /// Draws a text of this form.
+    #[must_use]
+    pub fn draw(&self, level: Option<&str>, dice: &dyn Dice) -> String {
+        let mut text = self.prefix.clone();
+        if let (Some(separator), Some(level)) = (&self.level_separator, level) {
+            text.push_str(level);
+            text.push_str(separator);
+        }
+        text + &random_text(self.digits.as_bytes(), self.length, dice)
     }
 }
 
@@ -54,6 +121,64 @@ impl Auth {
     /// The value of `WWW-Authenticate` on a 401.
     #[must_use]
     pub fn challenge(&self) -> String {
-        unimplemented!()
+        match &self.scheme {
+            Scheme::Bearer => "Bearer".to_owned(),
+            Scheme::Basic => "Basic realm=\"webhooks\", charset=\"UTF-8\"".to_owned(),
+            Scheme::ApiKey { header } => format!("ApiKey header=\"{header}\""),
+            Scheme::HmacRequest(signed) => format!("HMAC header=\"{}\"", signed.signature_header),
+        }
     }
+}
+
+/// The bytes that sign, made from a secret's text; `None` if the text is not of the contract's form.
+pub(crate) fn signing_key(rule: &SecretRule, text: &str) -> Option<Vec<u8>> {
+    const FORGIVING: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    const PLAIN: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, FORGIVING);
+    const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, FORGIVING);
+    let inner = text.strip_prefix(rule.prefix.as_str()).unwrap_or(text);
+    let key = match rule.key {
+        SecretKey::Utf8 => return Some(text.as_bytes().to_vec()),
+        SecretKey::Base64 => PLAIN.decode(inner).or_else(|_| URL_SAFE.decode(inner)).ok()?,
+        SecretKey::Hex => unhex(inner)?,
+    };
+    (!key.is_empty()).then_some(key)
+}
+
+/// The signature of a text in parts.
+pub(crate) fn sign(algorithm: Algorithm, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let algorithm = match algorithm {
+        Algorithm::HmacSha256 => hmac::HMAC_SHA256,
+        Algorithm::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+        Algorithm::HmacSha512 => hmac::HMAC_SHA512,
+    };
+    let mut context = hmac::Context::with_key(&hmac::Key::new(algorithm, key));
+    for part in parts {
+        context.update(part);
+    }
+    context.sign().as_ref().to_vec()
+}
+
+/// Bytes as a contract spells signatures.
+pub(crate) fn spell(encoding: Encoding, bytes: &[u8]) -> String {
+    match encoding {
+        Encoding::Hex => hex(bytes),
+        Encoding::Base64 => STANDARD.encode(bytes),
+    }
+}
+
+/// Are two texts equal? Takes as long for texts that differ early as late.
+pub(crate) fn equal_in_constant_time(a: &str, b: &str) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(a.as_bytes(), b.as_bytes()).is_ok()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u32> = text.chars().map(|c| c.to_digit(16)).collect::<Option<_>>()?;
+    let pairs = digits.chunks(2);
+    pairs.map(|pair| if let [high, low] = pair { u8::try_from(high * 16 + low).ok() } else { None }).collect()
 }

@@ -13,29 +13,36 @@ pub mod json;
 
 mod read;
 
-pub mod error;
+pub mod builtin;
+
 pub mod facts;
-pub mod input;
+pub mod fault;
+
+pub mod render;
+
+pub mod error;
 pub mod keys;
-pub mod payload;
+
+pub mod input;
 pub mod query;
 pub mod rate;
-pub mod render;
 pub mod routing;
+
+pub mod payload;
 pub mod signing;
 pub mod verify;
 
-pub mod builtin;
 pub mod openapi;
 
 pub use error::{ErrorAnswer, ErrorContext};
 pub use facts::{DeliveryFacts, EventFacts, PageFacts, Scope, Subject, TestFacts};
+pub use fault::FieldFault;
 pub use finding::{Finding, Severity};
-pub use input::{BodyFault, FieldFault, Values};
+pub use input::{BodyFault, Values};
 pub use keys::NewApiKey;
 pub use model::{Condition, Contract, Op};
 pub use payload::{DataFault, PayloadFacts};
 pub use query::{PageAsk, QueryAsk};
 pub use routing::RouteMatch;
-pub use signing::SigningFacts;
+pub use signing::{RequestFault, SignedRequest, SigningFacts};
 pub use verify::VerifyFault;

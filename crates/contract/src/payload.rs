@@ -1,8 +1,13 @@
 //! Building the bodies of deliveries.
 
+use bytes::Bytes;
 use posthaste_core::{EventBody, UnixMs};
 
+use crate::json::{self, JsonFault, write_string};
 use crate::model::Contract;
+use crate::model::delivery::{PayloadMember, PayloadValue};
+use crate::model::view::{Format, Source};
+use crate::render::spell_time;
 
 /// What a body is made of.
 #[derive(Debug, Clone, Copy)]
@@ -39,14 +44,127 @@ impl Contract {
     /// # Errors
     /// See [`DataFault`].
     pub fn check_data<'a>(&self, data: &'a [u8]) -> Result<&'a str, DataFault> {
-        let _ = data;
-        unimplemented!()
+        let members = json::members(data, json::DEPTH_MAX).map_err(|fault| match fault {
+            JsonFault::NotAnObject => DataFault::NotAnObject,
+            other => DataFault::Malformed(other.to_string()),
+        })?;
+        if let Some(siblings) = siblings_of_spread(&self.payload.members) {
+            let repeated = siblings.iter().find(|name| members.iter().any(|(key, _)| key == **name));
+            if let Some(name) = repeated {
+                return Err(DataFault::RepeatsEnvelope((*name).to_owned()));
+            }
+        }
+        std::str::from_utf8(data).map_err(|fault| DataFault::Malformed(fault.to_string()))
     }
 
     /// The body to send. The data lies in it as the bytes that came.
     #[must_use]
     pub fn build_body(&self, facts: &PayloadFacts<'_>) -> EventBody {
-        let _ = facts;
-        unimplemented!()
+        let text = String::with_capacity(facts.data.len() + 256);
+        let mut writer = Writer { facts, text, data: 0..0, account_at: None };
+        writer.object(&self.payload.members);
+        EventBody { bytes: Bytes::from(writer.text), data: writer.data, account_at: writer.account_at }
     }
+}
+
+/// The names of the members beside the spread data; `None` if the data is not spread.
+fn siblings_of_spread(members: &[PayloadMember]) -> Option<Vec<&str>> {
+    if members.contains(&PayloadMember::SpreadData) {
+        let name = |member: &'_ PayloadMember| matches!(member, PayloadMember::Named(..));
+        let named = members.iter().filter(|member| name(member));
+        return Some(
+            named
+                .filter_map(|member| match member {
+                    PayloadMember::Named(name, _) => Some(name.as_str()),
+                    PayloadMember::SpreadData => None,
+                })
+                .collect(),
+        );
+    }
+    members.iter().find_map(|member| match member {
+        PayloadMember::Named(_, PayloadValue::Object(inner)) => siblings_of_spread(inner),
+        _ => None,
+    })
+}
+
+struct Writer<'a> {
+    facts: &'a PayloadFacts<'a>,
+    text: String,
+    data: std::ops::Range<u32>,
+    account_at: Option<u32>,
+}
+
+impl Writer<'_> {
+    fn object(&mut self, members: &[PayloadMember]) {
+        self.text.push('{');
+        let mut is_first = true;
+        for member in members {
+            match member {
+                PayloadMember::SpreadData => {
+                    let inside = between_braces(self.facts.data);
+                    let before = self.place();
+                    self.data = before..before;
+                    if !inside.trim().is_empty() {
+                        self.comma(&mut is_first);
+                        self.splice(inside);
+                    }
+                }
+                PayloadMember::Named(name, value) => {
+                    self.comma(&mut is_first);
+                    write_string(&mut self.text, name);
+                    self.text.push(':');
+                    self.value(value);
+                }
+            }
+        }
+        self.text.push('}');
+    }
+
+    fn value(&mut self, value: &PayloadValue) {
+        match value {
+            PayloadValue::Const(text) => self.text.push_str(text),
+            PayloadValue::Object(inner) => self.object(inner),
+            PayloadValue::Data => {
+                self.text.push('{');
+                self.splice(between_braces(self.facts.data));
+                self.text.push('}');
+            }
+            PayloadValue::From(source, format) => self.ours(source, format),
+        }
+    }
+
+    fn ours(&mut self, source: &Source, format: &Format) {
+        match source {
+            Source::EventId => write_string(&mut self.text, self.facts.event_id),
+            Source::EventType => write_string(&mut self.text, self.facts.event_type),
+            Source::EventOccurredAt => self.text.push_str(&spell_time(self.facts.occurred_at, format)),
+            Source::EventAccount => match self.facts.account_id {
+                Some(id) => write_string(&mut self.text, id),
+                None => self.account_at = Some(self.place()),
+            },
+            _ => self.text.push_str("null"),
+        }
+    }
+
+    fn splice(&mut self, data: &str) {
+        let start = self.place();
+        self.text.push_str(data);
+        self.data = start..self.place();
+    }
+
+    fn comma(&mut self, is_first: &mut bool) {
+        if !std::mem::take(is_first) {
+            self.text.push(',');
+        }
+    }
+
+    fn place(&self) -> u32 {
+        u32::try_from(self.text.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// What stands between the braces of an object, as it came.
+fn between_braces(object: &str) -> &str {
+    let inside = object.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    inside.unwrap_or_default()
 }

@@ -187,10 +187,38 @@ pub struct SecretRule {
     pub prefix: String,
     /// How the signing key is made from the text.
     pub key: SecretKey,
+    /// Which answers show it; the views say the same in detail.
+    pub shown: SecretShown,
     /// The least characters of a caller's own.
     pub min_chars: usize,
     /// The most characters of a caller's own.
     pub max_chars: usize,
+}
+
+impl Default for SecretRule {
+    fn default() -> Self {
+        Self {
+            origin: SecretOrigin::Server,
+            encoding: SecretEncoding::Hex,
+            bytes: 32,
+            prefix: String::new(),
+            key: SecretKey::Utf8,
+            shown: SecretShown::Once,
+            min_chars: 1,
+            max_chars: 256,
+        }
+    }
+}
+
+/// Which answers show a signing secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretShown {
+    /// Those that make it.
+    Once,
+    /// All.
+    Always,
+    /// None.
+    Never,
 }
 
 /// Who brings a signing secret.

@@ -12,6 +12,8 @@ pub struct Errors {
     pub content_type: String,
     /// Status and code of each condition, in the order of [`Condition::WORDS`].
     pub rules: Vec<ErrorRule>,
+    /// The conditions that the contract names itself; the others have stand-ins.
+    pub stated: Vec<Condition>,
 }
 
 /// How one condition is answered.

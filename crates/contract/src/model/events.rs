@@ -37,8 +37,23 @@ pub struct EventType {
     pub example: Option<String>,
     /// Made only by the test route; it can be neither subscribed to nor published.
     pub internal: bool,
+    /// A condition on the webhook's own fields, kept for documentation.
+    pub when: Option<Trigger>,
     /// Where this comes from.
     pub basis: Basis,
+}
+
+/// An event that is meant for a webhook only when a value in it crosses the webhook's own limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trigger {
+    /// The path of the value in the event.
+    pub value: String,
+    /// Does it fire when the value falls below the limit, rather than rises above it?
+    pub falls_below: bool,
+    /// The webhook's field with the limit.
+    pub extension: String,
+    /// The path of what the value belongs to; each is watched on its own.
+    pub per: Option<String>,
 }
 
 /// A documented member of an event's data.
@@ -50,4 +65,14 @@ pub struct DataField {
     pub json_type: &'static str,
     /// A sentence for people.
     pub doc: String,
+}
+
+impl Catalogue {
+    /// The wildcard that, in an open catalogue, stands for the wildcard of every group.
+    pub const ANY_GROUP: &str = "group.*";
+}
+
+impl EventType {
+    /// The longest name.
+    pub const NAME_MAX_BYTES: usize = 128;
 }

@@ -13,17 +13,17 @@ pub mod view;
 
 pub use access::{
     Access, AccessKind, Auth, HmacRequest, KeyFormat, Limits, Need, Owner, Rate, RateHeaders, RateUnit,
-    RequestPart, Scheme, SecretEncoding, SecretKey, SecretOrigin, SecretRule,
+    RequestPart, Scheme, SecretEncoding, SecretKey, SecretOrigin, SecretRule, SecretShown,
 };
 pub use delivery::{
     Algorithm, DeliveryHeader, DeliveryRules, Encoding, Layout, Many, Payload, PayloadMember, PayloadValue,
     RotationRule, SignaturePart, SignatureRule, TimeSpelling,
 };
 pub use errors::{Condition, ErrorRule, Errors};
-pub use events::{Catalogue, DataField, EventType, Omitted};
+pub use events::{Catalogue, DataField, EventType, Omitted, Trigger};
 pub use input::{FieldRule, Input, InputField, Probe, Target, Unknown};
 pub use route::{Beyond, Filter, FilterOn, Method, Op, PageSize, Paging, Route, Rows, Segment};
-pub use view::{Format, Hide, Member, MemberValue, Source, View, ViewRoot};
+pub use view::{Format, Hide, Kind, Member, MemberValue, Source, View, ViewRoot};
 
 use posthaste_core::{DeliveryPolicy, IdKind};
 
@@ -96,6 +96,8 @@ pub struct Ids {
     pub webhook: IdKind,
     /// Of events.
     pub event: IdKind,
+    /// Of test events; the same unless the contract marks them by a prefix of their own.
+    pub test_event: IdKind,
     /// Of deliveries.
     pub delivery: IdKind,
     /// Of requests.

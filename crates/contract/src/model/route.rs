@@ -217,3 +217,8 @@ pub enum FilterOn {
     /// The event's type.
     EventType,
 }
+
+impl PageSize {
+    /// The largest page a contract may allow.
+    pub const MOST: u32 = 1000;
+}

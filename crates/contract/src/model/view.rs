@@ -220,3 +220,134 @@ sources! {
     /// The id of this request.
     RequestId = "request.id",
 }
+
+/// What kind of value a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// A point in time.
+    Time,
+    /// A span of time.
+    Duration,
+    /// A whole number.
+    Number,
+    /// True or false.
+    Flag,
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// A list or an object.
+    Json,
+}
+
+impl Kind {
+    /// The word of deliveries that were given up for a reason of ours. Contracts without a word for it show these as
+    /// failed.
+    pub const CANCELED: &str = "canceled";
+    /// The words of a webhook's state.
+    pub const WEBHOOK_STATES: &[&str] = &["active", "paused", "disabled"];
+    /// The words of a delivery's state.
+    pub const DELIVERY_STATES: &[&str] = &["pending", "delivered", "failed", Self::CANCELED];
+
+    /// The kind's name for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Time => "a time",
+            Self::Duration => "a duration",
+            Self::Number => "a number",
+            Self::Flag => "true or false",
+            Self::Words(_) => "a word",
+            Self::Json => "a list or object",
+        }
+    }
+
+    /// The formats it can be spelled in.
+    #[must_use]
+    pub fn formats(self) -> &'static str {
+        match self {
+            Self::Text | Self::Json => "no `as`",
+            Self::Time => "rfc3339, rfc3339-ms, unix or unix-ms",
+            Self::Duration => "ms",
+            Self::Number => "int or text",
+            Self::Flag => "bool",
+            Self::Words(_) => "enum or bool",
+        }
+    }
+}
+
+impl Source {
+    /// The word contracts use, without the name of an extension.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        Self::WORDS.iter().find(|(source, _)| source == self).map_or("endpoint.ext", |(_, word)| word)
+    }
+
+    /// What kind of value it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::WebhookState => Kind::Words(Kind::WEBHOOK_STATES),
+            Self::DeliveryState => Kind::Words(Kind::DELIVERY_STATES),
+            Self::WebhookPreviousSecretUntil
+            | Self::WebhookLastAttemptAt
+            | Self::WebhookLastSuccessAt
+            | Self::WebhookCreatedAt
+            | Self::WebhookUpdatedAt
+            | Self::EventOccurredAt
+            | Self::DeliveryNextAttemptAt
+            | Self::DeliveryDeliveredAt
+            | Self::DeliveryLastAttemptAt
+            | Self::DeliveryCreatedAt
+            | Self::AttemptTimestamp
+            | Self::AttemptStartedAt
+            | Self::AttemptFinishedAt => Kind::Time,
+            Self::AttemptDuration | Self::TestDuration => Kind::Duration,
+            Self::WebhookFailures
+            | Self::DeliveryAttempts
+            | Self::DeliveryLastStatus
+            | Self::AttemptNumber
+            | Self::AttemptStatus
+            | Self::PageNumber
+            | Self::PageSize
+            | Self::PageOffset
+            | Self::PageCount
+            | Self::PageTotal
+            | Self::TestStatus
+            | Self::ErrorStatus => Kind::Number,
+            Self::AttemptOk | Self::PageMore | Self::TestOk => Kind::Flag,
+            Self::WebhookEvents
+            | Self::EventData
+            | Self::PageItems
+            | Self::ErrorDetails
+            | Self::ErrorFields => Kind::Json,
+            _ => Kind::Text,
+        }
+    }
+
+    /// Can it be absent where it belongs?
+    #[must_use]
+    pub fn may_be_null(&self) -> bool {
+        matches!(
+            self,
+            Self::WebhookDescription
+                | Self::WebhookExtension(_)
+                | Self::WebhookPreviousSecretUntil
+                | Self::WebhookLastAttemptAt
+                | Self::WebhookLastSuccessAt
+                | Self::DeliveryReason
+                | Self::DeliveryNextAttemptAt
+                | Self::DeliveryDeliveredAt
+                | Self::DeliveryLastStatus
+                | Self::DeliveryLastAttemptAt
+                | Self::AttemptStatus
+                | Self::AttemptError
+                | Self::AttemptResponseBody
+                | Self::PageNext
+                | Self::TestStatus
+                | Self::TestDuration
+                | Self::TestError
+        )
+    }
+}
