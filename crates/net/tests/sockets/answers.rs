@@ -72,6 +72,7 @@ fn cases() -> Vec<(&'static str, Vec<Step>, &'static str)> {
         ("99 headers", answer(&with_headers(99)), "200 0B"),
         ("101 headers", answer(&with_headers(101)), "bad_response"),
         ("60 KiB header", answer(&with_header_of(60 * 1024)), "200 0B"),
+        ("65 KiB header", answer(&with_header_of(65 * 1024)), "bad_response"),
         ("300 KiB header", answer(&with_header_of(300 * 1024)), "bad_response"),
         (
             "two lengths",

@@ -93,9 +93,12 @@ impl Receiver {
         self.shared.requests.lock().unwrap().clone()
     }
 
-    /// Waits until this many connections have ended.
+    /// Waits until this many connections have ended, which must be long before they would end of old age.
     pub async fn ended(&self, connections: usize) {
-        self.shared.ended.subscribe().wait_for(|ended| *ended >= connections).await.unwrap();
+        let mut ended = self.shared.ended.subscribe();
+        let waiting =
+            tokio::time::timeout(Duration::from_secs(5), ended.wait_for(|ended| *ended >= connections));
+        waiting.await.expect("the connections end").unwrap();
     }
 }
 
