@@ -25,6 +25,9 @@ mod embedded;
 
 mod inline;
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
 pub use change::{
     AccountPatch, EventDraft, IdempotencyKey, NewAccount, NewKey, NewWebhook, Published, RecordBatch,
     Recorded, Rotation, Spill, WebhookLimits, WebhookPatch, Window,

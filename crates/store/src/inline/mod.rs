@@ -72,7 +72,12 @@ impl Inline {
         let core = self.core.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (ledger, roster) = Ledger::load(core.ledger.into_conn(), self.vault.clone())?;
         let core = Core { ledger, hints: vec![], listener: None, failure: None };
-        Ok(Self { core: Mutex::new(core), memory: Memory::new(roster), vault: self.vault, id_key: self.id_key })
+        Ok(Self {
+            core: Mutex::new(core),
+            memory: Memory::new(roster),
+            vault: self.vault,
+            id_key: self.id_key,
+        })
     }
 
     /// What became durable since the last call, in order.

@@ -158,6 +158,9 @@ impl Ledger {
     fn note_closing(&mut self, webhooks: &[Webhook]) -> Outcome<()> {
         for webhook in webhooks {
             match (webhook.deleted, webhook.state) {
+                (Some((_, seq)), WebhookState::Disabled) => {
+                    self.closing.insert(webhook.no, Closing::DeletedWhileOff(seq))
+                }
                 (Some((_, seq)), _) => self.closing.insert(webhook.no, Closing::Deleted(seq)),
                 (None, WebhookState::Disabled) => self.closing.insert(webhook.no, Closing::Disabled),
                 _ => self.closing.remove(&webhook.no),

@@ -24,6 +24,8 @@ pub(super) enum Closing {
     Disabled,
     /// It was deleted, and this was the latest event then.
     Deleted(Seq),
+    /// It was off already when it was deleted.
+    DeletedWhileOff(Seq),
     /// It was deleted together with its account.
     WithAccount(Seq),
 }
@@ -32,7 +34,7 @@ impl Closing {
     /// Why its pending deliveries end; `None` if they are carried to their own end.
     fn reason(self, drop_queued_of_deleted: bool) -> Option<&'static str> {
         match self {
-            Self::Disabled => Some(reasons::WEBHOOK_DISABLED),
+            Self::Disabled | Self::DeletedWhileOff(_) => Some(reasons::WEBHOOK_DISABLED),
             Self::Deleted(_) => drop_queued_of_deleted.then_some(reasons::WEBHOOK_DELETED),
             Self::WithAccount(_) => Some(reasons::WEBHOOK_DELETED),
         }
@@ -41,7 +43,7 @@ impl Closing {
     fn deleted_at(self) -> Option<Seq> {
         match self {
             Self::Disabled => None,
-            Self::Deleted(seq) | Self::WithAccount(seq) => Some(seq),
+            Self::Deleted(seq) | Self::DeletedWhileOff(seq) | Self::WithAccount(seq) => Some(seq),
         }
     }
 }

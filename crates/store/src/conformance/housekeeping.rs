@@ -1,0 +1,152 @@
+//! What goes, and what has to stay.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use posthaste_core::delivery::reasons;
+use posthaste_core::{Audience, DeliveryKey, DeliveryState, Seq, UnixMs, WebhookState};
+
+use super::scene::{NOW, after_s, begin, body, delivered, draft, failed, new_account, retried};
+use crate::change::{EventDraft, IdempotencyKey, WebhookPatch};
+use crate::store::Store;
+
+const NEVER: UnixMs = UnixMs(0);
+
+pub async fn pending_deliveries_of_deleted_and_disabled_webhooks_end(store: Arc<dyn Store>) {
+    let scene = begin(store.clone()).await;
+    let mut keys = Vec::new();
+    for id in ["deleted", "disabled", "paused"] {
+        let webhook = scene.webhook(id).await.no;
+        let key = DeliveryKey { event: scene.event(NOW).await, webhook };
+        scene.record(vec![retried(key, 1, NOW, after_s(5))]).await;
+        keys.push(key);
+    }
+    store.delete_webhook(keys[0].webhook, NOW).await.unwrap();
+    for (key, state) in [(keys[1], WebhookState::Disabled), (keys[2], WebhookState::Paused)] {
+        scene.patch(key.webhook, WebhookPatch { state: Some(state), ..WebhookPatch::default() }, NOW).await;
+    }
+    scene.tidy(NEVER, false, NOW).await;
+    let canceled = |reason: &str| Some((DeliveryState::Canceled, Some(reason.to_owned())));
+    assert_eq!(scene.state(keys[0]).await, Some((DeliveryState::Pending, None)), "it is carried to its end");
+    assert_eq!(scene.state(keys[1]).await, canceled(reasons::WEBHOOK_DISABLED));
+    assert_eq!(scene.state(keys[2]).await, Some((DeliveryState::Pending, None)));
+    scene.tidy(NEVER, true, NOW).await;
+    assert_eq!(scene.state(keys[0]).await, canceled(reasons::WEBHOOK_DELETED));
+    assert_eq!(scene.state(keys[2]).await, Some((DeliveryState::Pending, None)));
+}
+
+pub async fn deleted_webhooks_leave_the_roster_when_nothing_is_owed(store: Arc<dyn Store>) {
+    let scene = begin(store.clone()).await;
+    let webhook = scene.webhook("a").await.no;
+    let key = DeliveryKey { event: scene.event(NOW).await, webhook };
+    store.delete_webhook(webhook, NOW).await.unwrap();
+    let is_there = || store.roster().get(webhook).is_some();
+    scene.tidy(NEVER, false, NOW).await;
+    assert!(is_there(), "the event before it may not be dispatched yet");
+    scene.record(vec![retried(key, 1, NOW, after_s(5))]).await;
+    scene.checkpoint(key.event).await;
+    scene.tidy(NEVER, false, NOW).await;
+    assert!(is_there(), "a retry is owed");
+    scene.record(vec![delivered(key, 2, after_s(5))]).await;
+    scene.tidy(NEVER, false, NOW).await;
+    assert!(!is_there());
+    assert!(store.delivery(key).await.unwrap().is_some(), "what it got is still known");
+}
+
+pub async fn what_expired_is_deleted_and_what_is_owed_stays(store: Arc<dyn Store>) {
+    const OLD: usize = 1_300;
+    let scene = begin(store.clone()).await;
+    let webhook = scene.webhook("a").await.no;
+    let mut keys = Vec::new();
+    for _ in 0..OLD / 100 {
+        let drafts = (0..100).map(|_| draft(Audience::Broadcast)).collect();
+        for published in store.publish(drafts, &|_, _, _| body("{}"), NOW).await.unwrap() {
+            keys.push(DeliveryKey { event: published.unwrap().seq, webhook });
+        }
+    }
+    scene.record(keys.iter().map(|key| retried(*key, 1, NOW, after_s(5))).collect()).await;
+    let (owed, late) = (keys[10], keys[20]);
+    let mut ends: Vec<_> = keys.iter().map(|key| failed(*key, 2, after_s(5))).collect();
+    ends.remove(10);
+    ends[19] = delivered(late, 2, after_s(1_000));
+    scene.record(ends).await;
+    let fresh = DeliveryKey { event: scene.event(after_s(200)).await, webhook };
+    scene.record(vec![delivered(fresh, 1, after_s(200))]).await;
+    scene.tidy(after_s(100), true, after_s(1_000)).await;
+    assert_eq!(store.delivery_count(webhook).await.unwrap(), OLD as u64 + 1, "nothing is dispatched yet");
+    scene.checkpoint(fresh.event).await;
+    scene.tidy(after_s(100), true, after_s(1_000)).await;
+    let kept: Vec<Seq> = store.events_after(Seq(0), 9).await.unwrap().iter().map(|event| event.seq).collect();
+    assert_eq!(kept, [owed.event, late.event, fresh.event]);
+    assert_eq!(store.delivery_count(webhook).await.unwrap(), 3);
+    assert!(store.delivery(keys[0]).await.unwrap().is_none());
+    let history = store.deliveries(webhook, None, 9).await.unwrap();
+    assert_eq!((history.items[0].delivery.key, history.next), (fresh, None));
+    let newest = store.attempts(webhook, None, 1).await.unwrap();
+    assert_eq!(newest.items[0].delivery.key, fresh);
+}
+
+pub async fn places_are_not_given_twice(store: Arc<dyn Store>) {
+    let scene = begin(store.clone()).await;
+    let last = scene.event(after_s(500)).await;
+    scene.checkpoint(last).await;
+    scene.tidy(after_s(10_000), true, after_s(10_000)).await;
+    assert!(store.event(last).await.unwrap().is_none());
+    assert!(scene.event(NOW).await > last, "though the clock was set back and the event is gone");
+}
+
+pub async fn a_deleted_account_leaves_nothing(store: Arc<dyn Store>) {
+    let scene = begin(store.clone()).await;
+    let webhook = scene.webhook("a").await.no;
+    let other = store.create_account(new_account("other"), NOW).await.unwrap();
+    let kept = super::scene::new_webhook(other.no, "kept");
+    let kept = store.create_webhook(kept, Default::default(), NOW).await.unwrap().no;
+    let drafts = vec![draft(Audience::Broadcast), draft(Audience::Webhook(webhook))];
+    let published = store.publish(drafts, &|_, _, _| body("{}"), NOW).await.unwrap();
+    let broadcast = published[0].unwrap().seq;
+    let own = scene.event(NOW).await;
+    let key = |event: Seq| DeliveryKey { event, webhook };
+    let theirs = DeliveryKey { event: broadcast, webhook: kept };
+    scene
+        .record(vec![
+            delivered(key(broadcast), 1, NOW),
+            delivered(theirs, 1, NOW),
+            retried(key(own), 1, NOW, after_s(9)),
+        ])
+        .await;
+    store.delete_account("acme", NOW).await.unwrap();
+    scene.checkpoint(own).await;
+    scene.tidy(NEVER, false, NOW).await;
+    scene.record(vec![delivered(key(own), 2, after_s(9))]).await;
+    for gone in [key(broadcast), key(own)] {
+        assert!(store.delivery(gone).await.unwrap().is_none());
+    }
+    assert!(store.delivery(theirs).await.unwrap().is_some());
+    let events: Vec<Seq> =
+        store.events_after(Seq(0), 9).await.unwrap().iter().map(|event| event.seq).collect();
+    assert_eq!(events, [broadcast]);
+    assert!(store.roster().get(webhook).is_none() && store.roster().get(kept).is_some());
+    assert!(store.written(own).await.unwrap().is_empty());
+}
+
+pub async fn forgotten_keys_and_tokens_can_come_again(store: Arc<dyn Store>) {
+    let keyed = || {
+        let idempotency = IdempotencyKey {
+            key: "k".to_owned(),
+            fingerprint: [0; 32],
+            remembered_for: Duration::from_secs(60),
+        };
+        vec![EventDraft { idempotency: Some(idempotency), ..draft(Audience::Broadcast) }]
+    };
+    let scene = begin(store.clone()).await;
+    store.publish(keyed(), &|_, _, _| body("{}"), NOW).await.unwrap();
+    store.remember_once([1; 32], after_s(60), NOW).await.unwrap();
+    scene.tidy(NEVER, false, after_s(59)).await;
+    assert!(!store.remember_once([1; 32], after_s(60), after_s(59)).await.unwrap());
+    let again = store.publish(keyed(), &|_, _, _| body("{}"), after_s(59)).await.unwrap();
+    assert!(again[0].unwrap().is_duplicate);
+    scene.tidy(NEVER, false, after_s(60)).await;
+    assert!(store.remember_once([1; 32], after_s(90), after_s(60)).await.unwrap());
+    let again = store.publish(keyed(), &|_, _, _| body("{}"), after_s(60)).await.unwrap();
+    assert!(!again[0].unwrap().is_duplicate);
+}

@@ -1,0 +1,75 @@
+//! What [`Store`] means, as stories that every body of it passes. A failed story panics.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a story is a test: it fails by panicking")]
+
+mod scene;
+
+mod accounts;
+mod deliveries;
+mod events;
+mod history;
+mod housekeeping;
+mod races;
+mod webhooks;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::store::Store;
+
+/// A story told to an empty store.
+pub struct Story {
+    /// What it shows.
+    pub name: &'static str,
+    /// Tells it.
+    pub tell: fn(Arc<dyn Store>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+macro_rules! stories {
+    ($($story:path),* $(,)?) => {
+        /// All stories.
+        pub const STORIES: &[Story] =
+            &[$(Story { name: stringify!($story), tell: |store| Box::pin($story(store)) }),*];
+    };
+}
+
+stories![
+    accounts::an_account_is_created_once_changed_and_deleted,
+    accounts::accounts_page_in_order_of_creation,
+    accounts::a_key_is_found_by_its_text_until_it_is_forgotten,
+    webhooks::only_the_owner_sees_a_webhook,
+    webhooks::limits_count_what_is_not_deleted,
+    webhooks::urls_differ_where_the_contract_says_so,
+    webhooks::a_patch_changes_what_it_names,
+    webhooks::former_secrets_sign_as_long_as_they_are_kept,
+    webhooks::the_roster_shows_every_change,
+    webhooks::a_webhook_knows_the_event_before_it,
+    events::events_keep_their_order_and_bytes,
+    events::a_repeated_key_answers_the_first_event,
+    events::keys_are_independent_and_forgotten_in_time,
+    events::hints_tell_of_events_without_a_gap,
+    events::a_token_is_new_once,
+    deliveries::a_first_attempt_is_remembered_whole,
+    deliveries::an_attempt_recorded_twice_changes_nothing,
+    deliveries::attempts_out_of_order_do_not_turn_a_delivery_back,
+    deliveries::pending_rows_come_by_due_time_then_age,
+    deliveries::spills_and_cancels_respect_what_is_written,
+    deliveries::failing_webhooks_are_disabled_once,
+    deliveries::the_checkpoint_never_goes_back,
+    deliveries::ended_deliveries_are_sent_again_on_demand,
+    deliveries::recovery_takes_failed_ones_of_a_window,
+    deliveries::resuming_makes_overdue_retries_due_by_age,
+    history::attempts_and_deliveries_page_newest_first,
+    history::a_long_history_pages_without_gap_or_repeat,
+    history::a_delivery_that_waits_is_not_yet_history,
+    housekeeping::pending_deliveries_of_deleted_and_disabled_webhooks_end,
+    housekeeping::deleted_webhooks_leave_the_roster_when_nothing_is_owed,
+    housekeeping::what_expired_is_deleted_and_what_is_owed_stays,
+    housekeeping::places_are_not_given_twice,
+    housekeeping::a_deleted_account_leaves_nothing,
+    housekeeping::forgotten_keys_and_tokens_can_come_again,
+    races::of_many_creators_as_many_succeed_as_the_limit_allows,
+    races::of_many_equal_urls_one_is_created,
+    races::of_many_equal_keys_one_event_is_made,
+    races::parallel_publishers_get_different_places_in_order_of_hints,
+];
