@@ -26,7 +26,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post};
 
 pub use state::{AdminParts, BodyLimits};
@@ -47,7 +47,9 @@ pub fn router(parts: AdminParts) -> Router {
     }
     let inner = routes
         .fallback(async || Problem::not_found())
-        .method_not_allowed_fallback(async || Problem::new(Kind::Method, "The header Allow names the methods."))
+        .method_not_allowed_fallback(async || {
+            Problem::new(Kind::Method, "The header Allow names the methods.")
+        })
         .layer(from_fn_with_state(admin.clone(), gate::number))
         .with_state(admin);
     Router::new().nest(PREFIX, inner)

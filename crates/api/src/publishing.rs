@@ -148,7 +148,8 @@ impl Publisher {
         event_type: Cow<'_, str>,
         published: Option<Result<Published, Refusal>>,
     ) -> Result<Accepted, PublishFault> {
-        let lost = || PublishFault::Store(StoreError::Failed("the store answered for fewer events".to_owned()));
+        let lost =
+            || PublishFault::Store(StoreError::Failed("the store answered for fewer events".to_owned()));
         let published = published.ok_or_else(lost)??;
         Ok(Accepted {
             id: self.ids.accepted(published.seq, published.created_at, false),

@@ -171,7 +171,8 @@ pub(crate) async fn retry(
     }
     found.delivery = match admin.store.retry_delivery(found.delivery.key, admin.clock.now()).await {
         Ok(delivery) => delivery,
-        Err(StoreError::Refused(Refusal::WrongState)) => {
+        // One without a row was found all the same: its first attempt is still to come.
+        Err(StoreError::Refused(Refusal::WrongState | Refusal::NotFound)) => {
             return Err(refused("The delivery is still pending, or its webhook is switched off."));
         }
         Err(error) => return Err(error.into()),

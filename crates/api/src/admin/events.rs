@@ -43,7 +43,9 @@ fn header_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     };
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(Some).map_err(|_| refused("may hold only visible ASCII characters")),
+        (Some(value), None) => {
+            value.to_str().map(Some).map_err(|_| refused("may hold only visible ASCII characters"))
+        }
         (Some(_), Some(_)) => Err(refused("may be there only once")),
     }
 }

@@ -50,7 +50,9 @@ pub(crate) fn of(event: &Event, webhook: &Webhook, row: Option<&Delivery>, check
 
 fn of_row(webhook: &Webhook, row: &Delivery) -> Fate {
     match row.next_attempt_at {
-        Some(due_at) if row.state == DeliveryState::Pending => pending(webhook, row.reason.as_deref(), due_at),
+        Some(due_at) if row.state == DeliveryState::Pending => {
+            pending(webhook, row.reason.as_deref(), due_at)
+        }
         _ => Fate {
             status: Status::Delivery(row.state),
             reason: row.reason.clone(),
@@ -158,8 +160,18 @@ mod tests {
             (21, "order.paid", |webhook| webhook.state = WebhookState::Paused, "held webhook_paused None"),
             (11, "order.paid", |webhook| webhook.state = WebhookState::Paused, "not_sent changed_later None"),
             (21, "user.made", |webhook| webhook.state = WebhookState::Paused, "not_sent not_subscribed None"),
-            (21, "order.paid", |webhook| webhook.state = WebhookState::Disabled, "not_sent webhook_disabled None"),
-            (21, "order.paid", |webhook| webhook.deleted = Some((UnixMs(9), Seq(20))), "not_sent webhook_deleted None"),
+            (
+                21,
+                "order.paid",
+                |webhook| webhook.state = WebhookState::Disabled,
+                "not_sent webhook_disabled None",
+            ),
+            (
+                21,
+                "order.paid",
+                |webhook| webhook.deleted = Some((UnixMs(9), Seq(20))),
+                "not_sent webhook_deleted None",
+            ),
             (21, "order.paid", |webhook| webhook.deleted = Some((UnixMs(9), Seq(21))), "pending  Some(5000)"),
         ];
         for (seq, event_type, change, expected) in cases {

@@ -30,7 +30,6 @@ pub(crate) async fn demand(
     Err(Problem::new(Kind::Unauthorized, "Send the admin token as Authorization: Bearer TOKEN."))
 }
 
-
 /// Gives each request an id, and writes it into what is refused.
 pub(crate) async fn number(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
     let id = admin.contract.ids.request.random(admin.clock.now(), &*admin.dice);

@@ -116,9 +116,17 @@ mod tests {
         for (query, limit) in [("", Some(50)), ("limit=1", Some(1)), ("limit=200&x=y", Some(200))] {
             assert_eq!(Paging::read(query).ok().map(|paging| paging.limit), limit, "{query}");
         }
-        for query in
-            ["limit=0", "limit=201", "limit=", "limit=%2B1", "limit=1e1", "limit=99999999999999999999", "cursor=", "cursor=AAAA", "cursor=%00"]
-        {
+        for query in [
+            "limit=0",
+            "limit=201",
+            "limit=",
+            "limit=%2B1",
+            "limit=1e1",
+            "limit=99999999999999999999",
+            "cursor=",
+            "cursor=AAAA",
+            "cursor=%00",
+        ] {
             assert!(Paging::read(query).is_err(), "{query}");
         }
     }

@@ -71,7 +71,9 @@ async fn take(request: Request, kinds: &[&str], limit_bytes: usize) -> Result<By
 /// A body without a media type is taken for what is expected.
 fn check_media(headers: &HeaderMap, kinds: &[&str]) -> Result<(), Problem> {
     let refused = |detail: String| Problem::new(Kind::Media, detail);
-    if headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    if headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
     {
         return Err(refused("Compressed bodies are not read.".to_owned()));
     }
@@ -149,12 +151,7 @@ impl<'a> Members<'a> {
         Some(self.left.swap_remove(at).1)
     }
 
-    fn said<T>(
-        &mut self,
-        name: &str,
-        expected: &str,
-        read: impl FnOnce(Value<'a>) -> Option<T>,
-    ) -> Said<T> {
+    fn said<T>(&mut self, name: &str, expected: &str, read: impl FnOnce(Value<'a>) -> Option<T>) -> Said<T> {
         match self.take(name) {
             None => Said::Nothing,
             Some(Value::Null) => Said::Null,
@@ -232,5 +229,4 @@ impl<'a> Members<'a> {
         }
         if self.faults.is_empty() { Ok(()) } else { Err(Problem::invalid(self.faults)) }
     }
-
 }

@@ -8,7 +8,6 @@ use posthaste_contract::Contract;
 use posthaste_contract::model::Scheme;
 use posthaste_core::Secret;
 
-
 /// Recognises the admin token without keeping it.
 pub(crate) struct TokenCheck {
     expected: Option<Digest>,
@@ -36,7 +35,10 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// The texts that could be API keys of the contract.
-pub(crate) fn customer_keys<'h>(contract: &'h Contract, headers: &'h HeaderMap) -> impl Iterator<Item = &'h str> {
+pub(crate) fn customer_keys<'h>(
+    contract: &'h Contract,
+    headers: &'h HeaderMap,
+) -> impl Iterator<Item = &'h str> {
     contract.auth.iter().filter_map(|auth| match &auth.scheme {
         Scheme::ApiKey { header } => only(headers, header),
         Scheme::HmacRequest(rule) => only(headers, &rule.key_header),

@@ -131,7 +131,9 @@ impl RotationAsked {
 
 fn check_secret(given: Option<&str>, rule: &SecretRule) -> Result<(), String> {
     match (given, rule.origin) {
-        (None, SecretOrigin::Caller) => Err("secret is missing; in this contract the customer brings it".to_owned()),
+        (None, SecretOrigin::Caller) => {
+            Err("secret is missing; in this contract the customer brings it".to_owned())
+        }
         (None, _) => Ok(()),
         (Some(_), SecretOrigin::Server) => Err("secret is made by the server in this contract".to_owned()),
         (Some(text), _) if text.chars().count() < rule.min_chars || text.trim().is_empty() => {
@@ -152,8 +154,7 @@ pub(crate) async fn test(
     if webhook.state != WebhookState::Active {
         return Err(Problem::new(Kind::Conflict, "The webhook is not active; resume it first."));
     }
-    let parts =
-        TestParts { contract: &admin.contract, store: &*admin.store, publisher: &admin.publisher };
+    let parts = TestParts { contract: &admin.contract, store: &*admin.store, publisher: &admin.publisher };
     let data = sample_data(&admin.contract, &event_type);
     let outcome = send_test(parts, &webhook, &event_type, data).await?;
     let facts = outcome.facts();
@@ -175,7 +176,8 @@ fn read_test_type(body: &[u8], contract: &Contract) -> Result<String, Problem> {
     let asked = members.text("event_type", TYPE_MAX_CHARS).this();
     let usual = contract.routes.iter().filter(|route| route.op == Op::WebhookTest);
     let usual = usual.filter_map(|route| route.test_event_type.clone()).next();
-    let is_internal = |name: &str| contract.events.types.iter().any(|known| known.internal && known.name == name);
+    let is_internal =
+        |name: &str| contract.events.types.iter().any(|known| known.internal && known.name == name);
     if let Some(name) = asked.as_deref().filter(|name| !is_internal(name))
         && let Err(why) = contract.check_event_type(name)
     {

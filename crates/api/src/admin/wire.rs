@@ -326,7 +326,8 @@ pub(crate) struct ResponseShown {
 impl From<&Response> for ResponseShown {
     fn from(response: &Response) -> Self {
         let headers = response.headers.iter();
-        let headers = headers.map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned()));
+        let headers =
+            headers.map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned()));
         let (body, body_encoding) = match text_of(&response.body, response.is_cut) {
             Some(text) => (text.to_owned(), "utf-8"),
             None => (STANDARD.encode(&response.body), "base64"),
@@ -339,7 +340,9 @@ impl From<&Response> for ResponseShown {
 fn text_of(body: &[u8], is_cut: bool) -> Option<&str> {
     match std::str::from_utf8(body) {
         Ok(text) => Some(text),
-        Err(fault) if is_cut && fault.error_len().is_none() => std::str::from_utf8(&body[..fault.valid_up_to()]).ok(),
+        Err(fault) if is_cut && fault.error_len().is_none() => {
+            std::str::from_utf8(&body[..fault.valid_up_to()]).ok()
+        }
         Err(_) => None,
     }
 }

@@ -89,7 +89,8 @@ impl<'a> Ask<'a> {
 fn unsound(body: &[u8], fault: JsonFault) -> PublishFault {
     match fault {
         JsonFault::TooDeep(_) if json::members(body, DEPTH_LOOKED_AT_MAX).is_ok() => {
-            MemberFault::at("data", format!("data is nested more than {} levels deep", json::DEPTH_MAX)).into()
+            MemberFault::at("data", format!("data is nested more than {} levels deep", json::DEPTH_MAX))
+                .into()
         }
         fault => fault.into(),
     }

@@ -9,9 +9,8 @@ use crate::rig::{Rig, TOKEN, request};
 #[tokio::test]
 async fn routes_and_methods_come_before_the_token() {
     let rig = Rig::new("aira");
-    let bare = |method: &str, path: &str| {
-        Request::builder().method(method).uri(path).body(Body::from("{")).unwrap()
-    };
+    let bare =
+        |method: &str, path: &str| Request::builder().method(method).uri(path).body(Body::from("{")).unwrap();
     for (method, path, expected) in [
         ("GET", "/admin/v1/nothing", "404 not_found"),
         ("GET", "/admin/v1", "404 not_found"),
@@ -94,8 +93,22 @@ async fn small_bodies_are_sound_objects_of_known_members() {
     let rig = Rig::new("aira");
     let deep = "[".repeat(100_000);
     for body in [
-        "", "{", "{}}", "{} {}", "null", "true", "1", "\"x\"", "[]", r#"["acme"]"#, "{\"id\":\"a\"}\0",
-        "{\"id\":\"a\nb\"}", r#"{"id":"a","\u0069d":"b"}"#, r#"{"id":"\ud800"}"#, r#"{"id":01}"#, &deep,
+        "",
+        "{",
+        "{}}",
+        "{} {}",
+        "null",
+        "true",
+        "1",
+        "\"x\"",
+        "[]",
+        r#"["acme"]"#,
+        "{\"id\":\"a\"}\0",
+        "{\"id\":\"a\nb\"}",
+        r#"{"id":"a","\u0069d":"b"}"#,
+        r#"{"id":"\ud800"}"#,
+        r#"{"id":01}"#,
+        &deep,
     ] {
         assert_eq!(rig.post("/accounts", body.to_owned()).await.told(), "400 bad_body", "{:.20}", body);
     }

@@ -15,7 +15,10 @@ async fn a_key_is_shown_once_and_revoked_at_once() {
     assert!(id.starts_with("key_") && !made["signing_secret"].as_str().unwrap().is_empty(), "{made}");
     assert_eq!(made["expires_at"], "2026-12-31T23:00:00.000Z");
     let found = rig.store.find_key(&Secret::from(text.to_owned())).await.unwrap().unwrap();
-    assert_eq!((found.scopes.clone(), found.description.clone()), (vec!["webhooks:read".into()], Some("ci".into())));
+    assert_eq!(
+        (found.scopes.clone(), found.description.clone()),
+        (vec!["webhooks:read".into()], Some("ci".into()))
+    );
     let listed = rig.get("/accounts/acme/keys").await;
     assert!(!listed.text.contains(text) && !listed.text.contains("signing_secret"), "{}", listed.text);
     assert_eq!(listed.ok(200)["data"][0]["id"], made["id"]);

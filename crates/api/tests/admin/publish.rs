@@ -23,7 +23,10 @@ async fn an_event_is_accepted_for_an_account_or_for_all() {
         json!({"id": answer["id"], "type": TYPE, "created_at": "2026-09-21T14:13:20.000Z", "duplicate": false})
     );
     let shown = rig.get(&format!("/events/{}", answer["id"].as_str().unwrap())).await.ok(200);
-    assert_eq!((&shown["account"], &shown["broadcast"], &shown["data"]), (&json!("acme"), &json!(false), &json!({})));
+    assert_eq!(
+        (&shown["account"], &shown["broadcast"], &shown["data"]),
+        (&json!("acme"), &json!(false), &json!({}))
+    );
     let body = format!(r#"{{"type":"{TYPE}","data":{{"a":1}},"broadcast":true}}"#);
     let shown = rig.get(&format!("/events/{}", rig.publish(&body).await)).await.ok(200);
     assert_eq!((&shown["account"], &shown["broadcast"]), (&json!(null), &json!(true)));
@@ -57,9 +60,24 @@ async fn what_is_no_sound_object_is_refused() {
     let rig = Rig::with_account("pipai").await;
     let (deep, array) = ("[".repeat(100_000), format!(r#"["{TYPE}",{{}},"acme"]"#));
     for body in [
-        "", "{", "{} {}", "null", "true", "1", "\"x\"", "[]", &array, &event("{\"a\":1,\"a\":2}"),
-        &event(r#"{"a":{"b":1,"\u0062":2}}"#), &event(r#"{"a":"\ud800"}"#), &event(r#"{"\udc00":1}"#),
-        &event("{\"a\":NaN}"), &event("{\"a\":01}"), &event("{\"a\":.5}"), &event("{\"a\":\"\n\"}"), &event(&deep),
+        "",
+        "{",
+        "{} {}",
+        "null",
+        "true",
+        "1",
+        "\"x\"",
+        "[]",
+        &array,
+        &event("{\"a\":1,\"a\":2}"),
+        &event(r#"{"a":{"b":1,"\u0062":2}}"#),
+        &event(r#"{"a":"\ud800"}"#),
+        &event(r#"{"\udc00":1}"#),
+        &event("{\"a\":NaN}"),
+        &event("{\"a\":01}"),
+        &event("{\"a\":.5}"),
+        &event("{\"a\":\"\n\"}"),
+        &event(&deep),
         &format!("{}\0", event("{}")),
     ] {
         assert_eq!(rig.post("/events", body.to_owned()).await.told(), "400 bad_body", "{:.60}", body);

@@ -64,7 +64,8 @@ async fn a_thousand_are_taken_in_order_and_no_more() {
     let answer = rig.post("/events/batch", many(1_000)).await.ok(202);
     assert_eq!(answer["events"].as_array().unwrap().len(), 1_000);
     assert_eq!(rig.post("/events/batch", many(1_001)).await.told(), "413 too_large");
-    let big = format!(r#"{{"type":"strategy.error","data":{{"t":"{}"}},"account":"acme"}}"#, "x".repeat(1 << 18));
+    let big =
+        format!(r#"{{"type":"strategy.error","data":{{"t":"{}"}},"account":"acme"}}"#, "x".repeat(1 << 18));
     let answer = rig.post("/events/batch", format!("[{big},{GOOD}]")).await.ok(202);
     assert_eq!(codes(&answer), ["too_large", "strategy.error"]);
 }

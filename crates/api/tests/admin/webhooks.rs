@@ -39,7 +39,9 @@ async fn a_webhook_is_shown_without_its_secret() {
 async fn pause_and_resume_are_steps_between_states() {
     let rig = Rig::with_account("pipai").await;
     let webhook = rig.webhook("acme", "wh_1", &[]).await;
-    for (step, status) in [("pause", "paused"), ("pause", "paused"), ("resume", "active"), ("resume", "active")] {
+    for (step, status) in
+        [("pause", "paused"), ("pause", "paused"), ("resume", "active"), ("resume", "active")]
+    {
         let answer = rig.post(&format!("/accounts/acme/webhooks/wh_1/{step}"), "").await.ok(200);
         assert_eq!(answer["status"], status);
     }
