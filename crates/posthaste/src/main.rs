@@ -1,2 +1,26 @@
-//! .
-fn main() {}
+//! Posthaste: webhooks by contract.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use posthaste::cli::Cli;
+use posthaste::failure::Exit;
+use posthaste::output::note;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            note(format!("posthaste: the runtime cannot start: {error}"));
+            return Exit::Refused.into();
+        }
+    };
+    match runtime.block_on(cli.run()) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            note(format!("posthaste: {failure}"));
+            failure.exit.into()
+        }
+    }
+}

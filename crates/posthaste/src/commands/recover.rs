@@ -1,0 +1,158 @@
+//! `recover`: repeat everything that failed since a time.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use clap::Args;
+use posthaste_core::{Clock as _, UnixMs};
+use serde_json::{Value, json};
+
+use super::Call;
+use crate::admin_client::escaped;
+use crate::failure::{Exit, Failure};
+use crate::outside::SystemClock;
+use crate::settings::ClientFlags;
+
+/// What `recover` is told.
+#[derive(Args)]
+pub struct Recover {
+    /// The account
+    #[arg(long)]
+    account: String,
+    /// Only one of its webhooks
+    #[arg(long)]
+    webhook: Option<String>,
+    /// From when on: a time (RFC 3339) or an age such as 90m, 2h, 3d
+    #[arg(long)]
+    since: String,
+    /// Up to when; now, if left out
+    #[arg(long)]
+    until: Option<String>,
+    /// Only says how many
+    #[arg(long)]
+    dry_run: bool,
+    /// Does not ask
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    flags: ClientFlags,
+}
+
+/// Requests for one webhook; each repeats as many deliveries as the server takes at one time.
+const ROUNDS_MAX: usize = 10_000;
+
+impl Recover {
+    /// Counts first, then asks, then repeats.
+    ///
+    /// # Errors
+    /// If the server cannot be reached or refuses, or nobody says yes.
+    pub async fn run(self, json: bool) -> Result<Exit, Failure> {
+        let call = Call::new(&self.flags, json)?;
+        let now = SystemClock.now();
+        let since = instant(&self.since, now)?;
+        let until = self.until.as_deref().map_or(Ok(now), |text| instant(text, now))?;
+        let window = json!({"since": since.rfc3339_ms(), "until": until.rfc3339_ms()});
+        let webhooks = call.webhooks(&self.account, self.webhook.as_deref()).await?;
+
+        let mut found = 0;
+        for webhook in &webhooks {
+            let answer = call.admin.post(&self.path(webhook), &asking(&window, true)).await?;
+            found += count(&answer);
+        }
+        if self.dry_run || found == 0 {
+            let answer = json!({"dry_run": true, "count": found});
+            call.output.answer(format!("{found} failed deliveries in that time"), &answer);
+            return Ok(Exit::Done);
+        }
+        if !self.yes && !is_confirmed(found) {
+            return Err(Failure::refused(format!(
+                "{found} failed deliveries were not repeated; --yes does it"
+            )));
+        }
+        let mut repeated = 0;
+        for webhook in &webhooks {
+            repeated += self.repeat(&call, webhook, &window).await?;
+        }
+        let answer = json!({"dry_run": false, "count": repeated});
+        call.output.answer(format!("{repeated} deliveries will be sent again"), &answer);
+        Ok(Exit::Done)
+    }
+
+    async fn repeat(&self, call: &Call, webhook: &str, window: &Value) -> Result<u64, Failure> {
+        let mut repeated = 0;
+        for _ in 0..ROUNDS_MAX {
+            let answer = call.admin.post(&self.path(webhook), &asking(window, false)).await?;
+            repeated += count(&answer);
+            if answer["capped"] != true || count(&answer) == 0 {
+                break;
+            }
+        }
+        Ok(repeated)
+    }
+
+    fn path(&self, webhook: &str) -> String {
+        format!("/accounts/{}/webhooks/{}/recover", escaped(&self.account), escaped(webhook))
+    }
+}
+
+fn asking(window: &Value, dry_run: bool) -> Value {
+    let mut body = window.clone();
+    body["dry_run"] = json!(dry_run);
+    body
+}
+
+fn count(answer: &Value) -> u64 {
+    answer["count"].as_u64().unwrap_or(0)
+}
+
+/// Asks the person at the terminal, if there is one.
+fn is_confirmed(found: u64) -> bool {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return false;
+    }
+    eprint!("Send {found} failed deliveries again? [y/N] ");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+/// A time, or an age before `now`.
+fn instant(text: &str, now: UnixMs) -> Result<UnixMs, Failure> {
+    let age = || {
+        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 60 * 60,
+            "d" => 24 * 60 * 60,
+            _ => return None,
+        };
+        let age = number.parse::<u64>().ok()?.checked_mul(seconds)?;
+        Some(now.minus(Duration::from_secs(age)))
+    };
+    UnixMs::parse_rfc3339(text).or_else(age).ok_or_else(|| {
+        Failure::usage(format!("`{text}` is no time such as 2026-04-18T10:00:00Z and no age such as 2h"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_given_as_such_or_as_ages() {
+        let now = UnixMs(1_800_000_000_000);
+        for (text, expected) in [
+            ("2h", Some(now.0 - 7_200_000)),
+            ("3d", Some(now.0 - 259_200_000)),
+            ("1970-01-01T00:00:01Z", Some(1_000)),
+            ("", None),
+            ("h", None),
+            ("2w", None),
+            ("2é", None),
+            ("yesterday", None),
+        ] {
+            assert_eq!(instant(text, now).ok().map(|at| at.0), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The files of the data folder that are not the store's: the admin token, and where the server is.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use posthaste_core::{Dice, Secret};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// Where a running server is, for the commands that look for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerFile {
+    /// Where the public API listens.
+    pub public: SocketAddr,
+    /// Where the admin API listens.
+    pub admin: SocketAddr,
+    /// The contract's name.
+    pub contract: String,
+    /// The server's process.
+    pub process_id: u32,
+}
+
+/// The data folder of a server.
+#[derive(Debug, Clone)]
+pub struct DataFolder(PathBuf);
+
+const TOKEN_FILE: &str = "admin.token";
+const SERVER_FILE: &str = "server.json";
+const TOKEN_BYTES: usize = 32;
+
+impl DataFolder {
+    /// The folder at a path, whether it is there or not.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes the folder, for the owner alone, if it is absent.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn make(&self) -> Result<(), Failure> {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        made.map_err(|error| self.fault("the data folder", "made", &error))
+    }
+
+    /// The admin token in the folder, if there is one.
+    ///
+    /// # Errors
+    /// If the file is there and cannot be read, or is no token.
+    pub fn token(&self) -> Result<Option<Secret>, Failure> {
+        let path = self.0.join(TOKEN_FILE);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(fault(&path, "read", &error)),
+        };
+        let token = text.trim();
+        if token.len() < crate::settings::TOKEN_MIN_CHARS {
+            return Err(Failure::refused(format!(
+                "the admin token in {} is shorter than {} characters; delete the file and a new one is made",
+                path.display(),
+                crate::settings::TOKEN_MIN_CHARS
+            )));
+        }
+        Ok(Some(Secret::from(token.to_owned())))
+    }
+
+    /// The admin token in the folder; made if there is none.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written.
+    pub fn token_or_new(&self, dice: &dyn Dice) -> Result<Secret, Failure> {
+        if let Some(token) = self.token()? {
+            return Ok(token);
+        }
+        let mut bytes = [0; TOKEN_BYTES];
+        dice.fill(&mut bytes);
+        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.write(TOKEN_FILE, format!("{text}\n").as_bytes())?;
+        Ok(Secret::from(text))
+    }
+
+    /// Where the server that uses the folder is, if one runs or was killed.
+    #[must_use]
+    pub fn server(&self) -> Option<ServerFile> {
+        serde_json::from_slice(&std::fs::read(self.0.join(SERVER_FILE)).ok()?).ok()
+    }
+
+    /// Says where the server is.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn announce(&self, server: &ServerFile) -> Result<(), Failure> {
+        let text = serde_json::to_vec(server).map_err(|error| Failure::refused(error.to_string()))?;
+        self.write(SERVER_FILE, &text)
+    }
+
+    /// Says that no server is there any more.
+    pub fn withdraw(&self) {
+        let _ = std::fs::remove_file(self.0.join(SERVER_FILE));
+    }
+
+    /// Writes a file for the owner alone; whoever reads it sees the old or the new, never half of it.
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        let path = self.0.join(name);
+        let beside = self.0.join(format!("{name}.new"));
+        let written = || {
+            let mut options = std::fs::OpenOptions::new();
+            let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&beside)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&beside, &path)
+        };
+        written().map_err(|error| fault(&path, "written", &error))
+    }
+
+    fn fault(&self, what: &str, done: &str, error: &std::io::Error) -> Failure {
+        Failure::refused(format!("{what} {} cannot be {done}: {error}", self.0.display()))
+    }
+}
+
+fn fault(path: &Path, done: &str, error: &std::io::Error) -> Failure {
+    Failure::refused(format!("{} cannot be {done}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::outside::SystemDice;
+
+    #[test]
+    fn the_token_is_made_once_and_for_the_owner_alone() {
+        let outside = tempfile::tempdir().unwrap();
+        let folder = DataFolder::at(outside.path().join("data"));
+        folder.make().unwrap();
+        assert!(folder.token().unwrap().is_none());
+        let token = folder.token_or_new(&SystemDice::default()).unwrap();
+        assert_eq!(token.expose().len(), 64);
+        assert!(folder.token_or_new(&SystemDice::default()).unwrap() == token);
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(folder.path()), 0o700);
+        assert_eq!(mode(&folder.path().join("admin.token")), 0o600);
+    }
+
+    #[test]
+    fn a_short_token_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("admin.token"), "0123456789\n").unwrap();
+        let failure = DataFolder::at(folder.path()).token().err().unwrap();
+        assert!(failure.sentence.contains("shorter than 32"), "{failure}");
+    }
+}

@@ -1,0 +1,214 @@
+//! `dev`: the first five minutes. One process that is everything: the server, a customer who registers a webhook by the
+//! contract's own route, the product that publishes an event, and the receiver that checks what arrives.
+
+mod customer;
+mod example;
+mod paste;
+mod watch;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use posthaste_contract::Contract;
+use posthaste_contract::model::AccessKind;
+use posthaste_core::Secret;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::admin_client::{AdminClient, reachable};
+use crate::certificate::Identity;
+use crate::contract_file;
+use crate::failure::{Exit, Failure};
+use crate::logging;
+use crate::output::Output;
+use crate::receiver::Receiver;
+use crate::serve::EndSignals;
+use crate::server::Server;
+use crate::settings::{self, DEFAULT_LISTEN, Layers, ServerFlags, ServerSettings};
+use customer::{Customer, Registered};
+use watch::{Seen, Watch};
+
+/// What `dev` is told.
+#[derive(Args)]
+pub struct Dev {
+    /// Ends after the first delivery
+    #[arg(long, hide = true)]
+    exit_after_delivery: bool,
+    #[command(flatten)]
+    flags: ServerFlags,
+}
+
+/// The receiver's name. It belongs to nobody; deliveries to it are led to this machine.
+const RECEIVER_HOST: &str = "receiver.example.com";
+/// The demo customer.
+const ACCOUNT: &str = "demo";
+/// The longest wait for the first delivery.
+const DELIVERY_PATIENCE: Duration = Duration::from_secs(20);
+
+impl Dev {
+    /// Shows one delivery, then stays up until the process is told to stop.
+    ///
+    /// # Errors
+    /// What keeps it from starting, or the delivery from arriving.
+    pub async fn run(self, json: bool) -> Result<Exit, Failure> {
+        let layers = settings::gather(&self.flags).map_err(|fault| Failure::usage(fault.to_string()))?;
+        let (mut settings, _folder) = demo_settings(layers)?;
+        logging::start(&settings.log)?;
+        let contract = Arc::new(contract_file::load(&settings.contract)?.contract);
+        let mut end = EndSignals::new()?;
+        let receiver = receiver(&mut settings).await?;
+        let server = Server::start(&settings, contract.clone()).await?;
+        let stage = Stage::new(&server, contract, Output::text_unless(json));
+        let shown = tokio::select! {
+            shown = stage.show(receiver, self.exit_after_delivery) => shown,
+            () = end.wait() => Ok(()),
+        };
+        server.stop().await;
+        shown.map(|()| Exit::Done)
+    }
+}
+
+/// The settings of `dev`: a store that is gone afterwards, a quiet log, another port if the usual one is taken.
+fn demo_settings(mut layers: Layers) -> Result<(ServerSettings, Option<TempDir>), Failure> {
+    let folder = match layers.is_default("data") {
+        true => Some(
+            tempfile::tempdir().map_err(|error| Failure::refused(format!("no temporary folder: {error}")))?,
+        ),
+        false => None,
+    };
+    if let Some(folder) = &folder {
+        layers.change_default("data", &folder.path().to_string_lossy());
+    }
+    layers.change_default("log", "warn");
+    if std::net::TcpListener::bind(DEFAULT_LISTEN).is_err() {
+        layers.change_default("listen", "127.0.0.1:0");
+    }
+    let settings = ServerSettings::read(&layers).map_err(|fault| Failure::usage(fault.to_string()))?;
+    Ok((settings, folder))
+}
+
+/// A receiver on this machine. The address guard lets deliveries through to it and to nothing else: its name leads to
+/// this one address, and its certificate's authority is trusted for this run.
+async fn receiver(settings: &mut ServerSettings) -> Result<Receiver, Failure> {
+    let identity =
+        Identity::for_names(&[RECEIVER_HOST]).map_err(|fault| Failure::refused(fault.to_string()))?;
+    let cannot = |error: std::io::Error| Failure::refused(format!("the receiver cannot start: {error}"));
+    let receiver = Receiver::bind(SocketAddr::from(([127, 0, 0, 1], 0)), Some(identity.server));
+    let receiver = receiver.await.map_err(cannot)?;
+    let entry = format!("{RECEIVER_HOST}:443:{}", receiver.address);
+    settings.connect_to.insert(0, entry.parse().map_err(|fault| Failure::refused(format!("{fault}")))?);
+    let authority: PathBuf = settings.data.join("receiver-ca.pem");
+    std::fs::create_dir_all(&settings.data).map_err(cannot)?;
+    std::fs::write(&authority, identity.authority_pem).map_err(cannot)?;
+    settings.ca_files.push(authority);
+    Ok(receiver)
+}
+
+/// Where the demonstration plays.
+struct Stage {
+    contract: Arc<Contract>,
+    base: String,
+    admin_base: String,
+    token: Secret,
+    watch: Arc<Watch>,
+    output: Output,
+}
+
+impl Stage {
+    fn new(server: &Server, contract: Arc<Contract>, output: Output) -> Self {
+        Self {
+            base: format!("http://{}", reachable(server.public)),
+            admin_base: format!("http://{}", reachable(server.admin)),
+            token: server.token.clone(),
+            watch: Arc::new(Watch::new(contract.clone(), server.store.roster())),
+            contract,
+            output,
+        }
+    }
+
+    async fn show(&self, receiver: Receiver, and_end: bool) -> Result<(), Failure> {
+        let mut seen = self.watch.start(receiver);
+        let admin = AdminClient::new(&self.admin_base, self.token.clone());
+        let customer = self.new_customer(&admin).await?;
+        let event_type = example::event_type(&self.contract);
+        let webhook = customer.register(&format!("https://{RECEIVER_HOST}/hooks/demo"), &event_type).await?;
+        self.watch.know(&webhook.url, webhook.secret.clone());
+        let event = json!({
+            "type": event_type, "data": example::data(&self.contract, &event_type), "account": ACCOUNT,
+        });
+        admin.post("/events", &event).await?;
+        let first = tokio::time::timeout(DELIVERY_PATIENCE, seen.recv()).await.ok().flatten();
+        let first = first.ok_or_else(|| Failure::refused("the event was accepted, but nothing arrived"))?;
+        self.print_first(&first);
+        if !first.verdict.is_verified() {
+            return Err(Failure::refused(first.verdict.words()));
+        }
+        if and_end {
+            return Ok(());
+        }
+        let lines = paste::lines(&self.contract, &customer, &webhook, &event, &self.admin_base, &self.token);
+        self.output.answer(lines, &self.addresses(&customer, &webhook));
+        while let Some(next) = seen.recv().await {
+            self.print_next(&next);
+        }
+        Ok(())
+    }
+
+    async fn new_customer(&self, admin: &AdminClient) -> Result<Customer, Failure> {
+        let known = admin.get(&format!("/accounts/{ACCOUNT}")).await;
+        if known.is_err() {
+            admin.post("/accounts", &json!({"id": ACCOUNT, "name": "Made by posthaste dev"})).await?;
+        }
+        let key = admin.post(&format!("/accounts/{ACCOUNT}/keys"), &full_rights(&self.contract)).await?;
+        Customer::new(self.contract.clone(), &self.base, &key)
+    }
+
+    /// What a program needs to go on from here.
+    fn addresses(&self, customer: &Customer, webhook: &Registered) -> Value {
+        json!({
+            "api": self.base,
+            "docs": format!("{}/docs", self.base),
+            "admin": self.admin_base,
+            "admin_token": self.token.expose_text(),
+            "account": ACCOUNT,
+            "key": customer.key,
+            "webhook_id": webhook.id,
+        })
+    }
+
+    fn print_first(&self, seen: &Seen) {
+        let sentence = format!(
+            "The first delivery by the contract {} arrived at https://{RECEIVER_HOST} (a receiver in this process):\n\n{}\n    {}\n",
+            self.contract.name,
+            crate::verdict::pretty(&seen.arrival),
+            seen.verdict.words()
+        );
+        self.output.answer(sentence, &seen.verdict.to_json(&seen.arrival, watch::ANSWERED.as_u16()));
+    }
+
+    fn print_next(&self, seen: &Seen) {
+        let of = |part: &Option<String>| part.clone().unwrap_or_else(|| "?".to_owned());
+        let verdict = &seen.verdict;
+        let sentence = format!(
+            "{}  {}  {}  {}",
+            seen.arrival.target,
+            of(&verdict.event_type),
+            of(&verdict.event_id),
+            verdict.words()
+        );
+        self.output.answer(sentence, &verdict.to_json(&seen.arrival, watch::ANSWERED.as_u16()));
+    }
+}
+
+/// What a key needs to be allowed everything.
+fn full_rights(contract: &Contract) -> Value {
+    match &contract.access.kind {
+        AccessKind::None => json!({}),
+        AccessKind::Tier(tiers) => json!({"tier": tiers.last()}),
+        AccessKind::Role(roles) => json!({"roles": roles.last().map(|role| vec![role])}),
+        AccessKind::Scope(scopes) => json!({"scopes": scopes}),
+    }
+}

@@ -1,0 +1,103 @@
+//! The table's settings as command-line flags.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::layers::FLAG_OF_TOKEN;
+use super::table::{Setting, TABLE, UsedBy};
+
+/// Says for which commands flags are made.
+pub trait Audience {
+    /// Those commands.
+    const USED_BY: UsedBy;
+}
+
+/// `serve` and `dev`.
+#[derive(Debug, Clone)]
+pub struct ForServer;
+
+/// The commands that talk to a server.
+#[derive(Debug, Clone)]
+pub struct ForClient;
+
+impl Audience for ForServer {
+    const USED_BY: UsedBy = UsedBy::Server;
+}
+
+impl Audience for ForClient {
+    const USED_BY: UsedBy = UsedBy::Client;
+}
+
+/// The flags of `serve` and `dev`.
+pub type ServerFlags = Flags<ForServer>;
+/// The flags of the commands that talk to a server.
+pub type ClientFlags = Flags<ForClient>;
+
+/// Flags as they were given, by the key of their setting.
+#[derive(Clone)]
+pub struct Flags<U>(BTreeMap<&'static str, Vec<String>>, PhantomData<U>);
+
+impl<U: Audience> Flags<U> {
+    /// The values by key.
+    #[must_use]
+    pub fn given(&self) -> &BTreeMap<&'static str, Vec<String>> {
+        &self.0
+    }
+
+    /// The first value of a flag.
+    #[must_use]
+    pub fn first(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.first().map(String::as_str)
+    }
+
+    /// The settings with a flag here. The admin token is a flag only where the caller holds it anyway.
+    fn settings() -> impl Iterator<Item = (&'static Setting, &'static str)> {
+        TABLE.iter().filter(|setting| setting.used_by.includes(U::USED_BY)).filter_map(|setting| {
+            let is_token = setting.key == "admin_token" && U::USED_BY == UsedBy::Client;
+            Some((setting, if is_token { FLAG_OF_TOKEN } else { setting.flag? }))
+        })
+    }
+
+    fn argument(setting: &'static Setting, flag: &'static str) -> Arg {
+        let default = setting.default.map_or_else(String::new, |text| format!("; default {text}"));
+        let argument = Arg::new(setting.key)
+            .long(flag)
+            .value_name(setting.value)
+            .help(format!("{} [{}{default}]", setting.help, setting.variable))
+            .action(if setting.repeats { ArgAction::Append } else { ArgAction::Set });
+        match setting.is_switch() {
+            true => argument.num_args(0..=1).require_equals(true).default_missing_value("true"),
+            false => argument,
+        }
+    }
+}
+
+impl<U: Audience> clap::Args for Flags<U> {
+    fn augment_args(command: Command) -> Command {
+        let arguments = Self::settings().map(|(setting, flag)| Self::argument(setting, flag));
+        command.args(arguments)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<U: Audience> clap::FromArgMatches for Flags<U> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self(BTreeMap::new(), PhantomData);
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for (setting, _) in Self::settings() {
+            if let Some(values) = matches.get_many::<String>(setting.key) {
+                self.0.insert(setting.key, values.cloned().collect());
+            }
+        }
+        Ok(())
+    }
+}

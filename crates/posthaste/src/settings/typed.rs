@@ -1,0 +1,177 @@
+//! Settings as values of their own types.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use posthaste_core::Secret;
+use posthaste_net::ConnectTo;
+
+use super::layers::{Layers, SettingFault, parsed};
+
+/// The least characters of an admin token.
+pub const TOKEN_MIN_CHARS: usize = 32;
+
+/// What `serve` and `dev` run with.
+#[derive(Clone)]
+pub struct ServerSettings {
+    /// The name of a built-in contract, or a file.
+    pub contract: String,
+    /// Where the public API listens.
+    pub listen: SocketAddr,
+    /// Where the admin API listens, if not there.
+    pub admin_listen: Option<SocketAddr>,
+    /// The data folder.
+    pub data: PathBuf,
+    /// Networks that deliveries may go into beside the public internet.
+    pub allow_nets: Vec<IpNet>,
+    /// May webhooks use `http://`?
+    pub allow_http: bool,
+    /// Files of further trusted roots.
+    pub ca_files: Vec<PathBuf>,
+    /// Other places to connect to for a host and port.
+    pub connect_to: Vec<ConnectTo>,
+    /// Name servers in place of the system's.
+    pub name_servers: Vec<SocketAddr>,
+    /// The longest request body.
+    pub body_limit_bytes: usize,
+    /// How long ended deliveries are kept.
+    pub retention: Duration,
+    /// Attempts under way at one time to one webhook.
+    pub webhook_concurrency: usize,
+    /// Is `/metrics` served?
+    pub metrics: bool,
+    /// What is logged.
+    pub log: String,
+    /// The admin token, if it was given.
+    pub admin_token: Option<Secret>,
+    /// The master key, if it was given, as its hexadecimal digits.
+    pub master_key: Option<Secret>,
+}
+
+impl ServerSettings {
+    /// Reads what the layers say.
+    ///
+    /// # Errors
+    /// The first value that does not fit, with the place it came from.
+    pub fn read(layers: &Layers) -> Result<Self, SettingFault> {
+        let address = parsed("ADDR:PORT, such as 127.0.0.1:8080");
+        let truth = parsed("`true` or `false`");
+        let path = |text: &str| Ok(PathBuf::from(text));
+        Ok(Self {
+            contract: layers.text("contract").unwrap_or_default().to_owned(),
+            listen: layers.one("listen", &address)?.unwrap_or(DEFAULT_LISTEN),
+            admin_listen: layers.one("admin_listen", &address)?,
+            data: layers.one("data", path)?.unwrap_or_default(),
+            allow_nets: layers.each("allow_net", parsed("network such as 10.0.0.0/8"))?,
+            allow_http: layers.one("allow_http", &truth)?.unwrap_or_default(),
+            ca_files: layers.each("ca_file", path)?,
+            connect_to: layers.each("connect_to", parsed("HOST:PORT:ADDR:PORT"))?,
+            name_servers: layers.each("name_servers", name_server)?,
+            body_limit_bytes: layers.one("body_limit_kib", whole(1, 64 * 1024))?.unwrap_or(256) * 1024,
+            retention: days(layers.one("retention_days", whole(1, 36_500))?.unwrap_or(30)),
+            webhook_concurrency: layers.one("webhook_concurrency", whole(1, 1024))?.unwrap_or(64),
+            metrics: layers.one("metrics", &truth)?.unwrap_or(true),
+            log: layers.text("log").unwrap_or("info").to_owned(),
+            admin_token: admin_token(layers)?,
+            master_key: layers.text("master_key").map(|text| Secret::from(text.to_owned())),
+        })
+    }
+}
+
+/// What the commands that talk to a server run with.
+#[derive(Clone)]
+pub struct ClientSettings {
+    /// The server's admin address, if it was given.
+    pub server: Option<String>,
+    /// The admin token, if it was given.
+    pub admin_token: Option<Secret>,
+    /// The data folder of a local server.
+    pub data: PathBuf,
+}
+
+impl ClientSettings {
+    /// Reads what the layers say.
+    ///
+    /// # Errors
+    /// The first value that does not fit, with the place it came from.
+    pub fn read(layers: &Layers) -> Result<Self, SettingFault> {
+        Ok(Self {
+            server: layers.text("server").map(str::to_owned),
+            admin_token: layers.text("admin_token").map(|text| Secret::from(text.to_owned())),
+            data: PathBuf::from(layers.text("data").unwrap_or_default()),
+        })
+    }
+}
+
+/// Where the server listens, and clients look for it, when nobody says otherwise.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+fn admin_token(layers: &Layers) -> Result<Option<Secret>, SettingFault> {
+    layers.one("admin_token", |text| {
+        let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        match text.len() >= TOKEN_MIN_CHARS && is_visible {
+            true => Ok(Secret::from(text.to_owned())),
+            false => Err(format!(
+                "too weak: it must have at least {TOKEN_MIN_CHARS} characters, all of them visible ASCII"
+            )),
+        }
+    })
+}
+
+fn whole(min: usize, max: usize) -> impl Fn(&str) -> Result<usize, String> {
+    move |text| match text.parse() {
+        Ok(number) if (min..=max).contains(&number) => Ok(number),
+        _ => Err(format!("`{text}`, which is no whole number from {min} to {max}")),
+    }
+}
+
+fn days(count: usize) -> Duration {
+    Duration::from_secs(u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(24 * 60 * 60))
+}
+
+fn name_server(text: &str) -> Result<SocketAddr, String> {
+    const DNS_PORT: u16 = 53;
+    let address = text.parse().or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, DNS_PORT)));
+    address.map_err(|_| format!("`{text}`, which is no ADDR or ADDR:PORT"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(environment: &[(&str, &str)]) -> Result<ServerSettings, String> {
+        let mut layers = Layers::defaults();
+        layers.add_environment(&|name| {
+            environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        });
+        ServerSettings::read(&layers).map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_table() {
+        let settings = read(&[]).ok().unwrap();
+        assert_eq!(settings.listen, DEFAULT_LISTEN);
+        assert_eq!(settings.body_limit_bytes, 256 * 1024);
+        assert_eq!(settings.retention, Duration::from_hours(30 * 24));
+        assert!(settings.metrics && !settings.allow_http);
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_named_and_secrets_are_not() {
+        for (variable, value, expected) in [
+            ("POSTHASTE_LISTEN", "8080", "listen is `8080`, which is no ADDR:PORT"),
+            ("POSTHASTE_ALLOW_NET", "10.0.0.0/33", "allow_net is `10.0.0.0/33`"),
+            ("POSTHASTE_CONNECT_TO", "x", "connect_to is `x`"),
+            ("POSTHASTE_RETENTION_DAYS", "0", "retention_days is `0`, which is no whole number from 1"),
+            ("POSTHASTE_NAME_SERVERS", "dns.example", "name_servers is `dns.example`"),
+            ("POSTHASTE_ALLOW_HTTP", "maybe", "allow_http is `maybe`"),
+            ("POSTHASTE_ADMIN_TOKEN", "short-secret", "admin_token is too weak"),
+        ] {
+            let fault = read(&[(variable, value)]).err().unwrap();
+            assert!(fault.starts_with(expected) && fault.contains(variable), "{fault}");
+            assert!(!fault.contains("short-secret"), "{fault}");
+        }
+    }
+}
