@@ -1,5 +1,7 @@
 """A contract file can add the Standard Webhooks headers: stock clients then verify beside the vendor's own way."""
 
+import re
+
 import pytest
 
 from conftest import REPOSITORY
@@ -28,9 +30,10 @@ many      = { kind = "join", by = " " }
 
 def with_standard_headers(text):
     """The contract with the headers added to those it has."""
-    if "headers      = [\n" in text:
-        return text.replace("headers      = [\n", HEADERS) + SIGNATURE
-    return text.replace("[delivery]\n", f"[delivery]\n{HEADERS}]\n") + SIGNATURE
+    has_headers = re.search(r"^headers += \[\n", text, re.MULTILINE)
+    place = has_headers[0] if has_headers else "[delivery]\n"
+    new = HEADERS if has_headers else f"{place}{HEADERS}]\n"
+    return text.replace(place, new) + SIGNATURE
 
 
 @pytest.mark.parametrize("vendor", (AIOKA, AIRA, ELYDORA, PIPAI), ids=str)

@@ -52,9 +52,9 @@ class Customer:
         url = f"{self._server.base}{target}"
         return httpx.request(method, url, content=text.encode(), headers=headers, timeout=15, trust_env=False)
 
-    def deliveries(self, webhook):
-        """The webhook's delivery log, as this contract shows it."""
-        answer = self.call("GET", f"{self.vendor.webhooks_path}/{webhook.id}/deliveries")
+    def rotate(self, webhook, body=None):
+        """Replaces the webhook's secret; the answer shows the new one where the server made it."""
+        answer = self.call("POST", f"{self.vendor.webhooks_path}/{webhook.id}/rotate-secret", body or {})
         assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
         return answer.json()
 

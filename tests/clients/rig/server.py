@@ -9,6 +9,8 @@ import httpx
 
 from rig.waiting import until
 
+# `localhost` stands for an address of either family, and all addresses of a host have to be allowed.
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 START_SECONDS = 30
 # What the server promises for SIGTERM.
 DRAIN_SECONDS = 15
@@ -19,7 +21,9 @@ class Posthaste:
 
     def __init__(self, binary, contract, folder, ca_file, connect_to=()):
         self._command = [str(binary), "serve", "--contract", str(contract), "--data", str(folder / "data")]
-        self._command += ["--ca-file", str(ca_file), "--allow-net", "127.0.0.0/8", "--allow-net", "::1/128"]
+        self._command += ["--ca-file", str(ca_file)]
+        for network in LOOPBACK:
+            self._command += ["--allow-net", network]
         for entry in connect_to:
             self._command += ["--connect-to", entry]
         self._folder = folder
