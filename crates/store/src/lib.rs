@@ -25,6 +25,8 @@ mod embedded;
 
 mod inline;
 
+mod verify;
+
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
@@ -40,3 +42,4 @@ pub use page::{DeliveryRow, PageCursor, PendingRow, Slice};
 pub use roster::Roster;
 pub use sealing::MasterKey;
 pub use store::{Answer, Hint, Store};
+pub use verify::{Report, verify};

@@ -1,10 +1,20 @@
 //! The embedded store as files: what it makes, what it refuses, what it keeps.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use posthaste_core::{AccountNo, Audience, Clock, EventBody, UnixMs};
-use posthaste_store::{Embedded, EventDraft, NewAccount, OpenError, Options, Store};
+use posthaste_core::{AccountNo, Audience, Clock, EventBody, Secret, Seq, Subscription, UnixMs};
+use posthaste_store::{
+    Embedded, EventDraft, MasterKey, NewAccount, NewKey, NewWebhook, OpenError, Options, RecordBatch, Spill,
+    Store, StoreError, WebhookLimits, verify,
+};
+use rusqlite::Connection;
+use tokio::task::JoinSet;
+
+const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
 struct Fixed;
 impl Clock for Fixed {
@@ -13,37 +23,251 @@ impl Clock for Fixed {
     }
 }
 
-const NOW: UnixMs = UnixMs(1_800_000_000_000);
-
-fn open(dir: &std::path::Path) -> Result<Arc<Embedded>, OpenError> {
+fn open(dir: &Path) -> Result<Arc<Embedded>, OpenError> {
     Embedded::open(dir, None, Options::default(), Arc::new(Fixed))
 }
 
-fn draft(account: AccountNo) -> EventDraft {
-    EventDraft {
-        audience: Audience::Account(account),
+fn refusal(dir: &Path) -> OpenError {
+    open(dir).err().expect("the store must not open")
+}
+
+async fn publish(store: &Embedded, text: &'static str) -> Seq {
+    let draft = EventDraft {
+        audience: Audience::Broadcast,
         event_type: "a.b".into(),
         send_at: None,
         idempotency: None,
+    };
+    let body = || EventBody {
+        bytes: Bytes::from_static(text.as_bytes()),
+        data: 0..u32::try_from(text.len()).unwrap(),
+        account_at: None,
+    };
+    store.publish(vec![draft], &|_, _, _| body(), NOW).await.unwrap()[0].unwrap().seq
+}
+
+async fn account(store: &Embedded) -> AccountNo {
+    store.create_account(NewAccount { id: "acme".into(), name: None }, NOW).await.unwrap().no
+}
+
+async fn webhook(store: &Embedded, account: AccountNo, id: &str) -> posthaste_core::Webhook {
+    let new = NewWebhook {
+        id: id.to_owned(),
+        account,
+        key: None,
+        url: format!("https://{id}.example/"),
+        canonical_url: format!("https://{id}.example/"),
+        subscription: Subscription::All,
+        description: None,
+        extension: BTreeMap::new(),
+        secret: Secret::from(format!("canary of {id}")),
+    };
+    store.create_webhook(new, WebhookLimits::default(), NOW).await.unwrap()
+}
+
+/// The files of a store that was closed, changed as a program that knows SQLite would.
+fn tamper(dir: &Path, sql: &str) {
+    Connection::open(dir.join("posthaste.db")).unwrap().execute_batch(sql).unwrap();
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
 }
 
-fn body() -> EventBody {
-    EventBody { bytes: Bytes::from_static(b"{\"data\":{\"a\":1}}"), data: 9..14, account_at: None }
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_kill() {
+    let (dir, image) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(dir.path()).unwrap();
+    let account_no = account(&store).await;
+    let webhook = webhook(&store, account_no, "a").await;
+    let seq = publish(&store, "{\"a\":1}").await;
+    let key = posthaste_core::DeliveryKey { event: seq, webhook: webhook.no };
+    let spills = vec![Spill { key, due_at: NOW }];
+    let batch = RecordBatch { spills, checkpoint: Some(seq), ..RecordBatch::default() };
+    store.record(batch).await.unwrap();
+    // What the disk holds while the process still runs is what a kill leaves.
+    copy_folder(dir.path(), image.path());
+    let after = open(image.path()).unwrap();
+    assert_eq!(after.event(seq).await.unwrap().unwrap().body.bytes, "{\"a\":1}");
+    assert!(*after.roster().get(webhook.no).unwrap() == webhook);
+    assert_eq!(after.pending_heads().await.unwrap(), [(webhook.no, NOW)]);
+    assert_eq!(after.checkpoint().await.unwrap(), seq);
+    assert_eq!(after.id_key(), store.id_key());
+    assert!(publish(&after, "{}").await > seq);
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_there_after_opening_again() {
+async fn dropped_without_a_word_it_opens_again_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        let store = open(dir.path()).unwrap();
+        publish(&store, "{}").await;
+    }
+    let store = open(dir.path()).unwrap();
+    assert_eq!(store.events_after(Seq(0), 9).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn after_closing_every_verb_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
-    let account = store.create_account(NewAccount { id: "acme".into(), name: None }, NOW).await.unwrap();
-    let published = store.publish(vec![draft(account.no)], &|_, _, _| body(), NOW).await.unwrap();
-    let seq = published[0].unwrap().seq;
-    let id_key = store.id_key();
-    drop(store);
-    let store = open(dir.path()).unwrap();
-    assert_eq!(store.account("acme").await.unwrap(), Some(account));
-    assert_eq!(store.event(seq).await.unwrap().unwrap().body, body());
-    assert_eq!(store.id_key(), id_key);
     store.close().await;
+    store.close().await;
+    assert!(store.health().is_err());
+    let write = store.create_account(NewAccount { id: "a".into(), name: None }, NOW).await;
+    assert!(matches!(write, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.account("a").await, Err(StoreError::Unavailable(_))));
+}
+
+#[test]
+fn files_are_for_their_owner_alone() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("deep/data");
+    let _store = open(&dir).unwrap();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir), 0o700);
+    for entry in std::fs::read_dir(&dir).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_second_process_is_kept_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let _store = open(dir.path()).unwrap();
+    assert!(matches!(refusal(dir.path()), OpenError::InUse(_)));
+}
+
+#[tokio::test]
+async fn the_key_must_be_the_stores_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let given = || MasterKey::from_hex(&"ab".repeat(32));
+    open(dir.path()).unwrap().close().await;
+    let database = std::fs::read(dir.path().join("posthaste.db")).unwrap();
+    let other = Embedded::open(dir.path(), given(), Options::default(), Arc::new(Fixed)).err();
+    assert!(matches!(other, Some(OpenError::WrongKey(_))));
+    std::fs::write(dir.path().join("master.key"), "short").unwrap();
+    assert!(matches!(refusal(dir.path()), OpenError::KeyUnreadable(_)));
+    std::fs::remove_file(dir.path().join("master.key")).unwrap();
+    let missing = refusal(dir.path());
+    assert!(
+        matches!(missing, OpenError::KeyMissing(_)) && missing.to_string().contains("POSTHASTE_MASTER_KEY")
+    );
+    assert!(!dir.path().join("master.key").exists());
+    assert_eq!(std::fs::read(dir.path().join("posthaste.db")).unwrap(), database);
+    let own = tempfile::tempdir().unwrap();
+    drop(Embedded::open(own.path(), given(), Options::default(), Arc::new(Fixed)).unwrap());
+    assert!(!own.path().join("master.key").exists(), "a key handed in is not written down");
+    assert!(matches!(refusal(own.path()), OpenError::KeyMissing(_)));
+}
+
+#[tokio::test]
+async fn what_is_not_a_store_of_this_version_is_refused_untouched() {
+    for (sql, expected) in
+        [("PRAGMA user_version = 99", "later version"), ("PRAGMA application_id = 7", "another program")]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path()).unwrap().close().await;
+        tamper(dir.path(), sql);
+        let before = std::fs::read(dir.path().join("posthaste.db")).unwrap();
+        let message = refusal(dir.path()).to_string();
+        assert!(message.contains(expected), "{message}");
+        assert_eq!(std::fs::read(dir.path().join("posthaste.db")).unwrap(), before);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path()).unwrap().close().await;
+    std::fs::write(dir.path().join("posthaste.db"), vec![0x55; 16_384]).unwrap();
+    let message = refusal(dir.path()).to_string();
+    assert!(message.contains("posthaste.db") && message.contains("not a database"), "{message}");
+}
+
+#[tokio::test]
+async fn secrets_are_nowhere_in_the_files_and_do_not_open_in_another_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let account = account(&store).await;
+    webhook(&store, account, "a").await;
+    webhook(&store, account, "b").await;
+    let key = NewKey {
+        id: "key_1".to_owned(),
+        account,
+        key: Secret::from("canary key".to_owned()),
+        signing_secret: Some(Secret::from("canary signing".to_owned())),
+        tier: None,
+        roles: vec![],
+        scopes: vec![],
+        description: None,
+        expires_at: None,
+    };
+    store.create_key(key, NOW).await.map(|_| ()).unwrap();
+    store.close().await;
+    drop(store);
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(6).any(|window| window == b"canary"));
+    }
+    assert_eq!(verify(dir.path(), None).unwrap().problems, Vec::<String>::new());
+    tamper(
+        dir.path(),
+        "UPDATE webhooks SET secrets = (SELECT secrets FROM webhooks WHERE id = 'b') WHERE id = 'a'",
+    );
+    let message = refusal(dir.path()).to_string();
+    assert!(message.contains("posthaste.db") && message.contains("webhooks row 1"), "{message}");
+    let report = verify(dir.path(), None).unwrap();
+    assert!(report.has_tried_seals && report.problems.len() == 1, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_changed_body_is_never_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let seq = publish(&store, "{\"amount\":1}").await;
+    store.close().await;
+    drop(store);
+    tamper(dir.path(), "UPDATE events SET body = CAST('{\"amount\":9}' AS BLOB)");
+    let store = open(dir.path()).unwrap();
+    let Err(StoreError::Damaged(what)) = store.event(seq).await else { panic!("damage must be seen") };
+    assert!(what.contains("posthaste.db") && what.contains(&seq.0.to_string()), "{what}");
+    assert!(matches!(store.events_after(Seq(0), 9).await, Err(StoreError::Damaged(_))));
+    assert_eq!(verify(dir.path(), None).unwrap().problems, [what]);
+}
+
+#[tokio::test]
+async fn a_backup_is_a_whole_store_and_overwrites_nothing() {
+    let (dir, restored) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(dir.path()).unwrap();
+    let seq = publish(&store, "{}").await;
+    let file = restored.path().join("posthaste.db");
+    store.backup(&file).await.unwrap();
+    publish(&store, "{}").await;
+    let bytes = std::fs::read(&file).unwrap();
+    assert!(matches!(store.backup(&file).await, Err(StoreError::Unavailable(_))));
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let report = verify(&file, None).unwrap();
+    assert!(report.problems.is_empty() && !report.has_tried_seals, "{report:?}");
+    std::fs::copy(dir.path().join("master.key"), restored.path().join("master.key")).unwrap();
+    let copy = open(restored.path()).unwrap();
+    assert_eq!(copy.events_after(Seq(0), 9).await.unwrap().len(), 1);
+    assert!(copy.event(seq).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_together_is_made_durable_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let before = store.commits();
+    let mut tasks = JoinSet::new();
+    for _ in 0..2_000 {
+        let store = store.clone();
+        tasks.spawn(async move { publish(&store, "{}").await });
+    }
+    tasks.join_all().await;
+    let commits = store.commits() - before;
+    assert!(commits < 1_000, "{commits} commits for 2,000 publishes");
+    assert_eq!(store.events_after(Seq(0), 5_000).await.unwrap().len(), 2_000);
 }

@@ -63,6 +63,13 @@ pub(crate) fn by_hash(conn: &Connection, vault: &Vault, hash: &[u8; 32]) -> Outc
     rows.next()?.map(|row| from_row(row, vault)).transpose()
 }
 
+/// A key by its number, revoked or not.
+pub(crate) fn by_no(conn: &Connection, vault: &Vault, no: i64) -> Outcome<Option<ApiKey>> {
+    let mut statement = conn.prepare_cached(&format!("{SELECT} WHERE k.no = ?1"))?;
+    let mut rows = statement.query([no])?;
+    rows.next()?.map(|row| from_row(row, vault)).transpose()
+}
+
 impl Ledger {
     pub fn create_key(&mut self, new: NewKey, now: UnixMs) -> Outcome<ApiKey> {
         let hash = self.vault.hash(new.key.expose());

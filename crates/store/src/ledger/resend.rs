@@ -18,12 +18,12 @@ impl Ledger {
         if delivery.state == DeliveryState::Pending || !takes_deliveries {
             return Err(Refusal::WrongState.into());
         }
-        self.make_pending(key, now)?;
+        let due_at = self.make_pending(key, now)?;
         self.effects.nudged.push(key.webhook);
         Ok(Delivery {
             state: DeliveryState::Pending,
             reason: Some(reasons::RESENT.to_owned()),
-            next_attempt_at: Some(now),
+            next_attempt_at: Some(due_at),
             delivered_at: None,
             ..delivery
         })
@@ -53,20 +53,26 @@ impl Ledger {
         Ok(found.len() as u64)
     }
 
-    fn make_pending(&self, key: DeliveryKey, now: UnixMs) -> Outcome<()> {
-        self.conn
+    /// Makes an ended delivery due now, or when its event is due if that is later.
+    fn make_pending(&self, key: DeliveryKey, now: UnixMs) -> Outcome<UnixMs> {
+        let due_ms = self
+            .conn
             .prepare_cached(
-                "UPDATE deliveries SET state = ?3, reason = ?4, next_ms = ?5, delivered_ms = NULL
-                 WHERE event = ?1 AND webhook = ?2",
+                "UPDATE deliveries SET state = ?3, reason = ?4, delivered_ms = NULL,
+                     next_ms = MAX(?5, COALESCE((SELECT send_ms FROM events WHERE seq = ?1), 0))
+                 WHERE event = ?1 AND webhook = ?2 RETURNING next_ms",
             )?
-            .execute(params![
-                key.event.0,
-                key.webhook.0,
-                state_number(DeliveryState::Pending),
-                reasons::RESENT,
-                now.0
-            ])?;
-        Ok(())
+            .query_row(
+                params![
+                    key.event.0,
+                    key.webhook.0,
+                    state_number(DeliveryState::Pending),
+                    reasons::RESENT,
+                    now.0
+                ],
+                |row| row.get(0),
+            )?;
+        Ok(UnixMs(due_ms))
     }
 }
 

@@ -81,7 +81,7 @@ pub(super) fn all_owed(conn: &Connection, vault: &Vault, checkpoint: Seq) -> Out
 }
 
 /// A webhook whether deleted or not.
-pub(super) fn by_no(conn: &Connection, vault: &Vault, no: WebhookNo) -> Outcome<Option<Webhook>> {
+pub(crate) fn by_no(conn: &Connection, vault: &Vault, no: WebhookNo) -> Outcome<Option<Webhook>> {
     let mut statement = conn.prepare_cached(&format!("{SELECT} WHERE w.no = ?1"))?;
     let mut rows = statement.query([no.0])?;
     rows.next()?.map(|row| from_row(row, vault)).transpose()

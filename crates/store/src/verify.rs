@@ -1,0 +1,221 @@
+//! Checks a store or a backup for damage, without changing it.
+
+use std::path::{Path, PathBuf};
+
+use posthaste_core::{Seq, WebhookNo};
+use rusqlite::Connection;
+
+use crate::embedded::opening::open_reader;
+use crate::error::StoreError;
+use crate::folder::{OpenError, read_key};
+use crate::ledger::schema::{self, Marks};
+use crate::ledger::trouble::{DATABASE_FILE, Outcome, Trouble};
+use crate::ledger::{events, history, keys, read_bytes, webhooks};
+use crate::page::PageCursor;
+use crate::sealing::{MasterKey, Vault};
+use crate::store::Answer;
+
+/// How many problems are reported before the check ends.
+const PROBLEMS_MAX: usize = 100;
+/// How many rows are read at one time.
+const PAGE_ROWS: usize = 500;
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Sentences that name the file and the row; empty if all is well.
+    pub problems: Vec<String>,
+    /// Was a master key at hand to try whether the secrets open?
+    pub has_tried_seals: bool,
+}
+
+/// Reads all of a data folder's store, or of a backup, with the master key given or the one beside it.
+///
+/// # Errors
+/// [`OpenError`] if it cannot be read at all.
+pub fn verify(place: &Path, given: Option<MasterKey>) -> Result<Report, OpenError> {
+    let file = if place.is_dir() { place.join(DATABASE_FILE) } else { place.to_owned() };
+    let bad = |error: rusqlite::Error| OpenError::damaged(&file, error);
+    file.metadata().map_err(OpenError::io(&file))?;
+    let conn = open_reader(&file).map_err(bad)?;
+    match schema::marks(&conn).map_err(bad)? {
+        Marks::Ours => {}
+        Marks::Newer(found) => return Err(OpenError::Newer { file, found, known: schema::VERSION }),
+        Marks::Empty | Marks::Foreign => return Err(OpenError::damaged(&file, "it is not a store")),
+    }
+    let vault = vault_for(&conn, &file, given)?;
+    let mut check = Check { conn: &conn, problems: Vec::new() };
+    let ended = check.run(vault.as_ref());
+    let mut problems = check.problems;
+    problems.extend(ended.err().map(|trouble| StoreError::from(trouble).to_string()));
+    Ok(Report { problems, has_tried_seals: vault.is_some() })
+}
+
+/// The key that belongs to the store, if there is one at hand.
+fn vault_for(conn: &Connection, file: &Path, given: Option<MasterKey>) -> Result<Option<Vault>, OpenError> {
+    let folder = file.parent().map(PathBuf::from).unwrap_or_default();
+    let key = match given {
+        Some(key) => Some(key),
+        None => read_key(&folder)?,
+    };
+    let Some(key) = key else { return Ok(None) };
+    let vault = Vault::new(&key).map_err(|_| OpenError::damaged(file, "the master key cannot be used"))?;
+    let known: Answer<Option<[u8; 32]>> = read_bytes(conn, "key_check").map_err(StoreError::from);
+    match known {
+        Ok(Some(known)) if known == vault.check_value() => Ok(Some(vault)),
+        Ok(_) => Err(OpenError::WrongKey(file.to_owned())),
+        Err(error) => Err(OpenError::damaged(file, error)),
+    }
+}
+
+struct Check<'a> {
+    conn: &'a Connection,
+    problems: Vec<String>,
+}
+
+impl Check<'_> {
+    fn run(&mut self, vault: Option<&Vault>) -> Outcome<()> {
+        self.structure()?;
+        if !self.problems.is_empty() {
+            return Ok(());
+        }
+        self.relations()?;
+        self.events()?;
+        if let Some(vault) = vault {
+            self.seals(vault)?;
+        }
+        self.histories()
+    }
+
+    fn note(&mut self, problem: String) {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Keeps damage for the report and lets the check go on; other trouble ends it.
+    fn note_damage<T>(&mut self, outcome: Outcome<T>) -> Outcome<Option<T>> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(Trouble::Damaged(what)) => {
+                self.note(what);
+                Ok(None)
+            }
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Pages and indexes, by SQLite's own check.
+    fn structure(&mut self) -> Outcome<()> {
+        let mut statement = self.conn.prepare(&format!("PRAGMA integrity_check({PROBLEMS_MAX})"))?;
+        let lines = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        lines.into_iter().filter(|line| line != "ok").for_each(|line| {
+            self.note(format!("{DATABASE_FILE}: {line}"));
+        });
+        Ok(())
+    }
+
+    /// Rows that contradict each other.
+    fn relations(&mut self) -> Outcome<()> {
+        for (what, sql) in [
+            (
+                "deliveries row event {1} webhook {2}: its event is missing",
+                "SELECT event, webhook FROM deliveries d
+                 WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.seq = d.event)",
+            ),
+            (
+                "deliveries row event {1} webhook {2}: it is pending without a time, or ended with one",
+                "SELECT event, webhook FROM deliveries WHERE (state = 0) <> (next_ms IS NOT NULL)",
+            ),
+            (
+                "attempts row event {1} webhook {2}: its delivery is missing",
+                "SELECT DISTINCT event, webhook FROM attempts a WHERE NOT EXISTS (
+                     SELECT 1 FROM deliveries d WHERE d.event = a.event AND d.webhook = a.webhook)",
+            ),
+            (
+                "standings row {1}: its webhook is missing",
+                "SELECT webhook, 0 FROM standings s
+                 WHERE NOT EXISTS (SELECT 1 FROM webhooks w WHERE w.no = s.webhook)",
+            ),
+            (
+                "webhooks row {1}: its account is missing",
+                "SELECT no, 0 FROM webhooks w
+                 WHERE NOT EXISTS (SELECT 1 FROM accounts a WHERE a.no = w.account)",
+            ),
+        ] {
+            let mut statement = self.conn.prepare(&format!("{sql} LIMIT {PROBLEMS_MAX}"))?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let (one, two): (i64, i64) = (row.get(0)?, row.get(1)?);
+                let row = what.replace("{1}", &one.to_string()).replace("{2}", &two.to_string());
+                self.note(format!("{DATABASE_FILE}: {row}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every event reads and matches its checksum.
+    fn events(&mut self) -> Outcome<()> {
+        let mut statement =
+            self.conn.prepare("SELECT seq FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+        let mut last = 0;
+        loop {
+            let page: Vec<i64> =
+                statement.query_map((last, PAGE_ROWS as i64), |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let Some(end) = page.last() else { return Ok(()) };
+            last = *end;
+            for seq in page {
+                let read = events::by_seq(self.conn, Seq(seq));
+                self.note_damage(read)?;
+            }
+        }
+    }
+
+    /// Every sealed secret opens in its place.
+    fn seals(&mut self, vault: &Vault) -> Outcome<()> {
+        for no in self.numbers("SELECT no FROM webhooks w JOIN standings s ON s.webhook = w.no")? {
+            let read = webhooks::by_no(self.conn, vault, WebhookNo(no));
+            self.note_damage(read)?;
+        }
+        for no in self.numbers("SELECT no FROM keys")? {
+            let read = keys::by_no(self.conn, vault, no);
+            self.note_damage(read)?;
+        }
+        Ok(())
+    }
+
+    fn numbers(&self, sql: &str) -> Outcome<Vec<i64>> {
+        let mut statement = self.conn.prepare(sql)?;
+        Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// Every webhook's history reads, and ends.
+    fn histories(&mut self) -> Outcome<()> {
+        let attempts: i64 = self.conn.query_row(
+            "SELECT (SELECT count(*) FROM attempts) + (SELECT count(*) FROM deliveries)",
+            [],
+            |row| row.get(0),
+        )?;
+        for no in self.numbers("SELECT webhook FROM standings")? {
+            let walked = self.history(WebhookNo(no), attempts);
+            self.note_damage(walked)?;
+        }
+        Ok(())
+    }
+
+    fn history(&self, no: WebhookNo, attempts_kept: i64) -> Outcome<()> {
+        let mut from: Option<PageCursor> = None;
+        let mut walked = 0;
+        loop {
+            let slice = history::attempts(self.conn, no, from, PAGE_ROWS)?;
+            walked += slice.items.len() as i64;
+            if walked > attempts_kept {
+                return Err(Trouble::damaged("standings", no.0, "its history goes in a circle"));
+            }
+            from = slice.next;
+            if from.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
