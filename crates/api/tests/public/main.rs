@@ -3,3 +3,6 @@
 mod rig;
 
 mod registration;
+
+mod credentials;
+mod signed;

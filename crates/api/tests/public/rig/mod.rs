@@ -1,5 +1,6 @@
 //! The real service over a real store and real sockets.
 
+mod check;
 mod client;
 mod outside;
 mod receiver;

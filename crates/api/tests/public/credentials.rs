@@ -1,0 +1,144 @@
+//! Who may call: keys in every wrong place and form, and keys that may not do what they ask.
+
+use std::time::Duration;
+
+use posthaste_contract::model::{AccessKind, Scheme};
+use posthaste_contract::{Condition, Op};
+use posthaste_store::Store;
+
+use crate::rig::{Ask, CONTRACTS, Rig};
+
+/// The header that holds the key.
+fn key_header(rig: &Rig) -> &str {
+    match &rig.contract.auth[0].scheme {
+        Scheme::ApiKey { header } => header,
+        Scheme::Bearer | Scheme::Basic => "Authorization",
+        Scheme::HmacRequest(rule) => &rule.key_header,
+    }
+}
+
+/// What stands in that header for a key.
+fn value(rig: &Rig, key: &str) -> String {
+    let is_bearer = rig.contract.auth[0].scheme == Scheme::Bearer;
+    if is_bearer { format!("Bearer {key}") } else { key.to_owned() }
+}
+
+/// A sound registration, but for its key.
+fn with_key(rig: &Rig, value: &str) -> Ask {
+    let ask = rig.create(&rig.holder, &rig.new_webhook("https://hooks.example.com/a"));
+    ask.without(key_header(rig)).header(key_header(rig), value)
+}
+
+#[tokio::test]
+async fn credentials_count_only_as_they_are() {
+    for contract in CONTRACTS {
+        let rig = Rig::start(contract).await;
+        let right = rig.holder.text.clone();
+        let sound = rig.create(&rig.holder, &rig.new_webhook("https://hooks.example.com/a"));
+
+        rig.assert_refused("A1", &sound.clone().without(key_header(&rig)), Condition::AuthMissing).await;
+
+        let other = Rig::start(if contract == "aira" { "elydora" } else { "aira" }).await;
+        let changed = format!("{}{}", &right[..right.len() - 1], if right.ends_with('a') { 'b' } else { 'a' });
+        for (row, key) in [
+            ("A2", changed),
+            ("A4 percent", format!("{right}%00")),
+            ("A4 inner space", format!("{right} x")),
+            ("A5 lower", flipped(&right)),
+            ("A14", format!("{right}\u{e9}")),
+            ("A17", other.holder.text.clone()),
+            ("empty", String::new()),
+            ("long", "k".repeat(8_000)),
+        ] {
+            rig.assert_refused(row, &with_key(&rig, &value(&rig, &key)), Condition::AuthInvalid).await;
+        }
+
+        for (row, second) in [("A7", "wrong".to_owned()), ("A8", right.clone())] {
+            let twice = sound.clone().header(key_header(&rig), &value(&rig, &second));
+            rig.assert_refused(row, &twice, Condition::AuthInvalid).await;
+        }
+        if rig.contract.auth[0].scheme == Scheme::Bearer {
+            for text in [format!("Bearer  {right}"), "Bearer".into(), format!("Bearer \"{right}\""), right.clone()] {
+                rig.assert_refused("A10", &with_key(&rig, &text), Condition::AuthInvalid).await;
+            }
+        }
+        let elsewhere = sound.clone().without(key_header(&rig)).header("Cookie", &format!("key={right}"));
+        rig.assert_refused("A11", &elsewhere, Condition::AuthMissing).await;
+    }
+}
+
+fn flipped(text: &str) -> String {
+    let flip = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+    text.chars().map(flip).collect()
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_or_over_is_refused() {
+    for contract in CONTRACTS {
+        let rig = Rig::start(contract).await;
+        let ask = rig.ask(&rig.holder, Op::WebhookList, &[], "", None);
+        rig.assert_taken("before", &ask).await;
+        rig.store.revoke_key(rig.account.no, &rig.holder.key.id, rig.clock.time()).await.unwrap();
+        rig.assert_refused("A16", &ask, Condition::AuthInactive).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_without_the_right_is_refused() {
+    for contract in CONTRACTS {
+        let rig = Rig::start(contract).await;
+        let poor = match &rig.contract.access.kind {
+            AccessKind::None => continue,
+            AccessKind::Tier(words) | AccessKind::Role(words) | AccessKind::Scope(words) => words[0].clone(),
+        };
+        let holder = rig.key_with(&rig.account, &[poor]).await;
+        let id = rig.contract.ids.webhook.random(rig.clock.time(), &crate::rig::Chance::default());
+        for op in [Op::WebhookCreate, Op::WebhookDelete, Op::WebhookList] {
+            let route = rig.route(op).clone();
+            let body = (op == Op::WebhookCreate).then(|| rig.new_webhook("https://hooks.example.com/a"));
+            let ids = if op == Op::WebhookDelete { vec![id.as_str()] } else { Vec::new() };
+            let ask = rig.ask(&holder, op, &ids, "", body.as_ref());
+            if rig.contract.allows(&holder.key, route.needs) {
+                continue;
+            }
+            rig.assert_refused("A34 A35", &ask, Condition::AccessDenied).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_earlier_check_answers() {
+    for contract in CONTRACTS {
+        let rig = Rig::start(contract).await;
+        let path = rig.route(Op::WebhookCreate).path.clone();
+        let wrong = |method: &str| {
+            let broken = Ask::new(method, &path).header("Content-Type", "text/plain").body("{");
+            rig.signed_by(&rig.holder, broken)
+        };
+        let key = key_header(&rig).to_owned();
+        let bad_key = |ask: Ask| ask.without(&key).header(&key, &value(&rig, "wrong"));
+        rig.assert_refused("A19 method", &bad_key(wrong("DELETE")), Condition::Method).await;
+        rig.assert_refused("A19 key", &bad_key(wrong("POST")), Condition::AuthInvalid).await;
+        rig.assert_refused("media before syntax", &wrong("POST"), Condition::Media).await;
+    }
+}
+
+#[tokio::test]
+async fn the_rate_is_kept_and_given_back() {
+    let rig = Rig::start("aioka").await;
+    let created = rig.send(&rig.create(&rig.holder, &rig.new_webhook("https://hooks.example.com/a"))).await;
+    let id = crate::registration::id_of(&created);
+    let ask = rig.ask(&rig.holder, Op::DeliveryList, &[&id], "", None);
+    for left in (0..60).rev() {
+        let reply = rig.assert_taken("60 a minute", &ask).await;
+        assert_eq!(reply.header("x-ratelimit-limit"), Some("60"));
+        assert_eq!(reply.header("x-ratelimit-remaining"), Some(left.to_string().as_str()));
+    }
+    let refused = rig.assert_refused("the 61st", &ask, Condition::RateLimited).await;
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    let other = rig.key_of(&rig.account).await;
+    let foreign = rig.ask(&other, Op::DeliveryList, &[&id], "", None);
+    rig.assert_refused("another key has its own", &foreign, Condition::NotFound).await;
+    rig.clock.advance(Duration::from_secs(1));
+    rig.assert_taken("a second later", &ask).await;
+}
