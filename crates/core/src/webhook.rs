@@ -48,6 +48,12 @@ pub struct Webhook {
 }
 
 impl Webhook {
+    /// Are its deliveries held? A deleted webhook holds nothing: nobody could resume it.
+    #[must_use]
+    pub fn is_holding(&self) -> bool {
+        self.state == WebhookState::Paused && self.deleted.is_none()
+    }
+
     /// Does the webhook owe a delivery for an event of this type and place?
     #[must_use]
     pub fn is_owed(&self, event_type: &str, seq: Seq) -> bool {

@@ -235,7 +235,10 @@ impl Dispatcher {
 
     fn next_due(&self) -> Option<UnixMs> {
         let timer = self.timers.first().map(|(at, _)| *at);
-        let unwritten = self.unwritten.front().map(|(since, _)| since.plus(self.bounds.unwritten_for));
+        // With a full batch to collect in, nothing more can be written before the one before is durable.
+        let can_write = self.ledger.len() < self.bounds.record;
+        let oldest = self.unwritten.front().filter(|_| can_write);
+        let unwritten = oldest.map(|(since, _)| since.plus(self.bounds.unwritten_for));
         [timer, unwritten, Some(self.look_around_at)].into_iter().flatten().min()
     }
 

@@ -61,10 +61,10 @@ pub fn settle(
 pub fn no_retry_reason(webhook: Option<&Webhook>, policy: &DeliveryPolicy) -> Option<&'static str> {
     match webhook {
         None => Some(reasons::WEBHOOK_DELETED),
+        Some(webhook) if webhook.state == WebhookState::Disabled => Some(reasons::WEBHOOK_DISABLED),
         Some(webhook) if webhook.deleted.is_some() => {
             (policy.on_delete == QueuedOnDelete::Drop).then_some(reasons::WEBHOOK_DELETED)
         }
-        Some(webhook) if webhook.state == WebhookState::Disabled => Some(reasons::WEBHOOK_DISABLED),
         Some(_) => None,
     }
 }

@@ -126,7 +126,7 @@ fn judge(job: &Job, webhook: Option<&Webhook>, policy: &DeliveryPolicy) -> Turn 
         return Turn::CallOff(reason);
     }
     match webhook {
-        Some(webhook) if webhook.state == WebhookState::Paused => Turn::Hold,
+        Some(webhook) if webhook.is_holding() => Turn::Hold,
         _ => Turn::Start,
     }
 }

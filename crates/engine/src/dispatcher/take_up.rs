@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthaste_core::delivery::reasons;
-use posthaste_core::{DeliveryKey, Event, UnixMs, Webhook, WebhookNo, WebhookState};
+use posthaste_core::{DeliveryKey, Event, UnixMs, Webhook, WebhookNo};
 use posthaste_store::{PendingRow, Spill};
 
 use super::lane::Job;
@@ -40,8 +40,8 @@ impl Dispatcher {
         if is_dropped || !webhook.is_owed(&event.event_type, event.seq) {
             return;
         }
-        if webhook.state == WebhookState::Paused || event.due_at() > now {
-            return self.ledger.spill(Spill { key, due_at: event.due_at() });
+        if webhook.is_holding() || event.due_at() > now {
+            return self.leave_to_store(key, event.due_at());
         }
         self.take_up(key, event, webhook, now);
     }
@@ -57,11 +57,20 @@ impl Dispatcher {
         let Some(lane) = self.lane(key.webhook) else { return };
         lane.see(webhook);
         if is_full || lane.room(&bounds) == 0 {
-            return self.ledger.spill(Spill { key, due_at: event.due_at() });
+            return self.leave_to_store(key, event.due_at());
         }
         self.ledger.open(key.event);
         self.unwritten.push_back((now, key));
         self.put_in_lane(Job { key, event: event.clone(), attempts: 0, is_written: false });
+    }
+
+    /// Gives a delivery a row and no place in memory. It counts as known until the row is durable: a read that finds
+    /// the row before we hear that it is written must not take it up.
+    fn leave_to_store(&mut self, key: DeliveryKey, due_at: UnixMs) {
+        if let Some(lane) = self.lane(key.webhook) {
+            lane.known.insert(key.event);
+        }
+        self.ledger.spill(Spill { key, due_at });
     }
 
     /// Puts a delivery at the end of its lane.
@@ -114,7 +123,7 @@ impl Dispatcher {
             }
             self.expect_row(job.key.webhook, job.event.due_at());
         } else {
-            self.ledger.spill(Spill { key: job.key, due_at: job.event.due_at() });
+            self.leave_to_store(job.key, job.event.due_at());
             self.ledger.close(job.key.event);
         }
     }
@@ -178,7 +187,7 @@ impl Dispatcher {
 
     fn load_lane(&mut self, no: WebhookNo, now: UnixMs, effects: &mut Vec<Effect>) {
         let is_held = self.roster.get(no).is_none_or(|webhook| {
-            webhook.state == WebhookState::Paused || no_retry_reason(Some(&webhook), &self.policy).is_some()
+            webhook.is_holding() || no_retry_reason(Some(&webhook), &self.policy).is_some()
         });
         let bounds = self.bounds;
         let Some(lane) = self.lanes.get_mut(&no) else { return };
