@@ -25,6 +25,7 @@ mod embedded;
 
 mod inline;
 
+mod snapshot;
 mod verify;
 
 #[cfg(feature = "conformance")]
@@ -41,5 +42,6 @@ pub use inline::Inline;
 pub use page::{DeliveryRow, PageCursor, PendingRow, Slice};
 pub use roster::Roster;
 pub use sealing::MasterKey;
+pub use snapshot::snapshot;
 pub use store::{Answer, Hint, Store};
 pub use verify::{Report, verify};

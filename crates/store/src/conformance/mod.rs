@@ -17,12 +17,15 @@ use std::sync::Arc;
 
 use crate::store::Store;
 
+/// A story being told.
+pub type Telling = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A story told to an empty store.
 pub struct Story {
     /// What it shows.
     pub name: &'static str,
     /// Tells it.
-    pub tell: fn(Arc<dyn Store>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub tell: fn(Arc<dyn Store>) -> Telling,
 }
 
 macro_rules! stories {

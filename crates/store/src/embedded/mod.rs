@@ -233,3 +233,66 @@ fn command<T: Send + 'static>(
     });
     (Command::Write { verb, rows }, answer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::trouble::Trouble;
+    use crate::{NewAccount, Store};
+
+    struct Fixed;
+    impl Clock for Fixed {
+        fn now(&self) -> UnixMs {
+            UnixMs(1_800_000_000_000)
+        }
+    }
+
+    fn open(dir: &Path) -> Arc<Embedded> {
+        Embedded::open(dir, None, Options::default(), Arc::new(Fixed)).unwrap()
+    }
+
+    fn account(id: String) -> NewAccount {
+        NewAccount { id, name: None }
+    }
+
+    #[tokio::test]
+    async fn the_first_failed_write_is_the_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let hold = store.write_rows(0, |ledger| {
+            let pages: i64 = ledger.conn().query_row("PRAGMA page_count", [], |row| row.get(0))?;
+            Ok(ledger.conn().execute_batch(&format!("PRAGMA max_page_count = {}", pages + 2))?)
+        });
+        hold.await.unwrap();
+        let mut acknowledged = 0;
+        let error = loop {
+            match store.create_account(account(format!("{acknowledged:0>8000}")), UnixMs(0)).await {
+                Ok(_) => acknowledged += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, StoreError::Failed(_)), "{error}");
+        assert!(store.health().is_err_and(|why| why.contains("full")));
+        let later = store.create_account(account("small".to_owned()), UnixMs(0)).await;
+        assert!(matches!(later, Err(StoreError::Failed(_))));
+        drop(store);
+        let store = open(dir.path());
+        assert_eq!(store.accounts(None, 9).await.unwrap().items.len(), acknowledged);
+        assert_eq!(store.health(), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_verb_that_refuses_after_writing_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let refused: Answer<()> = store
+            .write(|ledger| {
+                ledger.create_account(account("a".to_owned()), UnixMs(0))?;
+                Err(Trouble::Refused(Refusal::WrongState))
+            })
+            .await;
+        assert!(matches!(refused, Err(StoreError::Refused(Refusal::WrongState))));
+        assert_eq!(store.account("a").await.unwrap(), None);
+        assert_eq!(store.health(), Ok(()));
+    }
+}

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use posthaste_core::{
-    Account, AccountNo, ApiKey, Attempt, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret, Seq, UnixMs,
-    Webhook, WebhookNo,
+    Account, AccountNo, ApiKey, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret, Seq, UnixMs, Webhook,
+    WebhookNo,
 };
 use rusqlite::Connection;
 use tokio::sync::mpsc;
@@ -268,8 +268,7 @@ impl Inline {
         self.read(|conn| history::delivery_count(conn, no))
     }
 
-    #[expect(clippy::type_complexity, reason = "as in the trait")]
-    pub fn delivery(&self, key: DeliveryKey) -> Answer<Option<(Delivery, Arc<Event>, Vec<Attempt>)>> {
+    pub fn delivery(&self, key: DeliveryKey) -> Answer<Option<deliveries::Whole>> {
         self.read(|conn| deliveries::whole(conn, key))
     }
 

@@ -67,11 +67,11 @@ pub(crate) fn by_key(conn: &Connection, key: DeliveryKey) -> Outcome<Option<Deli
     rows.next()?.map(|row| from_row(row, 0)).transpose()
 }
 
-/// One delivery with its event and all attempts.
-pub(crate) fn whole(
-    conn: &Connection,
-    key: DeliveryKey,
-) -> Outcome<Option<(Delivery, Arc<Event>, Vec<Attempt>)>> {
+/// A delivery with its event and all its attempts.
+pub(crate) type Whole = (Delivery, Arc<Event>, Vec<Attempt>);
+
+/// One delivery, if it and its event are there.
+pub(crate) fn whole(conn: &Connection, key: DeliveryKey) -> Outcome<Option<Whole>> {
     let Some(delivery) = by_key(conn, key)? else { return Ok(None) };
     let Some(event) = events::by_seq(conn, key.event)? else { return Ok(None) };
     Ok(Some((delivery, event, history::attempts_of(conn, key)?)))

@@ -24,7 +24,7 @@ const COLUMNS: &str = "started_ms, duration_us, status, fault, detail, is_cut, s
 fn from_row(row: &Row<'_>, number: u32, key: DeliveryKey, at: usize) -> Outcome<Attempt> {
     let damaged =
         |what| Trouble::damaged("attempts", format!("{} number {number}", deliveries::row_name(key)), what);
-    let bytes = |column: usize| Ok::<_, rusqlite::Error>(row.get::<_, Option<Vec<u8>>>(column)?);
+    let bytes = |column: usize| row.get::<_, Option<Vec<u8>>>(column);
     let outcome = match row.get::<_, Option<u16>>(at + 2)? {
         Some(status) => Ending::Answered(Response {
             status,

@@ -1,0 +1,31 @@
+//! A copy of the store in a data folder, made from outside: also while a server uses it.
+
+use std::path::Path;
+
+use crate::backup;
+use crate::embedded::opening::open_reader;
+use crate::error::StoreError;
+use crate::folder::OpenError;
+use crate::ledger::schema::{self, Marks};
+use crate::ledger::trouble::DATABASE_FILE;
+
+/// Copies the store in `dir` as of now to a new file. The master key is not part of the copy.
+///
+/// # Errors
+/// [`OpenError`] if there is no store to read, or the new file is there already or cannot be written.
+pub fn snapshot(dir: &Path, file: &Path) -> Result<(), OpenError> {
+    let database = dir.join(DATABASE_FILE);
+    database.metadata().map_err(OpenError::io(&database))?;
+    let conn = open_reader(&database).map_err(|error| OpenError::damaged(&database, error))?;
+    match schema::marks(&conn).map_err(|error| OpenError::damaged(&database, error))? {
+        Marks::Ours => {}
+        Marks::Newer(found) => {
+            return Err(OpenError::Newer { file: database, found, known: schema::VERSION });
+        }
+        Marks::Empty | Marks::Foreign => return Err(OpenError::damaged(&database, "it is not a store")),
+    }
+    backup::write(&conn, file).map_err(|trouble| OpenError::Io {
+        file: file.to_owned(),
+        source: std::io::Error::other(StoreError::from(trouble)),
+    })
+}
