@@ -21,6 +21,7 @@ mod accounts;
 mod deliveries;
 mod events;
 mod keys;
+mod recovery;
 mod webhooks;
 
 use std::sync::Arc;
@@ -71,7 +72,7 @@ fn routes_by_path() -> [(&'static str, MethodRouter<Arc<Admin>>); 17] {
         ("/accounts/{account}/webhooks/{webhook}/rotate-secret", post(webhooks::rotate_secret)),
         ("/accounts/{account}/webhooks/{webhook}/test", post(webhooks::test)),
         ("/accounts/{account}/webhooks/{webhook}/deliveries", get(deliveries::list)),
-        ("/accounts/{account}/webhooks/{webhook}/recover", post(deliveries::recover)),
+        ("/accounts/{account}/webhooks/{webhook}/recover", post(recovery::recover)),
         ("/deliveries/{delivery}", get(deliveries::get)),
         ("/deliveries/{delivery}/retry", post(deliveries::retry)),
     ]

@@ -57,6 +57,21 @@ impl Contract {
         std::str::from_utf8(data).map_err(|fault| DataFault::Malformed(fault.to_string()))
     }
 
+    /// As [`Contract::check_data`], for text known to be one sound JSON value of allowed depth, such as a member that
+    /// [`json::members`] answered: it is read again only where the contract spreads data among other members.
+    ///
+    /// # Errors
+    /// See [`DataFault`].
+    pub fn check_sound_data(&self, data: &str) -> Result<(), DataFault> {
+        if !data.starts_with('{') {
+            return Err(DataFault::NotAnObject);
+        }
+        match siblings_of_spread(&self.payload.members) {
+            Some(_) => self.check_data(data.as_bytes()).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     /// The body to send. The data lies in it as the bytes that came.
     #[must_use]
     pub fn build_body(&self, facts: &PayloadFacts<'_>) -> EventBody {

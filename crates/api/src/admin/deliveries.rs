@@ -1,4 +1,4 @@
-//! Deliveries with their attempts, and making them again.
+//! Deliveries with their attempts, and making one again.
 
 use std::sync::Arc;
 
@@ -6,20 +6,19 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use posthaste_contract::{SigningFacts, json};
-use posthaste_core::{Attempt, Delivery, DeliveryKey, DeliveryState, Event, UnixMs, Webhook};
-use posthaste_store::{DeliveryRow, PageCursor, Refusal, StoreError, Window};
+use posthaste_core::{Attempt, Audience, Delivery, DeliveryKey, DeliveryState, Event, Seq, Webhook};
+use posthaste_store::{DeliveryRow, PageCursor, Refusal, StoreError};
 
 use super::fate;
 use super::paging::{Page, Paging};
 use super::problem::{Kind, Problem};
-use super::reading::{JsonBody, Members, Named};
+use super::reading::Named;
 use super::state::{Admin, Shared};
-use super::wire::{AttemptShown, DeliveryShown, RecoveryShown, RequestShown};
+use super::wire::{AttemptShown, DeliveryShown, RequestShown};
 
-/// Deliveries made pending again in one step, so that no transaction is long.
-const RECOVER_STEP: usize = 1_000;
-/// Deliveries one request may make pending again or count.
-const RECOVER_MAX: usize = 100_000;
+/// Where the attempted deliveries begin, once those without an attempt have filled a part of the list. No cursor of the
+/// store points before its first row.
+const BEFORE_ALL: PageCursor = PageCursor(i64::MAX, u32::MAX);
 
 /// A delivery with all that is known of it.
 struct Found {
@@ -43,7 +42,6 @@ pub(crate) async fn list(
     };
     let room = paging.limit - rows.len().min(paging.limit);
     let next = if room == 0 {
-        // No cursor of the store points before its first row, so this one does.
         Some(BEFORE_ALL)
     } else {
         let from = paging.from.filter(|from| *from != BEFORE_ALL);
@@ -54,8 +52,6 @@ pub(crate) async fn list(
     let data = rows.into_iter().map(|row| in_list(&admin, &webhook, row)).collect();
     Ok(Json(Page::new(data, next)))
 }
-
-const BEFORE_ALL: PageCursor = PageCursor(i64::MAX, u32::MAX);
 
 fn in_list(admin: &Admin, webhook: &Webhook, row: DeliveryRow) -> DeliveryShown {
     let attempts = row.attempt.iter().map(AttemptShown::brief).collect();
@@ -94,12 +90,7 @@ async fn find(admin: &Admin, id: &str) -> Result<Found, Problem> {
 }
 
 /// A delivery that is owed but not yet written down.
-fn unwritten(
-    key: DeliveryKey,
-    event: &Event,
-    webhook: &Webhook,
-    checkpoint: posthaste_core::Seq,
-) -> Option<Delivery> {
+fn unwritten(key: DeliveryKey, event: &Event, webhook: &Webhook, checkpoint: Seq) -> Option<Delivery> {
     if !is_for(event, webhook) {
         return None;
     }
@@ -118,9 +109,9 @@ fn unwritten(
 
 fn is_for(event: &Event, webhook: &Webhook) -> bool {
     match event.audience {
-        posthaste_core::Audience::Account(account) => account == webhook.account,
-        posthaste_core::Audience::Webhook(no) => no == webhook.no,
-        posthaste_core::Audience::Broadcast => true,
+        Audience::Account(account) => account == webhook.account,
+        Audience::Webhook(no) => no == webhook.no,
+        Audience::Broadcast => true,
     }
 }
 
@@ -178,61 +169,4 @@ pub(crate) async fn retry(
         Err(error) => return Err(error.into()),
     };
     Ok((StatusCode::ACCEPTED, Json(found.shown(&admin))))
-}
-
-/// `POST …/webhooks/{webhook}/recover`
-pub(crate) async fn recover(
-    State(admin): Shared,
-    Named((account, id)): Named<(String, String)>,
-    JsonBody(body): JsonBody,
-) -> Result<(StatusCode, Json<RecoveryShown>), Problem> {
-    let (_, webhook) = admin.webhook(&account, &id).await?;
-    let now = admin.clock.now();
-    let (window, dry_run) = read_window(&body, now)?;
-    let count = if dry_run {
-        admin.store.recover(webhook.no, window, true, RECOVER_MAX, now).await?
-    } else {
-        recover_in_steps(&admin, &webhook, window, now).await?
-    };
-    let status = if dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let shown = RecoveryShown {
-        dry_run,
-        since: window.since.rfc3339_ms(),
-        until: window.until.rfc3339_ms(),
-        count,
-        capped: count >= RECOVER_MAX as u64,
-    };
-    Ok((status, Json(shown)))
-}
-
-fn read_window(body: &[u8], now: UnixMs) -> Result<(Window, bool), Problem> {
-    let mut members = Members::read(body, false)?;
-    let since = members.time("since");
-    let until = members.time("until").unwrap_or(now);
-    let dry_run = members.flag("dry_run");
-    match since {
-        None => members.require("since"),
-        Some(since) if since >= until => members.refuse("since", "since must lie before until".to_owned()),
-        Some(_) => {}
-    }
-    members.finish()?;
-    Ok((Window { since: since.unwrap_or(until), until }, dry_run))
-}
-
-/// Ends when a step finds less than it could take, or at the bound.
-async fn recover_in_steps(
-    admin: &Admin,
-    webhook: &Webhook,
-    window: Window,
-    now: UnixMs,
-) -> Result<u64, Problem> {
-    let mut count = 0;
-    while count < RECOVER_MAX as u64 {
-        let step = admin.store.recover(webhook.no, window, false, RECOVER_STEP, now).await?;
-        count += step;
-        if step < RECOVER_STEP as u64 {
-            break;
-        }
-    }
-    Ok(count)
 }

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use posthaste_core::{Audience, Delivery, Event, Webhook, WebhookNo};
+use posthaste_core::{Audience, Delivery, DeliveryKey, Event, Seq, Webhook, WebhookNo};
 use serde::Serialize;
 
 use super::batch;
@@ -170,10 +170,10 @@ fn show(
     event: &Event,
     webhook: &Webhook,
     row: Option<&Delivery>,
-    checkpoint: posthaste_core::Seq,
+    checkpoint: Seq,
 ) -> FateShown {
     let fate = fate::of(event, webhook, row, checkpoint);
-    let key = posthaste_core::DeliveryKey { event: event.seq, webhook: webhook.no };
+    let key = DeliveryKey { event: event.seq, webhook: webhook.no };
     let is_owed = fate.status != fate::Status::NotSent;
     FateShown {
         webhook_id: webhook.id.clone(),

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use posthaste_contract::Contract;
 use posthaste_contract::json::{self, JsonFault, Value};
-use posthaste_contract::{Contract, DataFault};
 use posthaste_core::UnixMs;
 
 use super::fault::{MemberFault, PublishFault};
@@ -148,11 +148,7 @@ impl<'a, 'c> Reading<'a, 'c> {
 
     fn read_data(&mut self, text: &'a str) -> Result<(), MemberFault> {
         self.data = Some(text);
-        match self.contract.check_data(text.as_bytes()) {
-            Ok(_) => Ok(()),
-            Err(DataFault::Malformed(why)) => Err(MemberFault::at("data", why)),
-            Err(fault) => Err(MemberFault::at("data", fault.to_string())),
-        }
+        self.contract.check_sound_data(text).map_err(|fault| MemberFault::at("data", fault.to_string()))
     }
 
     fn read_broadcast(&mut self, text: &str) -> Result<(), MemberFault> {

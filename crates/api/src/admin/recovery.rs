@@ -1,0 +1,74 @@
+//! Making a webhook's failed deliveries again.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use posthaste_core::{UnixMs, Webhook};
+use posthaste_store::Window;
+
+use super::problem::Problem;
+use super::reading::{JsonBody, Members, Named};
+use super::state::{Admin, Shared};
+use super::wire::RecoveryShown;
+
+/// Deliveries made pending again in one step, so that no transaction is long.
+const RECOVER_STEP: usize = 1_000;
+/// Deliveries one request may make pending again or count.
+const RECOVER_MAX: usize = 100_000;
+
+/// `POST …/webhooks/{webhook}/recover`
+pub(crate) async fn recover(
+    State(admin): Shared,
+    Named((account, id)): Named<(String, String)>,
+    JsonBody(body): JsonBody,
+) -> Result<(StatusCode, Json<RecoveryShown>), Problem> {
+    let (_, webhook) = admin.webhook(&account, &id).await?;
+    let now = admin.clock.now();
+    let (window, dry_run) = read_window(&body, now)?;
+    let count = if dry_run {
+        admin.store.recover(webhook.no, window, true, RECOVER_MAX, now).await?
+    } else {
+        recover_in_steps(&admin, &webhook, window, now).await?
+    };
+    let status = if dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let shown = RecoveryShown {
+        dry_run,
+        since: window.since.rfc3339_ms(),
+        until: window.until.rfc3339_ms(),
+        count,
+        capped: count >= RECOVER_MAX as u64,
+    };
+    Ok((status, Json(shown)))
+}
+
+fn read_window(body: &[u8], now: UnixMs) -> Result<(Window, bool), Problem> {
+    let mut members = Members::read(body, false)?;
+    let since = members.time("since");
+    let until = members.time("until").unwrap_or(now);
+    let dry_run = members.flag("dry_run");
+    match since {
+        None => members.require("since"),
+        Some(since) if since >= until => members.refuse("since", "since must lie before until".to_owned()),
+        Some(_) => {}
+    }
+    members.finish()?;
+    Ok((Window { since: since.unwrap_or(until), until }, dry_run))
+}
+
+/// Ends when a step finds less than it could take, or at the bound.
+async fn recover_in_steps(
+    admin: &Admin,
+    webhook: &Webhook,
+    window: Window,
+    now: UnixMs,
+) -> Result<u64, Problem> {
+    let mut count = 0;
+    while count < RECOVER_MAX as u64 {
+        let step = admin.store.recover(webhook.no, window, false, RECOVER_STEP, now).await?;
+        count += step;
+        if step < RECOVER_STEP as u64 {
+            break;
+        }
+    }
+    Ok(count)
+}
