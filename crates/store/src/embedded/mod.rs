@@ -223,13 +223,14 @@ fn command<T: Send + 'static>(
 ) -> (Command, oneshot::Receiver<Answer<T>>) {
     let (sender, answer) = oneshot::channel();
     let verb: writer::Verb = Box::new(move |ledger| {
-        let answer = match verb(ledger) {
-            Ok(value) => Ok(value),
-            Err(trouble) if trouble.is_fatal() => return Err(trouble),
-            Err(trouble) => Err(StoreError::from(trouble)),
+        let (answer, outcome) = match verb(ledger) {
+            Ok(value) => (Some(Ok(value)), Ok(())),
+            Err(trouble) if trouble.is_fatal() => (None, Err(trouble)),
+            Err(trouble) => (Some(Err(StoreError::from(trouble))), Ok(())),
         };
         // A caller that went away does not undo what it asked for.
-        Ok(Box::new(move || _ = sender.send(answer)) as Reply)
+        let reply: Reply = Box::new(move || _ = answer.map(|answer| sender.send(answer)));
+        (reply, outcome)
     });
     (Command::Write { verb, rows }, answer)
 }

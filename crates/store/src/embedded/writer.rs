@@ -21,9 +21,9 @@ const BATCH_COMMANDS_MAX: usize = 1_024;
 /// About how many rows are made durable in one commit.
 const BATCH_ROWS_MAX: usize = 16_384;
 
-/// Runs inside the transaction; what it answers runs once that is durable.
-pub(crate) type Verb = Box<dyn FnOnce(&mut Ledger) -> Outcome<Reply> + Send>;
-/// Tells the caller.
+/// Runs inside the transaction, and says whether the writer can go on. The reply is called once all is durable.
+pub(crate) type Verb = Box<dyn FnOnce(&mut Ledger) -> (Reply, Outcome<()>) + Send>;
+/// Tells the caller. Dropping it instead tells that the writer ended, so that must be known by then.
 pub(crate) type Reply = Box<dyn FnOnce() + Send>;
 
 /// What the writer is asked to do.
@@ -98,10 +98,14 @@ impl Writer {
     pub fn run(mut self) {
         while let Some(first) = self.queue.blocking_recv() {
             let (verbs, is_last) = self.gather(first);
-            if let Err(trouble) = self.write(verbs) {
+            let mut verbs = verbs.into_iter();
+            let mut replies = Vec::new();
+            if let Err(trouble) = self.write(&mut verbs, &mut replies) {
+                // Only now may the callers see their verbs and replies go.
                 self.status.fail(&StoreError::from(trouble).to_string());
                 return;
             }
+            replies.into_iter().for_each(|reply| reply());
             if is_last {
                 break;
             }
@@ -127,18 +131,20 @@ impl Writer {
     }
 
     /// One transaction. Nobody hears of it, and nothing shows it, before it is durable.
-    fn write(&mut self, verbs: Vec<Verb>) -> Outcome<()> {
-        if verbs.is_empty() {
+    fn write(&mut self, verbs: &mut std::vec::IntoIter<Verb>, replies: &mut Vec<Reply>) -> Outcome<()> {
+        if verbs.len() == 0 {
             return Ok(());
         }
         self.ledger.begin()?;
-        let replies =
-            verbs.into_iter().map(|verb| verb(&mut self.ledger)).collect::<Outcome<Vec<Reply>>>()?;
+        for verb in verbs {
+            let (reply, outcome) = verb(&mut self.ledger);
+            replies.push(reply);
+            outcome?;
+        }
         let effects = self.ledger.commit()?;
         self.status.commits.fetch_add(1, Ordering::Relaxed);
         let hints = self.memory.apply(effects);
         self.send(hints);
-        replies.into_iter().for_each(|reply| reply());
         Ok(())
     }
 

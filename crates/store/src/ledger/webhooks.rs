@@ -201,7 +201,7 @@ impl Ledger {
     /// Webhooks still in the roster whose account is gone: what is pending for them ends whatever the contract says.
     pub(super) fn note_deleted_accounts(&mut self) -> Outcome<()> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT w.no, w.deleted_seq FROM accounts a JOIN webhooks w ON w.account = a.no
+            "SELECT w.no, w.deleted_seq FROM accounts a CROSS JOIN webhooks w ON w.account = a.no
              WHERE a.deleted_ms IS NOT NULL AND w.deleted_seq IS NOT NULL",
         )?;
         let mut rows = statement.query([])?;
@@ -266,7 +266,7 @@ impl Ledger {
             .prepare_cached(
                 "UPDATE deliveries
                  SET next_ms = coalesce((SELECT created_ms FROM events WHERE seq = deliveries.event), next_ms)
-                 WHERE webhook = ?1 AND next_ms IS NOT NULL AND attempts > 0 AND event IN (
+                 WHERE webhook = ?1 AND event IN (
                      SELECT event FROM deliveries
                      WHERE webhook = ?1 AND next_ms IS NOT NULL AND next_ms <= ?2 AND attempts > 0
                      ORDER BY next_ms LIMIT ?3)",
