@@ -1,8 +1,12 @@
 //! What every request has to pass: route, method, token, kind and size of the body.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use axum::body::Body;
 use axum::http::Request;
 use posthaste_api::admin::BodyLimits;
+use posthaste_api::body::BodyTrouble;
 
 use crate::rig::{Rig, TOKEN, request};
 
@@ -118,4 +122,32 @@ async fn small_bodies_are_sound_objects_of_known_members() {
     let answer = rig.post("/accounts", r#"{"id":"a","nmae":"x"}"#).await;
     assert_eq!((answer.told().as_str(), answer.pointers()), ("422 invalid", vec!["/nmae".to_owned()]));
     assert_eq!(rig.get("/accounts").await.ok(200)["data"].as_array().unwrap().len(), 0);
+}
+
+/// A body of which nothing good arrives.
+struct Halted(Option<BodyTrouble>);
+
+impl http_body::Body for Halted {
+    type Data = bytes::Bytes;
+    type Error = BodyTrouble;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, BodyTrouble>>> {
+        Poll::Ready(self.0.take().map(Err))
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_halts_is_told_from_one_that_breaks_off() {
+    let rig = Rig::new("aira");
+    for (trouble, expected) in [
+        (BodyTrouble::TooSlow, "408 timeout"),
+        (BodyTrouble::TooLong, "413 too_large"),
+        (BodyTrouble::Broken, "400 bad_body"),
+    ] {
+        let answer = rig.post("/accounts", Body::new(Halted(Some(trouble)))).await;
+        assert_eq!(answer.told(), expected);
+    }
 }
