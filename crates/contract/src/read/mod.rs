@@ -43,9 +43,7 @@ impl Contract {
             return Err(report.into_findings());
         }
         let contract = compile(Table::root(&report, &root));
-        if !report.has_errors() {
-            check::whole(&contract, &root, &report);
-        }
+        check::whole(&contract, &root, &report);
         let findings = report.into_findings();
         if findings.iter().any(|finding| finding.severity == Severity::Error) {
             Err(findings)

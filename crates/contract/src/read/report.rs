@@ -56,9 +56,13 @@ impl<'s> Report<'s> {
         }
     }
 
-    /// Was an error found?
-    pub fn has_errors(&self) -> bool {
-        self.findings.borrow().iter().any(|(_, finding)| finding.severity == Severity::Error)
+    /// Was no error found in any of these parts?
+    pub fn are_sound(&self, parts: &[&str]) -> bool {
+        let in_parts = |finding: &Finding| {
+            let part = finding.key.split(['.', '[']).next().unwrap_or_default();
+            finding.severity == Severity::Error && parts.contains(&part)
+        };
+        !self.findings.borrow().iter().any(|(_, finding)| in_parts(finding))
     }
 
     /// Everything found, in file order.

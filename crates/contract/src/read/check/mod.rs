@@ -30,18 +30,30 @@ impl Whole<'_> {
     }
 }
 
-/// Looks at the whole contract.
+/// Looks at the whole contract, less what depends on parts that are wrong already: one mistake should not be told
+/// twice in other words.
 pub fn whole<'a>(contract: &'a Contract, root: &'a Spanned<DeTable<'a>>, report: &'a Report<'a>) {
     let whole = Whole { contract, root, report };
-    ids(&whole);
-    secrets::check(&whole);
-    // What follows walks from view to view, which must come to an end.
-    if views::check_cycles(&whole) {
-        views::check(&whole);
-        routes::check(&whole);
+    let requests_are_sound = report.are_sound(&["views", "inputs", "routes", "auth", "access", "events"]);
+    if report.are_sound(&["ids"]) {
+        ids(&whole);
     }
-    delivery::check(&whole);
-    reachable::check(&whole);
+    if requests_are_sound && report.are_sound(&["secret"]) {
+        secrets::check(&whole);
+    }
+    // What follows walks from view to view, which must come to an end.
+    if report.are_sound(&["views"]) && views::check_cycles(&whole) {
+        views::check(&whole);
+        if requests_are_sound {
+            routes::check(&whole);
+        }
+    }
+    if report.are_sound(&["payload", "signatures", "delivery"]) && !contract.payload.members.is_empty() {
+        delivery::check(&whole);
+    }
+    if !contract.errors.stated.is_empty() {
+        reachable::check(&whole);
+    }
 }
 
 /// How many webhooks the odds of a collision are told for.
