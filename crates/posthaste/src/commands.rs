@@ -31,9 +31,7 @@ impl Call {
     /// # Errors
     /// If a setting is wrong, or there is no server to be found.
     pub fn new(flags: &ClientFlags, json: bool) -> Result<Self, Failure> {
-        let settings = settings::gather(flags).and_then(|layers| ClientSettings::read(&layers));
-        let settings = settings.map_err(|fault| Failure::usage(fault.to_string()))?;
-        Ok(Self { admin: AdminClient::find(&settings)?, output: Output::new(json) })
+        Ok(Self { admin: AdminClient::find(&client_settings(flags)?)?, output: Output::new(json) })
     }
 
     /// The ids of an account's webhooks, or the one that was asked for.
@@ -48,4 +46,9 @@ impl Call {
             self.admin.list(&format!("/accounts/{}/webhooks", escaped(account)), LIST_MOST).await?;
         Ok(webhooks.iter().filter_map(|webhook| webhook["id"].as_str().map(str::to_owned)).collect())
     }
+}
+
+fn client_settings(flags: &ClientFlags) -> Result<ClientSettings, Failure> {
+    let settings = settings::gather(flags).and_then(|layers| ClientSettings::read(&layers));
+    settings.map_err(|fault| Failure::usage(fault.to_string()))
 }

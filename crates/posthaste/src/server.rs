@@ -16,7 +16,7 @@ use posthaste_engine::bounds::Bounds;
 use posthaste_engine::driver::{Engine, EngineParts};
 use posthaste_engine::observe::Observe;
 use posthaste_net::{HttpTransport, PoolLimits};
-use posthaste_store::{Embedded, MasterKey, Options, Store};
+use posthaste_store::{Embedded, Options, Store};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -191,14 +191,7 @@ fn address_of(listener: &TcpListener) -> Result<SocketAddr, Failure> {
 }
 
 async fn open_store(settings: &ServerSettings, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, Failure> {
-    let key = match &settings.master_key {
-        None => None,
-        Some(text) => Some(MasterKey::from_hex(text.expose_text()).ok_or_else(|| {
-            Failure::usage(
-                "master_key is no 64 hexadecimal digits (from the environment variable POSTHASTE_MASTER_KEY)",
-            )
-        })?),
-    };
+    let key = settings.master_key.clone();
     let data = settings.data.clone();
     let opening = tokio::task::spawn_blocking(move || Embedded::open(&data, key, Options::default(), clock));
     match opening.await {

@@ -1,22 +1,38 @@
-//! `backup` and `verify`: files of the store, with or without a server beside.
+//! `backup` and `verify`: the files of a store, whether a server uses it or not.
+
+use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
+use super::client_settings;
 use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use crate::settings::ClientFlags;
 
 /// What `backup` is told.
 #[derive(Args)]
 pub struct Backup {
     /// The new file
-    file: std::path::PathBuf,
+    file: PathBuf,
+    #[command(flatten)]
+    flags: ClientFlags,
 }
 
 impl Backup {
-    /// Does it.
+    /// Copies the store of the data folder.
     ///
     /// # Errors
-    /// x
-    pub fn run(self, _json: bool) -> Result<Exit, Failure> {
+    /// If there is no store, or the file is there already.
+    pub fn run(self, json: bool) -> Result<Exit, Failure> {
+        let settings = client_settings(&self.flags)?;
+        posthaste_store::snapshot(&settings.data, &self.file)
+            .map_err(|error| Failure::refused(error.to_string()))?;
+        let bytes = std::fs::metadata(&self.file).map(|file| file.len()).unwrap_or_default();
+        let file = self.file.display().to_string();
+        let sentence =
+            format!("{file}: {bytes} bytes. The master key is not in it: keep master.key as well.");
+        Output::new(json).answer(sentence, &json!({"file": file, "bytes": bytes}));
         Ok(Exit::Done)
     }
 }
@@ -24,16 +40,40 @@ impl Backup {
 /// What `verify` is told.
 #[derive(Args)]
 pub struct Verify {
-    /// x
-    path: Option<std::path::PathBuf>,
+    /// A data folder or a backup; the data folder of the settings, if left out
+    #[arg(value_name = "DIR|FILE")]
+    place: Option<PathBuf>,
+    #[command(flatten)]
+    flags: ClientFlags,
 }
 
 impl Verify {
-    /// Does it.
+    /// Reads all of a store and says what is damaged.
     ///
     /// # Errors
-    /// x
-    pub fn run(self, _json: bool) -> Result<Exit, Failure> {
-        Ok(Exit::Done)
+    /// If it cannot be read at all.
+    pub fn run(self, json: bool) -> Result<Exit, Failure> {
+        let settings = client_settings(&self.flags)?;
+        let place = self.place.unwrap_or(settings.data);
+        let report = posthaste_store::verify(&place, settings.master_key)
+            .map_err(|error| Failure::refused(error.to_string()))?;
+        let output = Output::new(json);
+        let place = place.display().to_string();
+        let is_sound = report.problems.is_empty();
+        let mut sentence = report.problems.join("\n");
+        if is_sound {
+            sentence = format!("{place}: no damage found");
+        }
+        if !report.has_tried_seals {
+            sentence.push_str("\nNo master key was at hand, so the secrets were not opened.");
+        }
+        let answer = json!({
+            "place": place,
+            "sound": is_sound,
+            "problems": report.problems,
+            "secrets_opened": report.has_tried_seals,
+        });
+        output.answer(sentence, &answer);
+        Ok(if is_sound { Exit::Done } else { Exit::Refused })
     }
 }

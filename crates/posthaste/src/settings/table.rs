@@ -193,7 +193,7 @@ pub const TABLE: [Setting; 18] = [
         ("master_key", None, "POSTHASTE_MASTER_KEY"),
         "HEX",
         None,
-        UsedBy::Server,
+        UsedBy::Both,
         "The key that seals secrets, 64 hexadecimal digits, in place of the key file",
     ),
 ];

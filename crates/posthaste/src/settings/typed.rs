@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use posthaste_core::Secret;
 use posthaste_net::ConnectTo;
+use posthaste_store::MasterKey;
 
 use super::layers::{Layers, SettingFault, parsed};
 
@@ -46,8 +47,8 @@ pub struct ServerSettings {
     pub log: String,
     /// The admin token, if it was given.
     pub admin_token: Option<Secret>,
-    /// The master key, if it was given, as its hexadecimal digits.
-    pub master_key: Option<Secret>,
+    /// The master key, if it was given.
+    pub master_key: Option<MasterKey>,
 }
 
 impl ServerSettings {
@@ -75,7 +76,7 @@ impl ServerSettings {
             metrics: layers.one("metrics", &truth)?.unwrap_or(true),
             log: layers.text("log").unwrap_or("info").to_owned(),
             admin_token: admin_token(layers)?,
-            master_key: layers.text("master_key").map(|text| Secret::from(text.to_owned())),
+            master_key: master_key(layers)?,
         })
     }
 }
@@ -89,6 +90,8 @@ pub struct ClientSettings {
     pub admin_token: Option<Secret>,
     /// The data folder of a local server.
     pub data: PathBuf,
+    /// The master key, if it was given.
+    pub master_key: Option<MasterKey>,
 }
 
 impl ClientSettings {
@@ -101,6 +104,7 @@ impl ClientSettings {
             server: layers.text("server").map(str::to_owned),
             admin_token: layers.text("admin_token").map(|text| Secret::from(text.to_owned())),
             data: PathBuf::from(layers.text("data").unwrap_or_default()),
+            master_key: master_key(layers)?,
         })
     }
 }
@@ -117,6 +121,12 @@ fn admin_token(layers: &Layers) -> Result<Option<Secret>, SettingFault> {
                 "too weak: it must have at least {TOKEN_MIN_CHARS} characters, all of them visible ASCII"
             )),
         }
+    })
+}
+
+fn master_key(layers: &Layers) -> Result<Option<MasterKey>, SettingFault> {
+    layers.one("master_key", |text| {
+        MasterKey::from_hex(text).ok_or_else(|| "no key: it must be 64 hexadecimal digits".to_owned())
     })
 }
 
@@ -167,6 +177,7 @@ mod tests {
             ("POSTHASTE_RETENTION_DAYS", "0", "retention_days is `0`, which is no whole number from 1"),
             ("POSTHASTE_NAME_SERVERS", "dns.example", "name_servers is `dns.example`"),
             ("POSTHASTE_ALLOW_HTTP", "maybe", "allow_http is `maybe`"),
+            ("POSTHASTE_MASTER_KEY", "short-secret", "master_key is no key"),
             ("POSTHASTE_ADMIN_TOKEN", "short-secret", "admin_token is too weak"),
         ] {
             let fault = read(&[(variable, value)]).err().unwrap();
