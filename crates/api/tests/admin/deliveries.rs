@@ -173,3 +173,17 @@ async fn recovery_counts_first_and_then_repeats_the_failed_ones() {
     }
     assert_eq!(rig.post("/accounts/acme/webhooks/wh_2/recover", "{}").await.told(), "404 not_found");
 }
+
+#[tokio::test]
+async fn a_broadcast_names_the_account_it_goes_to() {
+    let rig = Rig::with_account("elydora").await;
+    let webhook = rig.webhook("acme", "wh_1", &[]).await;
+    let known = &rig.contract.events.types[0].name;
+    rig.publish(&json!({"type": known, "data": {"a": 1}, "broadcast": true}).to_string()).await;
+    rig.attempted(rig.last_event().await, webhook.no, 1, Ended::Delivered).await;
+    let listed = rig.get(LIST).await.ok(200);
+    let id = listed["data"][0]["id"].as_str().unwrap();
+    let shown = rig.get(&format!("/deliveries/{id}")).await.ok(200);
+    let body = shown["attempts"][0]["request"]["body"].as_str().unwrap();
+    assert!(body.contains(r#""org_id":"acme""#) && body.contains(r#""data":{"a":1}"#), "{body}");
+}

@@ -274,3 +274,20 @@ async fn a_large_event_is_taken_up_to_the_limit() {
     let keys: Vec<String> = (0..20_000).map(|n| format!(r#""{n}":{n}"#)).collect();
     rig.post("/events", event(&format!("{{{}}}", keys.join(",")))).await.ok(202);
 }
+
+#[tokio::test]
+async fn an_open_catalogue_takes_any_dotted_lower_case_type() {
+    let rig = Rig::with_account("standard").await;
+    for (event_type, status) in [
+        ("invoice.paid", 202),
+        ("user.profile.changed", 202),
+        ("Invoice.Paid", 422),
+        ("invoice.*", 422),
+        ("*", 422),
+        ("invoice paid", 422),
+        ("", 422),
+    ] {
+        let body = json!({"type": event_type, "data": {}, "account": "acme"});
+        assert_eq!(rig.post("/events", body.to_string()).await.status, status, "{event_type}");
+    }
+}
