@@ -27,17 +27,28 @@ class Received:
 
 
 class Inbox:
-    """What came for one path. It answers with the planned statuses first, then always with 200."""
+    """What came for one path. It answers with the planned statuses first, then always with 200.
 
-    def __init__(self, statuses):
+    A held inbox takes requests and answers none of them until it is released.
+    """
+
+    def __init__(self, statuses, is_held):
         self._planned = list(statuses)
+        self._released = threading.Event()
+        if not is_held:
+            self._released.set()
         self._came = queue.Queue()
         self._lock = threading.Lock()
 
     def accept(self, received):
         with self._lock:
             self._came.put(received)
-            return self._planned.pop(0) if self._planned else 200
+            status = self._planned.pop(0) if self._planned else 200
+        self._released.wait(IDLE_SECONDS)
+        return status
+
+    def release(self):
+        self._released.set()
 
     def take(self, seconds=15.0):
         """The next request, waited for."""
@@ -60,9 +71,9 @@ class Receiver:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
-    def inbox(self, path, statuses=()):
-        """A fresh inbox for this path."""
-        self._inboxes[path] = Inbox(statuses)
+    def inbox(self, path, statuses=(), is_held=False):
+        """A fresh inbox for this path, in place of the one it had."""
+        self._inboxes[path] = Inbox(statuses, is_held)
         return self._inboxes[path]
 
     def url(self, path):
