@@ -34,18 +34,17 @@ fn refusal(dir: &Path) -> OpenError {
 }
 
 async fn publish(store: &Embedded, text: &'static str) -> Seq {
-    let draft = EventDraft {
-        audience: Audience::Broadcast,
-        event_type: "a.b".into(),
-        send_at: None,
-        idempotency: None,
-    };
+    publish_at(store, Audience::Broadcast, text, NOW).await
+}
+
+async fn publish_at(store: &Embedded, audience: Audience, text: &'static str, now: UnixMs) -> Seq {
+    let draft = EventDraft { audience, event_type: "a.b".into(), send_at: None, idempotency: None };
     let body = || EventBody {
         bytes: Bytes::from_static(text.as_bytes()),
         data: 0..u32::try_from(text.len()).unwrap(),
         account_at: None,
     };
-    store.publish(vec![draft], &|_, _, _| body(), NOW).await.unwrap()[0].unwrap().seq
+    store.publish(vec![draft], &|_, _, _| body(), now).await.unwrap()[0].unwrap().seq
 }
 
 async fn account(store: &Embedded) -> AccountNo {
@@ -110,6 +109,20 @@ async fn dropped_without_a_word_it_opens_again_at_once() {
     }
     let store = open(dir.path()).unwrap();
     assert_eq!(store.events_after(Seq(0), 9).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_place_is_not_given_twice_though_its_event_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let audience = Audience::Account(account(&store).await);
+    let last = publish_at(&store, audience, "{}", NOW).await;
+    store.delete_account("acme", NOW).await.unwrap();
+    while store.tidy(UnixMs(0), false, NOW).await.unwrap() {}
+    assert!(store.event(last).await.unwrap().is_none());
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    assert!(publish_at(&store, Audience::Broadcast, "{}", UnixMs(0)).await > last);
 }
 
 #[tokio::test]
