@@ -117,8 +117,8 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         429 => "Too Many Requests",
         500 => "Internal Server Error",
         503 => "Service Unavailable",
-        200..=299 => "Success",
-        400..=499 => "Client Error",
+        _ if status < 300 => "Success",
+        _ if status < 500 => "Client Error",
         _ => "Server Error",
     }
 }

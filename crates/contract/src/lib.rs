@@ -15,8 +15,9 @@ mod read;
 
 pub mod builtin;
 
-pub mod facts;
 pub mod fault;
+
+pub mod facts;
 
 pub mod render;
 
@@ -29,6 +30,7 @@ pub mod rate;
 pub mod routing;
 
 pub mod payload;
+pub mod public_ids;
 pub mod signing;
 pub mod verify;
 
@@ -42,6 +44,7 @@ pub use input::{BodyFault, Values};
 pub use keys::NewApiKey;
 pub use model::{Condition, Contract, Op};
 pub use payload::{DataFault, PayloadFacts};
+pub use public_ids::PublicIds;
 pub use query::{PageAsk, QueryAsk};
 pub use routing::RouteMatch;
 pub use signing::{RequestFault, SignedRequest, SigningFacts};

@@ -31,7 +31,7 @@ pub enum Scheme {
     /// `Authorization: Basic`, the key as user name and an empty password.
     Basic,
     /// The key in a header, and the request signed with the key's signing secret.
-    HmacRequest(HmacRequest),
+    HmacRequest(Box<HmacRequest>),
 }
 
 /// How requests are signed.

@@ -38,7 +38,7 @@ fn one_auth(name: String, table: &Table<'_>) -> Option<Auth> {
             Scheme::ApiKey { header: header_name(table.need("name")) }
         }
         "basic" => Scheme::Basic,
-        "hmac-request" => Scheme::HmacRequest(hmac_request(table)),
+        "hmac-request" => Scheme::HmacRequest(Box::new(hmac_request(table))),
         _ => Scheme::Bearer,
     };
     let key = key_format(table.get("format"));

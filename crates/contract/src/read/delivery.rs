@@ -178,7 +178,7 @@ fn many(node: &Node<'_>) -> Option<Many> {
     Some(made)
 }
 
-/// The table of [delivery], whose keys two readers share.
+/// The table `delivery`, whose keys two readers share.
 fn delivery_table<'r>(root: &Table<'r>) -> Option<Table<'r>> {
     root.need("delivery").and_then(|node| node.table())
 }

@@ -86,7 +86,7 @@ pub fn locate(root: &Spanned<DeTable<'_>>, path: &[&str]) -> Range<usize> {
             }
             (None, Some(items)) => {
                 let items: &toml::de::DeArray<'_> = items;
-                let item = step.parse().ok().and_then(|n: usize| items.iter().nth(n));
+                let item = step.parse().ok().and_then(|n: usize| items.get(n));
                 item.map(|item| (item.span(), item.get_ref()))
             }
             (None, None) => None,

@@ -104,11 +104,8 @@ fn while_two_secrets_sign() {
         let verify = |secret| contract.verify_delivery(&received, facts.url, facts.body, secret, facts.at);
         assert_eq!(verify(&newer), Ok(()), "{name}");
         assert_eq!(verify(&older).is_ok(), name != "elydora", "{name}: the former secret still verifies");
-        assert_eq!(
-            contract.verify_delivery(&received, facts.url, b"{}", &newer, facts.at).is_err(),
-            true,
-            "{name}"
-        );
+        let changed = contract.verify_delivery(&received, facts.url, b"{}", &newer, facts.at);
+        assert!(changed.is_err(), "{name}");
     }
 }
 

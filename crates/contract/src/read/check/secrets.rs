@@ -10,12 +10,11 @@ pub fn check(whole: &Whole<'_>) {
     let contract = whole.contract;
     let rule = &contract.secret;
     let makes_own = rule.origin != SecretOrigin::Caller;
-    let decodes = match (rule.key, rule.encoding) {
-        (SecretKey::Utf8, _) | (SecretKey::Hex, SecretEncoding::Hex) => true,
-        (SecretKey::Base64, SecretEncoding::Base64 | SecretEncoding::Base64Url | SecretEncoding::Alnum) => {
-            true
-        }
-        _ => false,
+    let is_any_base64 = rule.encoding != SecretEncoding::Hex;
+    let decodes = match rule.key {
+        SecretKey::Utf8 => true,
+        SecretKey::Hex => !is_any_base64,
+        SecretKey::Base64 => is_any_base64,
     };
     if makes_own && !decodes {
         whole.error(&["secret", "key"], "secrets of this `kind` cannot be decoded so");
