@@ -34,11 +34,11 @@ use posthaste_store::Store;
 use tokio::sync::Semaphore;
 
 use crate::body::RequestBody;
-use crate::public_ids::PublicIds;
 use crate::publishing::Publisher;
 use answer::{Answer, Trail};
 use call::Call;
 use cursor::CursorSeal;
+use posthaste_contract::PublicIds;
 use rates::RateBook;
 use refusal::Refused;
 

@@ -94,10 +94,11 @@ fn is_common(method: &HttpMethod) -> bool {
 }
 
 fn other_methods(known: impl IntoIterator<Item = Method>) -> Refused {
+    let known: Vec<Method> = known.into_iter().collect();
     let mut words = Vec::new();
-    for method in known {
-        words.push(method.word());
-        if method == Method::Get {
+    for (method, word) in Method::WORDS.iter().filter(|(method, _)| known.contains(method)) {
+        words.push(*word);
+        if *method == Method::Get {
             words.push("HEAD");
         }
     }

@@ -39,7 +39,8 @@ async fn credentials_count_only_as_they_are() {
         rig.assert_refused("A1", &sound.clone().without(key_header(&rig)), Condition::AuthMissing).await;
 
         let other = Rig::start(if contract == "aira" { "elydora" } else { "aira" }).await;
-        let changed = format!("{}{}", &right[..right.len() - 1], if right.ends_with('a') { 'b' } else { 'a' });
+        let changed =
+            format!("{}{}", &right[..right.len() - 1], if right.ends_with('a') { 'b' } else { 'a' });
         for (row, key) in [
             ("A2", changed),
             ("A4 percent", format!("{right}%00")),
@@ -58,7 +59,9 @@ async fn credentials_count_only_as_they_are() {
             rig.assert_refused(row, &twice, Condition::AuthInvalid).await;
         }
         if rig.contract.auth[0].scheme == Scheme::Bearer {
-            for text in [format!("Bearer  {right}"), "Bearer".into(), format!("Bearer \"{right}\""), right.clone()] {
+            for text in
+                [format!("Bearer  {right}"), "Bearer".into(), format!("Bearer \"{right}\""), right.clone()]
+            {
                 rig.assert_refused("A10", &with_key(&rig, &text), Condition::AuthInvalid).await;
             }
         }

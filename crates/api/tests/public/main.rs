@@ -1,8 +1,24 @@
 //! The public API as customers meet it: real store, real sockets, bytes in and bytes out.
 
+#[cfg(test)]
 mod rig;
 
+#[cfg(test)]
 mod registration;
 
+#[cfg(test)]
 mod credentials;
+#[cfg(test)]
 mod signed;
+
+#[cfg(test)]
+mod bodies;
+#[cfg(test)]
+mod fields;
+#[cfg(test)]
+mod http_level;
+#[cfg(test)]
+mod limits;
+
+#[cfg(test)]
+mod reading;

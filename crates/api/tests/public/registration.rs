@@ -16,7 +16,8 @@ pub fn id_of(reply: &crate::rig::Reply) -> String {
 async fn a_webhook_is_registered_listed_and_deleted() {
     for contract in CONTRACTS {
         let rig = Rig::start(contract).await;
-        let created = rig.send(&rig.create(&rig.holder, &rig.new_webhook("https://hooks.example.com/a"))).await;
+        let created =
+            rig.send(&rig.create(&rig.holder, &rig.new_webhook("https://hooks.example.com/a"))).await;
         assert_eq!(created.status, 201, "{contract}: {created:?}");
         assert_eq!(created.header("content-type"), Some("application/json"));
         assert_eq!(created.header("cache-control"), Some("no-store"));
@@ -25,7 +26,10 @@ async fn a_webhook_is_registered_listed_and_deleted() {
 
         let listed = rig.send(&rig.ask(&rig.holder, Op::WebhookList, &[], "", None)).await;
         assert_eq!(listed.status, 200, "{contract}: {listed:?}");
-        assert!(listed.body.contains(&id) && listed.body.contains("https://hooks.example.com/a"), "{listed:?}");
+        assert!(
+            listed.body.contains(&id) && listed.body.contains("https://hooks.example.com/a"),
+            "{listed:?}"
+        );
 
         let delete = rig.ask(&rig.holder, Op::WebhookDelete, &[&id], "", None);
         let deleted = rig.send(&delete).await;

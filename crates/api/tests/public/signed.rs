@@ -75,7 +75,8 @@ async fn the_time_must_be_near() {
     }
     let now = rig.clock.time().0;
     rig.assert_taken("A28 s", &rig.signed_at(&rig.holder, list(), &(now / 1000).to_string())).await;
-    for text in [(now * 1000).to_string(), String::new(), "now".into(), format!("{now}.0"), format!("+{now}")] {
+    for text in [(now * 1000).to_string(), String::new(), "now".into(), format!("{now}.0"), format!("+{now}")]
+    {
         let ask = rig.signed_at(&rig.holder, list(), &text);
         rig.assert_refused("A28 other", &ask, Condition::AuthSkew).await;
     }

@@ -1,5 +1,7 @@
 //! What must be true after every refusal.
 
+use std::time::Duration;
+
 use posthaste_contract::Condition;
 
 use super::{Ask, Reply, Rig, exchange};
@@ -20,6 +22,8 @@ impl Rig {
         assert_eq!(self.told(&first), self.told(&second), "{row}: the same again");
         assert_eq!(self.webhooks().await, before, "{row}: nothing changes");
         self.assert_ready().await;
+        // Rates are a matter of their own test.
+        self.clock.advance(Duration::from_secs(2));
         first
     }
 

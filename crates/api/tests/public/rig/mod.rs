@@ -2,6 +2,7 @@
 
 mod check;
 mod client;
+mod history;
 mod outside;
 mod receiver;
 mod request;
@@ -9,7 +10,6 @@ mod request;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use posthaste_api::docs::Docs;
 use posthaste_api::public::{PublicApi, PublicParts};
 use posthaste_api::server::{ServerBounds, Site, SiteParts, serve};
 use posthaste_contract::Contract;
@@ -44,7 +44,6 @@ pub struct Rig {
     pub address: SocketAddr,
     pub account: Account,
     pub holder: Holder,
-    pub bounds: ServerBounds,
     dice: Arc<Chance>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
@@ -64,9 +63,11 @@ impl Rig {
     }
 
     pub async fn with(contract: Contract, bounds: ServerBounds) -> Self {
-        let (contract, clock, dice) = (Arc::new(contract), Arc::new(SetClock::default()), Arc::new(Chance::default()));
+        let (contract, clock, dice) =
+            (Arc::new(contract), Arc::new(SetClock::default()), Arc::new(Chance::default()));
         let folder = tempfile::tempdir().unwrap();
-        let store = Embedded::open(&folder.path().join("data"), None, Options::default(), clock.clone()).unwrap();
+        let store =
+            Embedded::open(&folder.path().join("data"), None, Options::default(), clock.clone()).unwrap();
         let receiver = Receiver::start().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -90,10 +91,11 @@ impl Rig {
         });
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(serve(listener, Arc::new(site), bounds, stopped));
-        let account = store.create_account(NewAccount { id: "acme".into(), name: None }, clock.time()).await.unwrap();
+        let account =
+            store.create_account(NewAccount { id: "acme".into(), name: None }, clock.time()).await.unwrap();
         let holder = make_key(&contract, &*store, &clock, &dice, &account, &rights(&contract)).await;
         let (_receiver, _folder) = (receiver, folder);
-        Self { contract, store, clock, address, account, holder, bounds, dice, stop, server, _receiver, _folder }
+        Self { contract, store, clock, address, account, holder, dice, stop, server, _receiver, _folder }
     }
 
     pub async fn other_account(&self, id: &str) -> Account {
@@ -122,7 +124,8 @@ impl Rig {
 
     /// The service is alive and ready.
     pub async fn assert_ready(&self) {
-        let reply = exchange(self.address, b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        let reply =
+            exchange(self.address, b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
         assert_eq!(reply.status, 200, "{reply:?}");
     }
 

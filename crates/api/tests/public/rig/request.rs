@@ -39,7 +39,10 @@ impl Ask {
     }
 
     pub fn bytes(&self) -> Vec<u8> {
-        let mut text = format!("{} {} HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n", self.method, self.target);
+        let mut text = format!(
+            "{} {} HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n",
+            self.method, self.target
+        );
         for (name, value) in &self.headers {
             text += &format!("{name}: {value}\r\n");
         }

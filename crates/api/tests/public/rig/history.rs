@@ -1,0 +1,74 @@
+//! Deliveries that happened: events published to the store and attempts recorded as the engine would.
+
+use std::time::Duration;
+
+use posthaste_contract::PayloadFacts;
+use posthaste_contract::PublicIds;
+use posthaste_core::{
+    Attempt, Audience, DeliveryKey, DeliveryState, Fault, FaultKind, Outcome, Response, UnixMs, Webhook,
+};
+use posthaste_store::{EventDraft, RecordBatch, Recorded, Spill, Store};
+
+use super::{Holder, Rig};
+
+impl Rig {
+    /// The webhook with this public id.
+    pub async fn webhook(&self, holder: &Holder, id: &str) -> Webhook {
+        self.store.webhook(holder.key.account, None, id).await.unwrap().unwrap()
+    }
+
+    /// Publishes an event to the account and answers with its delivery to a webhook.
+    pub async fn publish(&self, webhook: &Webhook, event_type: &str, data: &str) -> DeliveryKey {
+        let ids = PublicIds::new(&self.contract, self.store.id_key());
+        let draft = EventDraft {
+            audience: Audience::Account(webhook.account),
+            event_type: event_type.into(),
+            send_at: None,
+            idempotency: None,
+        };
+        let build = |_: usize, seq, at: UnixMs| {
+            self.contract.build_body(&PayloadFacts {
+                event_id: &ids.accepted(seq, at, false),
+                event_type,
+                account_id: Some(&webhook.account_id),
+                occurred_at: at,
+                data,
+            })
+        };
+        let published = self.store.publish(vec![draft], &build, self.clock.time()).await.unwrap();
+        DeliveryKey { event: published[0].unwrap().seq, webhook: webhook.no }
+    }
+
+    /// Records that a delivery waits for its first attempt.
+    pub async fn hold(&self, key: DeliveryKey) {
+        let spills = vec![Spill { key, due_at: self.clock.time() }];
+        self.store.record(RecordBatch { spills, ..RecordBatch::default() }).await.unwrap();
+    }
+
+    /// Records an attempt; `status` is `None` if nothing answered.
+    pub async fn attempt(&self, key: DeliveryKey, number: u32, status: Option<u16>, state: DeliveryState) {
+        let outcome = match status {
+            Some(status) => Outcome::Answered(Response { status, ..Response::default() }),
+            None => Outcome::Failed(Fault {
+                kind: FaultKind::ConnectFailed,
+                detail: "The receiver refused the connection.".into(),
+            }),
+        };
+        let attempt = Attempt {
+            number,
+            started_at: self.clock.time(),
+            duration: Duration::from_millis(143),
+            outcome,
+            signatures: Vec::new(),
+        };
+        let next_attempt_at = (state == DeliveryState::Pending).then(|| self.clock.time());
+        let attempts = vec![Recorded { key, attempt, state, reason: None, next_attempt_at }];
+        self.store.record(RecordBatch { attempts, ..RecordBatch::default() }).await.unwrap();
+    }
+
+    /// The public id of a delivery.
+    pub async fn delivery_id(&self, key: DeliveryKey) -> String {
+        let event = self.store.event(key.event).await.unwrap().unwrap();
+        PublicIds::new(&self.contract, self.store.id_key()).delivery(key, event.created_at)
+    }
+}
