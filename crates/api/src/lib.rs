@@ -3,7 +3,6 @@
 //! Modules stand in reading order; each uses only those above it.
 
 pub mod body;
-pub mod public_ids;
 
 pub mod publishing;
 pub mod test_delivery;

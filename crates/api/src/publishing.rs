@@ -15,7 +15,7 @@ use posthaste_contract::{Contract, PayloadFacts};
 use posthaste_core::{AccountNo, Audience, Clock, EventBody, Seq, UnixMs, Webhook};
 use posthaste_store::{EventDraft, IdempotencyKey, Published, Refusal, Store, StoreError};
 
-use crate::public_ids::PublicIds;
+use posthaste_contract::PublicIds;
 
 /// How long a publisher's own id of an event is remembered.
 pub const REMEMBERED_FOR: Duration = Duration::from_hours(24);

@@ -8,8 +8,8 @@ use posthaste_contract::{Contract, TestFacts};
 use posthaste_core::{Attempt, DeliveryKey, DeliveryState, Outcome, UnixMs, Webhook};
 use posthaste_store::{Store, StoreError};
 
-use crate::public_ids::PublicIds;
 use crate::publishing::Publisher;
+use posthaste_contract::PublicIds;
 
 /// How often the store is asked whether the attempt has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);

@@ -48,7 +48,7 @@ impl Contract {
             JsonFault::NotAnObject => DataFault::NotAnObject,
             other => DataFault::Malformed(other.to_string()),
         })?;
-        if let Some(siblings) = siblings_of_spread(&self.payload.members) {
+        if let Some(siblings) = self.payload.siblings_of_spread() {
             let repeated = siblings.iter().find(|name| members.iter().any(|(key, _)| key == **name));
             if let Some(name) = repeated {
                 return Err(DataFault::RepeatsEnvelope((*name).to_owned()));
@@ -66,7 +66,7 @@ impl Contract {
         if !data.starts_with('{') {
             return Err(DataFault::NotAnObject);
         }
-        match siblings_of_spread(&self.payload.members) {
+        match self.payload.siblings_of_spread() {
             Some(_) => self.check_data(data.as_bytes()).map(|_| ()),
             None => Ok(()),
         }
@@ -80,26 +80,6 @@ impl Contract {
         writer.object(&self.payload.members);
         EventBody { bytes: Bytes::from(writer.text), data: writer.data, account_at: writer.account_at }
     }
-}
-
-/// The names of the members beside the spread data; `None` if the data is not spread.
-fn siblings_of_spread(members: &[PayloadMember]) -> Option<Vec<&str>> {
-    if members.contains(&PayloadMember::SpreadData) {
-        let name = |member: &'_ PayloadMember| matches!(member, PayloadMember::Named(..));
-        let named = members.iter().filter(|member| name(member));
-        return Some(
-            named
-                .filter_map(|member| match member {
-                    PayloadMember::Named(name, _) => Some(name.as_str()),
-                    PayloadMember::SpreadData => None,
-                })
-                .collect(),
-        );
-    }
-    members.iter().find_map(|member| match member {
-        PayloadMember::Named(_, PayloadValue::Object(inner)) => siblings_of_spread(inner),
-        _ => None,
-    })
 }
 
 struct Writer<'a> {

@@ -1,6 +1,6 @@
 //! The ids of events and deliveries, in the contract's form.
 
-use posthaste_core::{DeliveryKey, Event, IdCodec, Seq, UnixMs};
+use posthaste_core::{DeliveryKey, Event, IdCodec, IdKind, Seq, UnixMs};
 
 use crate::model::Contract;
 
@@ -19,7 +19,7 @@ impl PublicIds {
         Self {
             event: IdCodec::new(contract.ids.event.clone(), key),
             test_event: IdCodec::new(contract.ids.test_event.clone(), key),
-            delivery: IdCodec::new(contract.ids.delivery.clone(), key),
+            delivery: IdCodec::new(long_enough(&contract.ids.delivery), key),
         }
     }
 
@@ -53,4 +53,10 @@ impl PublicIds {
     pub fn read_delivery(&self, text: &str) -> Option<DeliveryKey> {
         self.delivery.read_delivery(text).map(|(key, _)| key)
     }
+}
+
+/// A delivery's id holds its event's number and its webhook's, so kinds that are declared too short are lengthened;
+/// the check of the contract says so.
+fn long_enough(kind: &IdKind) -> IdKind {
+    IdKind { alphabet: kind.alphabet.at_least(IdCodec::DELIVERY_BITS), ..kind.clone() }
 }

@@ -86,6 +86,24 @@ impl IdAlphabet {
         }
     }
 
+    /// The same alphabet, lengthened until it has so many free bits. UUIDs and ULIDs cannot be lengthened.
+    #[must_use]
+    pub fn at_least(self, bits: u32) -> Self {
+        let mut alphabet = self;
+        while alphabet.free_bits() < bits {
+            match &mut alphabet {
+                Self::Hex { length }
+                | Self::Base36 { length }
+                | Self::Base58 { length }
+                | Self::Base62 { length } => {
+                    *length += 1;
+                }
+                Self::Uuid4 | Self::Uuid7 | Self::Ulid => break,
+            }
+        }
+        alphabet
+    }
+
     fn has_time(self) -> bool {
         matches!(self, Self::Uuid7 | Self::Ulid)
     }
@@ -180,9 +198,11 @@ pub struct IdCodec {
 impl IdCodec {
     /// Bits that a delivery id gives to the webhook's number.
     pub const WEBHOOK_BITS: u32 = 26;
+    /// Free bits that a delivery id needs.
+    pub const DELIVERY_BITS: u32 = Seq::BITS + Self::WEBHOOK_BITS;
 
     /// `key` is the store's own, made once. Kinds with fewer than [`Seq::BITS`] free bits cannot name events, nor
-    /// those with fewer than 74 deliveries; contracts are checked for that when they are read.
+    /// those with fewer than [`IdCodec::DELIVERY_BITS`] deliveries; contracts are checked for that when they are read.
     #[must_use]
     pub fn new(kind: IdKind, key: [u8; 16]) -> Self {
         Self { kind, key }
@@ -355,6 +375,13 @@ mod tests {
         assert_eq!(&id[16..17], "7");
         let upper = id.to_uppercase().replace("X_", "x_");
         assert_eq!(codec(IdAlphabet::Uuid7).read_event(&upper), None);
+    }
+
+    #[test]
+    fn short_alphabets_are_lengthened_just_enough() {
+        assert_eq!(IdAlphabet::Hex { length: 12 }.at_least(74), IdAlphabet::Hex { length: 19 });
+        assert_eq!(IdAlphabet::Hex { length: 24 }.at_least(74), IdAlphabet::Hex { length: 24 });
+        assert_eq!(IdAlphabet::Uuid7.at_least(74), IdAlphabet::Uuid7);
     }
 
     #[test]

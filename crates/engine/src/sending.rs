@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use posthaste_contract::{Contract, SigningFacts};
-use posthaste_core::{Attempt, Fault, FaultKind, IdCodec, Outcome, Secret};
+use posthaste_contract::{Contract, PublicIds, SigningFacts};
+use posthaste_core::{Attempt, Fault, FaultKind, Outcome, Secret};
 use posthaste_net::{Guard, Outgoing, Transport};
 
 use crate::dispatcher::Claim;
@@ -13,8 +13,7 @@ pub struct Sending {
     contract: Arc<Contract>,
     guard: Arc<Guard>,
     transport: Arc<dyn Transport>,
-    event_ids: IdCodec,
-    delivery_ids: IdCodec,
+    ids: PublicIds,
     user_agent: String,
 }
 
@@ -28,8 +27,7 @@ impl Sending {
         id_key: [u8; 16],
     ) -> Self {
         Self {
-            event_ids: IdCodec::new(contract.ids.event.clone(), id_key),
-            delivery_ids: IdCodec::new(contract.ids.delivery.clone(), id_key),
+            ids: PublicIds::new(&contract, id_key),
             user_agent: format!("Posthaste/{}", env!("CARGO_PKG_VERSION")),
             contract,
             guard,
@@ -65,8 +63,8 @@ impl Sending {
 
     /// The request's headers, and the values among them that the attempt remembers.
     fn headers(&self, claim: &Claim, body: &[u8]) -> (Vec<(String, String)>, Vec<String>) {
-        let event_id = self.event_ids.event(claim.event.seq, claim.event.created_at);
-        let delivery_id = self.delivery_ids.delivery(claim.key, claim.event.created_at);
+        let event_id = self.ids.event(&claim.event);
+        let delivery_id = self.ids.delivery(claim.key, claim.event.created_at);
         let facts = SigningFacts {
             webhook_id: &claim.webhook.id,
             url: &claim.webhook.url,

@@ -8,8 +8,8 @@ use posthaste_store::Store;
 
 use super::problem::Problem;
 use super::token::TokenCheck;
-use crate::public_ids::PublicIds;
 use crate::publishing::Publisher;
+use posthaste_contract::PublicIds;
 
 /// What the admin API is made of.
 pub struct AdminParts {

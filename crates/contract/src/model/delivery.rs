@@ -12,6 +12,31 @@ pub struct Payload {
     pub members: Vec<PayloadMember>,
 }
 
+impl Payload {
+    /// The names of the members beside the spread data; `None` if the data is not spread.
+    #[must_use]
+    pub fn siblings_of_spread(&self) -> Option<Vec<&str>> {
+        siblings_of_spread(&self.members)
+    }
+}
+
+fn siblings_of_spread(members: &[PayloadMember]) -> Option<Vec<&str>> {
+    let is_here = members.contains(&PayloadMember::SpreadData);
+    if is_here {
+        let mut names = Vec::new();
+        for member in members {
+            if let PayloadMember::Named(name, _) = member {
+                names.push(name.as_str());
+            }
+        }
+        return Some(names);
+    }
+    members.iter().find_map(|member| match member {
+        PayloadMember::Named(_, PayloadValue::Object(inner)) => siblings_of_spread(inner),
+        _ => None,
+    })
+}
+
 /// A part of an object of the body.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PayloadMember {

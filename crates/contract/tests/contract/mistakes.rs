@@ -121,7 +121,7 @@ fn ids_that_are_too_short() {
         expect![[r#"
             c.toml:29:1: warning: ids.endpoint: 24 free bits are few: among 10000 webhooks the odds that two would draw the same id are 94.9 %
             c.toml:30:1: error: ids.event: 44 free bits are too few; event ids need at least 48
-            c.toml:31:1: error: ids.delivery: 48 free bits are too few; delivery ids need at least 74
+            c.toml:31:1: warning: ids.delivery: 48 free bits are too few; delivery ids need 74 and are made as long as that takes
         "#]],
     );
 }
@@ -271,5 +271,17 @@ fn nonsense_in_retries() {
             c.toml:282:34: warning: retry.delays[3]: this delay is shorter than the one before it
             c.toml:283:15: error: retry.jitter: must be from 0.0 to 1.0
         "#]],
+    );
+}
+
+#[test]
+fn spread_data_that_repeats_the_envelope() {
+    check(
+        "aira",
+        &[(
+            r#"{ at = "case_id",               type = "string" }"#,
+            r#"{ at = "timestamp", type = "string" }"#,
+        )],
+        expect![[r#""#]],
     );
 }

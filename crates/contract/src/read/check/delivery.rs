@@ -18,6 +18,7 @@ pub fn check(whole: &Whole<'_>) {
             ),
         );
     }
+    check_spread(whole);
     if whole.contract.signatures.is_empty() {
         whole.warning(&["payload"], "deliveries are not signed: there is no [[signatures]]");
     }
@@ -38,6 +39,17 @@ fn check_members(whole: &Whole<'_>, members: &[PayloadMember], times: &mut usize
                 }
             }
             PayloadMember::Named(_, PayloadValue::Const(_)) => {}
+        }
+    }
+}
+
+/// Spread data must not repeat a member of the envelope, as far as its members are documented.
+fn check_spread(whole: &Whole<'_>) {
+    let Some(siblings) = whole.contract.payload.siblings_of_spread() else { return };
+    for event in &whole.contract.events.types {
+        for field in event.data.iter().filter(|field| siblings.contains(&field.at.as_str())) {
+            let message = format!("`{}` would stand twice in the body: the envelope has it too", field.at);
+            whole.error(&["events", "types", &event.name, "data"], message);
         }
     }
 }
