@@ -282,6 +282,8 @@ fn spread_data_that_repeats_the_envelope() {
             r#"{ at = "case_id",               type = "string" }"#,
             r#"{ at = "timestamp", type = "string" }"#,
         )],
-        expect![[r#""#]],
+        expect![[r#"
+            c.toml:38:1: error: events.types.case.complete.data: `timestamp` would stand twice in the body: the envelope has it too
+        "#]],
     );
 }
