@@ -41,7 +41,7 @@ impl AdminClient {
         };
         let token = token.ok_or_else(|| {
             Failure::unreachable(format!(
-                "no admin token for {base}: start `posthaste serve`, name its folder with --data (now {}), or give \
+                "no admin token for {base}: start `posthaste serve`, name its folder with --data-dir (now {}), or give \
                  --token or POSTHASTE_ADMIN_TOKEN",
                 folder.path().display()
             ))

@@ -13,6 +13,7 @@ use crate::commands::recover::Recover;
 use crate::commands::store_files::{Backup, Verify};
 use crate::dev::Dev;
 use crate::failure::{Exit, Failure};
+use crate::output::Output;
 use crate::serve::Serve;
 
 /// Webhooks as your product's own API: one binary, a contract file, at-least-once delivery.
@@ -93,7 +94,9 @@ impl Cli {
             Command::Backup(backup) => backup.run(json),
             Command::Verify(verify) => verify.run(json),
             Command::Completions { shell } => {
-                clap_complete::generate(shell, &mut Self::command(), "posthaste", &mut std::io::stdout());
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "posthaste", &mut script);
+                Output::new(true).line(String::from_utf8_lossy(&script).trim_end());
                 Ok(Exit::Done)
             }
         }

@@ -21,13 +21,14 @@ use tempfile::TempDir;
 use crate::admin_client::{AdminClient, reachable};
 use crate::certificate::Identity;
 use crate::contract_file;
+use crate::data_folder::DataFolder;
 use crate::failure::{Exit, Failure};
 use crate::logging;
 use crate::output::Output;
 use crate::receiver::Receiver;
-use crate::serve::EndSignals;
-use crate::server::Server;
+use crate::server::{Listeners, Server};
 use crate::settings::{self, DEFAULT_LISTEN, Layers, ServerFlags, ServerSettings};
+use crate::signals::EndSignals;
 use customer::{Customer, Registered};
 use watch::{Seen, Watch};
 
@@ -43,8 +44,8 @@ pub struct Dev {
 
 /// The receiver's name. It belongs to nobody; deliveries to it are led to this machine.
 const RECEIVER_HOST: &str = "receiver.example.com";
-/// The demo customer.
-const ACCOUNT: &str = "demo";
+/// The most runs on one data folder; each has a demo customer of its own.
+const RUNS_MAX: usize = 10_000;
 /// The longest wait for the first delivery.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -60,7 +61,8 @@ impl Dev {
         let contract = Arc::new(contract_file::load(&settings.contract)?.contract);
         let mut end = EndSignals::new()?;
         let receiver = receiver(&mut settings).await?;
-        let server = Server::start(&settings, contract.clone()).await?;
+        let listeners = listeners(&mut settings).await?;
+        let server = Server::start(&settings, contract.clone(), listeners).await?;
         let stage = Stage::new(&server, contract, Output::text_unless(json));
         let shown = tokio::select! {
             shown = stage.show(receiver, self.exit_after_delivery) => shown,
@@ -71,7 +73,7 @@ impl Dev {
     }
 }
 
-/// The settings of `dev`: a store that is gone afterwards, a quiet log, another port if the usual one is taken.
+/// The settings of `dev`: a store that is gone afterwards, and a quiet log.
 fn demo_settings(mut layers: Layers) -> Result<(ServerSettings, Option<TempDir>), Failure> {
     let folder = match layers.is_default("data") {
         true => Some(
@@ -83,11 +85,19 @@ fn demo_settings(mut layers: Layers) -> Result<(ServerSettings, Option<TempDir>)
         layers.change_default("data", &folder.path().to_string_lossy());
     }
     layers.change_default("log", "warn");
-    if std::net::TcpListener::bind(DEFAULT_LISTEN).is_err() {
-        layers.change_default("listen", "127.0.0.1:0");
-    }
     let settings = ServerSettings::read(&layers).map_err(|fault| Failure::usage(fault.to_string()))?;
     Ok((settings, folder))
+}
+
+/// The usual port; if that is taken, any.
+async fn listeners(settings: &mut ServerSettings) -> Result<Listeners, Failure> {
+    match Listeners::bind(settings).await {
+        Err(_) if settings.listen == DEFAULT_LISTEN => {
+            settings.listen.set_port(0);
+            Listeners::bind(settings).await
+        }
+        bound => bound,
+    }
 }
 
 /// A receiver on this machine. The address guard lets deliveries through to it and to nothing else: its name leads to
@@ -101,7 +111,7 @@ async fn receiver(settings: &mut ServerSettings) -> Result<Receiver, Failure> {
     let entry = format!("{RECEIVER_HOST}:443:{}", receiver.address);
     settings.connect_to.insert(0, entry.parse().map_err(|fault| Failure::refused(format!("{fault}")))?);
     let authority: PathBuf = settings.data.join("receiver-ca.pem");
-    std::fs::create_dir_all(&settings.data).map_err(cannot)?;
+    DataFolder::at(&settings.data).make()?;
     std::fs::write(&authority, identity.authority_pem).map_err(cannot)?;
     settings.ca_files.push(authority);
     Ok(receiver)
@@ -137,12 +147,12 @@ impl Stage {
         let webhook = customer.register(&format!("https://{RECEIVER_HOST}/hooks/demo"), &event_type).await?;
         self.watch.know(&webhook.url, webhook.secret.clone());
         let event = json!({
-            "type": event_type, "data": example::data(&self.contract, &event_type), "account": ACCOUNT,
+            "type": event_type, "data": example::data(&self.contract, &event_type), "account": customer.account,
         });
         admin.post("/events", &event).await?;
         let first = tokio::time::timeout(DELIVERY_PATIENCE, seen.recv()).await.ok().flatten();
         let first = first.ok_or_else(|| Failure::refused("the event was accepted, but nothing arrived"))?;
-        self.print_first(&first);
+        self.print_first(&customer, &webhook, &first);
         if !first.verdict.is_verified() {
             return Err(Failure::refused(first.verdict.words()));
         }
@@ -157,13 +167,18 @@ impl Stage {
         Ok(())
     }
 
+    /// A customer of this run alone: a kept data folder may hold those of earlier ones.
     async fn new_customer(&self, admin: &AdminClient) -> Result<Customer, Failure> {
-        let known = admin.get(&format!("/accounts/{ACCOUNT}")).await;
-        if known.is_err() {
-            admin.post("/accounts", &json!({"id": ACCOUNT, "name": "Made by posthaste dev"})).await?;
+        let mut account = "demo".to_owned();
+        for run in 2..=RUNS_MAX {
+            match admin.post("/accounts", &json!({"id": account, "name": "Made by posthaste dev"})).await {
+                Err(failure) if failure.exit != Exit::Refused || run == RUNS_MAX => return Err(failure),
+                Err(_) => account = format!("demo-{run}"),
+                Ok(_) => break,
+            }
         }
-        let key = admin.post(&format!("/accounts/{ACCOUNT}/keys"), &full_rights(&self.contract)).await?;
-        Customer::new(self.contract.clone(), &self.base, &key)
+        let key = admin.post(&format!("/accounts/{account}/keys"), &full_rights(&self.contract)).await?;
+        Customer::new(self.contract.clone(), &self.base, account, &key)
     }
 
     /// What a program needs to go on from here.
@@ -173,16 +188,24 @@ impl Stage {
             "docs": format!("{}/docs", self.base),
             "admin": self.admin_base,
             "admin_token": self.token.expose_text(),
-            "account": ACCOUNT,
+            "account": customer.account,
             "key": customer.key,
             "webhook_id": webhook.id,
         })
     }
 
-    fn print_first(&self, seen: &Seen) {
+    fn print_first(&self, customer: &Customer, webhook: &Registered, seen: &Seen) {
         let sentence = format!(
-            "The first delivery by the contract {} arrived at https://{RECEIVER_HOST} (a receiver in this process):\n\n{}\n    {}\n",
+            "The contract is {}.\n\
+             1. The product made the account {} and an API key for it.\n\
+             2. The customer registered {} with {}.\n\
+             3. The product published {}.\n\
+             4. The receiver, in this process and over HTTPS, got:\n\n{}\n   {}\n",
             self.contract.name,
+            customer.account,
+            webhook.url,
+            webhook.request_line,
+            webhook.event_type,
             crate::verdict::pretty(&seen.arrival),
             seen.verdict.words()
         );

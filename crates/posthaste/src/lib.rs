@@ -4,6 +4,7 @@
 
 pub mod failure;
 pub mod outside;
+pub mod signals;
 
 pub mod settings;
 

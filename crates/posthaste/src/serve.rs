@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::contract_file;
 use crate::failure::{Exit, Failure};
 use crate::logging;
-use crate::server::Server;
+use crate::server::{Listeners, Server};
 use crate::settings::{self, ServerFlags, ServerSettings};
+use crate::signals::EndSignals;
 
 /// What `serve` is told.
 #[derive(Args)]
@@ -32,34 +32,10 @@ impl Serve {
             tracing::warn!("{warning}");
         }
         let mut end = EndSignals::new()?;
-        let server = Server::start(&settings, Arc::new(loaded.contract)).await?;
+        let listeners = Listeners::bind(&settings).await?;
+        let server = Server::start(&settings, Arc::new(loaded.contract), listeners).await?;
         end.wait().await;
         server.stop().await;
         Ok(Exit::Done)
-    }
-}
-
-/// The signals that ask the process to end.
-pub struct EndSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl EndSignals {
-    /// Listens to them from now on.
-    ///
-    /// # Errors
-    /// If the system does not let us.
-    pub fn new() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::refused(format!("no signals: {error}")));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    /// Waits for the first of them.
-    pub async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

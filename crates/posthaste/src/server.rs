@@ -27,6 +27,7 @@ use crate::data_folder::{DataFolder, ServerFile};
 use crate::failure::Failure;
 use crate::outside::{SystemClock, SystemDice};
 use crate::settings::ServerSettings;
+use outward::Outward;
 
 /// How long attempts under way may take after the end was announced.
 const ATTEMPTS_PATIENCE: Duration = Duration::from_secs(10);
@@ -52,104 +53,81 @@ pub struct Server {
 /// Deliveries as readiness looks at them, until they are stopped.
 type SharedEngine = Arc<Mutex<Option<Engine>>>;
 
-/// What the parts of a server share.
-struct Common {
-    contract: Arc<Contract>,
-    clock: Arc<dyn Clock>,
-    dice: Arc<dyn Dice>,
+/// The sockets a server listens on. They are taken before anything else happens.
+pub struct Listeners {
+    public: TcpListener,
+    admin: Option<TcpListener>,
 }
 
-impl Server {
-    /// Starts everything, or nothing: ports are taken first and the store is opened next, so that whatever is in the
-    /// way is found before anything is written.
+impl Listeners {
+    /// Takes the addresses of the settings.
     ///
     /// # Errors
-    /// What is in the way.
-    pub async fn start(settings: &ServerSettings, contract: Arc<Contract>) -> Result<Self, Failure> {
-        let common = Common { contract, clock: Arc::new(SystemClock), dice: Arc::new(SystemDice::default()) };
+    /// If one of them is in use or not ours.
+    pub async fn bind(settings: &ServerSettings) -> Result<Self, Failure> {
         let public = listen(settings.listen).await?;
-        let own_admin = match settings.admin_listen {
+        let admin = match settings.admin_listen {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
-        let public_address = address_of(&public)?;
-        let admin_address = own_admin.as_ref().map_or(Ok(public_address), address_of)?;
-        let outward = outward::build(settings, vec![public_address, admin_address])?;
-        let store = open_store(settings, common.clock.clone()).await?;
+        Ok(Self { public, admin })
+    }
+
+    fn addresses(&self) -> Result<(SocketAddr, SocketAddr), Failure> {
+        let public = address_of(&self.public)?;
+        Ok((public, self.admin.as_ref().map_or(Ok(public), address_of)?))
+    }
+}
+
+/// What the parts of a server share.
+struct Common {
+    contract: Arc<Contract>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    dice: Arc<dyn Dice>,
+    outward: Outward,
+}
+
+impl Server {
+    /// Starts everything, or nothing: the ports are taken already and the store is opened before anything is written,
+    /// so that whatever is in the way is found first.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub async fn start(
+        settings: &ServerSettings,
+        contract: Arc<Contract>,
+        listeners: Listeners,
+    ) -> Result<Self, Failure> {
+        let (public, admin) = listeners.addresses()?;
+        let outward = outward::build(settings, vec![public, admin])?;
+        let (clock, dice) = (Arc::new(SystemClock), Arc::new(SystemDice::default()));
+        let store = open_store(settings, clock.clone()).await?;
+        let common = Common { contract, store: store.clone(), clock, dice, outward };
         let folder = DataFolder::at(&settings.data);
         let token = match &settings.admin_token {
             Some(token) => token.clone(),
             None => folder.token_or_new(&*common.dice)?,
         };
-        let transport = HttpTransport::new(outward.dialler.clone(), PoolLimits::default());
         let mut registry = Registry::default();
-        let engine = Engine::start(EngineParts {
-            contract: common.contract.clone(),
-            store: store.clone(),
-            guard: outward.guard,
-            transport: Arc::new(transport),
-            clock: common.clock.clone(),
-            dice: common.dice.clone(),
-            bounds: Bounds { in_flight_per_webhook: settings.webhook_concurrency, ..Bounds::default() },
-            retention: settings.retention,
-            observe: Observe::register(&mut registry),
-        });
-        let engine = engine.await.map_err(|error| Failure::refused(error.to_string()))?;
-        let engine: SharedEngine = Arc::new(Mutex::new(Some(engine)));
-
-        let admin = admin::router(AdminParts {
-            contract: common.contract.clone(),
-            store: store.clone(),
-            clock: common.clock.clone(),
-            dice: common.dice.clone(),
-            token: token.clone(),
-            limits: BodyLimits { event_bytes: settings.body_limit_bytes, ..BodyLimits::default() },
-        });
-        let public_api = PublicApi::new(PublicParts {
-            contract: common.contract.clone(),
-            store: store.clone(),
-            dialler: outward.dialler,
-            clock: common.clock,
-            dice: common.dice,
-            body_limit_bytes: settings.body_limit_bytes,
-        });
+        let engine = start_engine(settings, &common, &mut registry).await?;
         let readiness = readiness(store.clone(), engine.clone());
-        let metrics = settings.metrics.then(|| metrics(registry));
-        let for_customers = SiteParts {
-            public: Some(Arc::new(public_api)),
-            docs: Some(Docs::new(&common.contract, &format!("http://{}", reachable(public_address)))),
-            admin: None,
-            readiness: readiness.clone(),
-            metrics: None,
-        };
-        let for_operators = SiteParts { public: None, docs: None, admin: Some(admin), readiness, metrics };
-        let sites = match own_admin {
-            Some(listener) => vec![(public, for_customers), (listener, for_operators)],
-            None => vec![(public, together(for_customers, for_operators))],
-        };
+        let customers = for_customers(settings, &common, public, readiness.clone());
+        let operators = for_operators(settings, &common, &token, registry, readiness);
         let (shutdown, stopping) = watch::channel(false);
         let run = |(listener, parts)| {
             let site = Arc::new(Site::new(parts));
             tokio::spawn(serve(listener, site, ServerBounds::default(), stopping.clone()))
         };
+        let sites = match listeners.admin {
+            Some(listener) => vec![(listeners.public, customers), (listener, operators)],
+            None => vec![(listeners.public, together(customers, operators))],
+        };
         let listeners = sites.into_iter().map(run).collect();
-        folder.announce(&ServerFile {
-            public: public_address,
-            admin: admin_address,
-            contract: common.contract.name.clone(),
-            process_id: std::process::id(),
-        })?;
-        tracing::info!(public = %public_address, admin = %admin_address, contract = common.contract.name, "serving");
-        Ok(Self {
-            public: public_address,
-            admin: admin_address,
-            token,
-            store,
-            folder,
-            engine,
-            shutdown,
-            listeners,
-        })
+        let name = common.contract.name.clone();
+        tracing::info!(%public, %admin, contract = name, data = %settings.data.display(), "serving");
+        folder.announce(&ServerFile { public, admin, contract: name, process_id: std::process::id() })?;
+        Ok(Self { public, admin, token, store, folder, engine, shutdown, listeners })
     }
 
     /// Takes no new requests, lets requests and attempts under way finish, closes the store. What does not finish in
@@ -199,6 +177,64 @@ async fn open_store(settings: &ServerSettings, clock: Arc<dyn Clock>) -> Result<
         Ok(Err(error)) => Err(Failure::refused(error.to_string())),
         Err(error) => Err(Failure::refused(format!("the store could not be opened: {error}"))),
     }
+}
+
+async fn start_engine(
+    settings: &ServerSettings,
+    common: &Common,
+    registry: &mut Registry,
+) -> Result<SharedEngine, Failure> {
+    let transport = HttpTransport::new(common.outward.dialler.clone(), PoolLimits::default());
+    let starting = Engine::start(EngineParts {
+        contract: common.contract.clone(),
+        store: common.store.clone(),
+        guard: common.outward.guard.clone(),
+        transport: Arc::new(transport),
+        clock: common.clock.clone(),
+        dice: common.dice.clone(),
+        bounds: Bounds { in_flight_per_webhook: settings.webhook_concurrency, ..Bounds::default() },
+        retention: settings.retention,
+        observe: Observe::register(registry),
+    });
+    let engine = starting.await.map_err(|error| Failure::refused(error.to_string()))?;
+    Ok(Arc::new(Mutex::new(Some(engine))))
+}
+
+fn for_customers(
+    settings: &ServerSettings,
+    common: &Common,
+    own: SocketAddr,
+    readiness: Readiness,
+) -> SiteParts {
+    let api = PublicApi::new(PublicParts {
+        contract: common.contract.clone(),
+        store: common.store.clone(),
+        dialler: common.outward.dialler.clone(),
+        clock: common.clock.clone(),
+        dice: common.dice.clone(),
+        body_limit_bytes: settings.body_limit_bytes,
+    });
+    let docs = Docs::new(&common.contract, &format!("http://{}", reachable(own)));
+    SiteParts { public: Some(Arc::new(api)), docs: Some(docs), admin: None, readiness, metrics: None }
+}
+
+fn for_operators(
+    settings: &ServerSettings,
+    common: &Common,
+    token: &Secret,
+    registry: Registry,
+    readiness: Readiness,
+) -> SiteParts {
+    let admin = admin::router(AdminParts {
+        contract: common.contract.clone(),
+        store: common.store.clone(),
+        clock: common.clock.clone(),
+        dice: common.dice.clone(),
+        token: token.clone(),
+        limits: BodyLimits { event_bytes: settings.body_limit_bytes, ..BodyLimits::default() },
+    });
+    let metrics = settings.metrics.then(|| metrics(registry));
+    SiteParts { public: None, docs: None, admin: Some(admin), readiness, metrics }
 }
 
 fn readiness(store: Arc<dyn Store>, engine: SharedEngine) -> Readiness {

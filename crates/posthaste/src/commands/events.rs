@@ -1,6 +1,6 @@
 //! `event send`.
 
-use std::io::{BufRead, IsTerminal as _, Read as _};
+use std::io::{BufRead, IsTerminal as _, Read as _, Write as _};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ pub struct SendEvent {
     #[arg(long, conflicts_with = "batch")]
     broadcast: bool,
     /// Its data: a JSON object, @FILE or - for standard input
-    #[arg(long, default_value = "{}")]
+    #[arg(long = "data", id = "event_data", value_name = "JSON|@FILE|-", default_value = "{}")]
     data: String,
     /// Your own id of it; the same id again sends nothing
     #[arg(long)]
@@ -116,7 +116,7 @@ async fn send_batch(call: &Call) -> Result<Exit, Failure> {
         for (line, result) in lines.iter().zip(answer["events"].as_array().into_iter().flatten()) {
             tally.take(call, line, result);
         }
-        progress(&tally, "\r");
+        progress(&tally, "");
     }
     progress(&tally, "\n");
     let Tally { accepted, rejected } = tally;
@@ -174,7 +174,7 @@ fn next_lines(input: &mut impl BufRead) -> Result<Vec<String>, Failure> {
 
 fn progress(tally: &Tally, end: &str) {
     if std::io::stderr().is_terminal() {
-        eprint!("\r{} accepted, {} rejected{end}", tally.accepted, tally.rejected);
+        let _ = write!(std::io::stderr(), "\r{} accepted, {} rejected{end}", tally.accepted, tally.rejected);
     }
 }
 

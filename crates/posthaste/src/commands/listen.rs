@@ -17,6 +17,7 @@ use crate::http_client;
 use crate::output::{Output, note};
 use crate::outside::SystemClock;
 use crate::receiver::{Arrival, Receiver, Reply};
+use crate::signals::EndSignals;
 use crate::verdict::{Verdict, pretty};
 
 /// What `listen` is told.
@@ -55,6 +56,7 @@ impl Listen {
     /// If it cannot listen.
     pub async fn run(self, json: bool) -> Result<Exit, Failure> {
         let contract = contract_file::load(&self.contract)?.contract;
+        let mut end = EndSignals::new()?;
         let identity = self.identity()?;
         let scheme = if identity.is_some() { "https" } else { "http" };
         let receiver = Receiver::bind(self.listen, identity.map(|identity| identity.server)).await;
@@ -77,7 +79,7 @@ impl Listen {
         }));
         tokio::select! {
             () = running => {}
-            _ = tokio::signal::ctrl_c() => {}
+            () = end.wait() => {}
         }
         Ok(Exit::Done)
     }

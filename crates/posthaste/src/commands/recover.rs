@@ -110,7 +110,7 @@ fn is_confirmed(found: u64) -> bool {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return false;
     }
-    eprint!("Send {found} failed deliveries again? [y/N] ");
+    let _ = write!(std::io::stderr(), "Send {found} failed deliveries again? [y/N] ");
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")

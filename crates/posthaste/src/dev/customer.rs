@@ -27,6 +27,7 @@ pub(super) const OWN_SECRET: &str = "posthaste-dev-secret-0123456789abcdef";
 pub(super) struct Customer {
     pub contract: Arc<Contract>,
     pub base: String,
+    pub account: String,
     pub key: String,
     pub signing_secret: Option<Secret>,
 }
@@ -37,14 +38,16 @@ pub(super) struct Registered {
     pub url: String,
     pub event_type: String,
     pub secret: Secret,
+    /// Method and path of the request.
+    pub request_line: String,
 }
 
 impl Customer {
     /// A customer with the key that the admin API just showed.
-    pub fn new(contract: Arc<Contract>, base: &str, key: &Value) -> Result<Self, Failure> {
+    pub fn new(contract: Arc<Contract>, base: &str, account: String, key: &Value) -> Result<Self, Failure> {
         let text = key["key"].as_str().ok_or_else(|| Failure::refused("the admin API shows no key"))?;
         let signing_secret = key["signing_secret"].as_str().map(|secret| Secret::from(secret.to_owned()));
-        Ok(Self { contract, base: base.to_owned(), key: text.to_owned(), signing_secret })
+        Ok(Self { contract, base: base.to_owned(), account, key: text.to_owned(), signing_secret })
     }
 
     /// The contract's route for something.
@@ -74,6 +77,7 @@ impl Customer {
             url: url.to_owned(),
             event_type: event_type.to_owned(),
             secret: Secret::from(secret.to_owned()),
+            request_line: format!("{} {}", route.method.word(), route.path),
         })
     }
 

@@ -39,7 +39,8 @@ pub(super) fn lines(
         let call = line(customer, route, &path, customer.body(route, &facts).as_deref());
         text.push_str(&format!("# {what}\n{call}\n\n"));
     }
-    let token = token.expose_text();
+    let (token, account) = (token.expose_text(), &customer.account);
+    let program = std::env::args().next().unwrap_or_else(|| "posthaste".to_owned());
     text.push_str("As the product, through the admin API:\n\n");
     text.push_str(&format!(
         "# publish an event\ncurl -X POST {admin_base}/admin/v1/events -H 'Authorization: Bearer {token}' \
@@ -49,7 +50,8 @@ pub(super) fn lines(
     text.push_str(&format!(
         "# the same from the command line, in another terminal\n\
          export POSTHASTE_SERVER={admin_base} POSTHASTE_ADMIN_TOKEN={token}\n\
-         posthaste event send {} --account demo --data {}\nposthaste deliveries --account demo\n\n",
+         {program} event send {} --account {account} --data {}\n\
+         {program} deliveries --account {account}\n\n",
         webhook.event_type,
         quoted(&event["data"].to_string())
     ));

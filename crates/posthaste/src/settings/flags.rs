@@ -5,7 +5,6 @@ use std::marker::PhantomData;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::layers::FLAG_OF_TOKEN;
 use super::table::{Setting, TABLE, UsedBy};
 
 /// Says for which commands flags are made.
@@ -37,27 +36,27 @@ pub type ClientFlags = Flags<ForClient>;
 
 /// Flags as they were given, by the key of their setting.
 #[derive(Clone)]
-pub struct Flags<U>(BTreeMap<&'static str, Vec<String>>, PhantomData<U>);
+pub struct Flags<U>(GivenFlags, PhantomData<U>);
+
+/// The flags' names and values by the key of their setting.
+pub type GivenFlags = BTreeMap<&'static str, (&'static str, Vec<String>)>;
 
 impl<U: Audience> Flags<U> {
     /// The values by key.
     #[must_use]
-    pub fn given(&self) -> &BTreeMap<&'static str, Vec<String>> {
+    pub fn given(&self) -> &GivenFlags {
         &self.0
     }
 
     /// The first value of a flag.
     #[must_use]
     pub fn first(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.first().map(String::as_str)
+        self.0.get(key)?.1.first().map(String::as_str)
     }
 
-    /// The settings with a flag here. The admin token is a flag only where the caller holds it anyway.
     fn settings() -> impl Iterator<Item = (&'static Setting, &'static str)> {
-        TABLE.iter().filter(|setting| setting.used_by.includes(U::USED_BY)).filter_map(|setting| {
-            let is_token = setting.key == "admin_token" && U::USED_BY == UsedBy::Client;
-            Some((setting, if is_token { FLAG_OF_TOKEN } else { setting.flag? }))
-        })
+        let used = TABLE.iter().filter(|setting| setting.used_by.includes(U::USED_BY));
+        used.filter_map(|setting| Some((setting, setting.flag_for(U::USED_BY)?)))
     }
 
     fn argument(setting: &'static Setting, flag: &'static str) -> Arg {
@@ -93,9 +92,9 @@ impl<U: Audience> clap::FromArgMatches for Flags<U> {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for (setting, _) in Self::settings() {
+        for (setting, flag) in Self::settings() {
             if let Some(values) = matches.get_many::<String>(setting.key) {
-                self.0.insert(setting.key, values.cloned().collect());
+                self.0.insert(setting.key, (flag, values.cloned().collect()));
             }
         }
         Ok(())

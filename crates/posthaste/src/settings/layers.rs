@@ -18,7 +18,7 @@ pub enum Place {
     /// An environment variable.
     Variable(&'static str),
     /// A flag.
-    Flag(String),
+    Flag(&'static str),
 }
 
 impl fmt::Display for Place {
@@ -128,10 +128,9 @@ impl Layers {
     }
 
     /// Lays flags over what is there.
-    pub fn add_flags(&mut self, flags: &BTreeMap<&'static str, Vec<String>>) {
+    pub fn add_flags(&mut self, flags: &BTreeMap<&'static str, (&'static str, Vec<String>)>) {
         for setting in &TABLE {
-            if let Some(texts) = flags.get(setting.key) {
-                let flag = setting.flag.unwrap_or(FLAG_OF_TOKEN).to_owned();
+            if let Some((flag, texts)) = flags.get(setting.key) {
                 self.put(setting, texts.clone(), Place::Flag(flag));
             }
         }
@@ -188,9 +187,6 @@ impl Layers {
     }
 }
 
-/// The one flag that is not in the table's column: client commands take the token as `--token`.
-pub(super) const FLAG_OF_TOKEN: &str = "token";
-
 /// Reads a value by its type's own reader; `expected` says what it should be.
 pub(super) fn parsed<T: FromStr>(expected: &'static str) -> impl Fn(&str) -> Result<T, String> {
     move |text| text.parse().map_err(|_| format!("`{text}`, which is no {expected}"))
@@ -242,7 +238,9 @@ mod tests {
         layers.add_environment(&|name| {
             environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         });
-        layers.add_flags(&flags.iter().map(|(key, value)| (*key, vec![(*value).to_owned()])).collect());
+        let flag = |key: &'static str| Setting::named(key).unwrap().flag.unwrap();
+        let given = flags.iter().map(|(key, value)| (*key, (flag(key), vec![(*value).to_owned()])));
+        layers.add_flags(&given.collect());
         layers
     }
 

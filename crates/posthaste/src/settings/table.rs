@@ -47,6 +47,17 @@ impl Setting {
         self.value == "BOOL"
     }
 
+    /// The flag of some commands. Client commands may take the token, which the caller holds anyway, as a flag, and
+    /// leave `--data` to what they send.
+    #[must_use]
+    pub fn flag_for(&self, commands: UsedBy) -> Option<&'static str> {
+        match (self.key, commands) {
+            ("admin_token", UsedBy::Client) => Some("token"),
+            ("data", UsedBy::Client) => Some("data-dir"),
+            _ => self.flag,
+        }
+    }
+
     /// The setting with this key.
     #[must_use]
     pub fn named(key: &str) -> Option<&'static Self> {
