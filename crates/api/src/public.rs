@@ -1,6 +1,6 @@
 //! The API that the contract describes.
 //!
-//! [`gate`] checks every request in one order; what passes it becomes a [`call::Call`], which a handler answers. Handlers
+//! `gate` checks every request in one order; what passes it becomes a `call::Call`, which a handler answers. Handlers
 //! stand in files named after what they are about.
 
 mod refusal;

@@ -159,7 +159,7 @@ impl Rig {
     }
 
     fn change(&mut self, change: impl FnOnce(&mut Webhook)) {
-        let mut webhook = (*self.roster.get(WebhookNo(1)).unwrap()).clone();
+        let mut webhook = (*self.roster.get(WebhookNo(1)).expect("it is there")).clone();
         change(&mut webhook);
         self.roster.put(webhook);
     }

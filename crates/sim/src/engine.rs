@@ -48,11 +48,9 @@ impl World {
     }
 
     pub fn wake(&mut self, epoch: Epoch) {
-        if epoch == self.epoch {
-            if let Some(engine) = &mut self.engine {
-                engine.wakes_at = None;
-                self.pump();
-            }
+        if let (true, Some(engine)) = (epoch == self.epoch, &mut self.engine) {
+            engine.wakes_at = None;
+            self.pump();
         }
     }
 

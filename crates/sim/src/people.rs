@@ -90,7 +90,7 @@ impl World {
             .dice
             .chance(0.15)
             .then(|| self.now.plus(Duration::from_secs(self.dice.between(1, 900).unsigned_abs())));
-        Call { audience, event_type: *self.dice.pick::<&str>(&TYPES), send_at, key }
+        Call { audience, event_type: self.dice.pick::<&str>(&TYPES), send_at, key }
     }
 
     /// One act of a customer or operator.
