@@ -4,6 +4,8 @@
 mod rig;
 
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod registration;
 
 #[cfg(test)]
@@ -20,5 +22,7 @@ mod http_level;
 #[cfg(test)]
 mod limits;
 
+#[cfg(test)]
+mod management;
 #[cfg(test)]
 mod reading;

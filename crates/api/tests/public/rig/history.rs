@@ -7,7 +7,7 @@ use posthaste_contract::PublicIds;
 use posthaste_core::{
     Attempt, Audience, DeliveryKey, DeliveryState, Fault, FaultKind, Outcome, Response, UnixMs, Webhook,
 };
-use posthaste_store::{EventDraft, RecordBatch, Recorded, Spill, Store};
+use posthaste_store::{EventDraft, Hint, RecordBatch, Recorded, Spill, Store};
 
 use super::{Holder, Rig};
 
@@ -47,23 +47,7 @@ impl Rig {
 
     /// Records an attempt; `status` is `None` if nothing answered.
     pub async fn attempt(&self, key: DeliveryKey, number: u32, status: Option<u16>, state: DeliveryState) {
-        let outcome = match status {
-            Some(status) => Outcome::Answered(Response { status, ..Response::default() }),
-            None => Outcome::Failed(Fault {
-                kind: FaultKind::ConnectFailed,
-                detail: "The receiver refused the connection.".into(),
-            }),
-        };
-        let attempt = Attempt {
-            number,
-            started_at: self.clock.time(),
-            duration: Duration::from_millis(143),
-            outcome,
-            signatures: Vec::new(),
-        };
-        let next_attempt_at = (state == DeliveryState::Pending).then(|| self.clock.time());
-        let attempts = vec![Recorded { key, attempt, state, reason: None, next_attempt_at }];
-        self.store.record(RecordBatch { attempts, ..RecordBatch::default() }).await.unwrap();
+        self.store.record(ended(key, number, status, state, self.clock.time())).await.unwrap();
     }
 
     /// The public id of a delivery.
@@ -71,4 +55,45 @@ impl Rig {
         let event = self.store.event(key.event).await.unwrap().unwrap();
         PublicIds::new(&self.contract, self.store.id_key()).delivery(key, event.created_at)
     }
+}
+
+impl Rig {
+    /// Ends every test event from now on with this status, as the engine would after sending it.
+    pub fn answer_tests_with(&self, status: Option<u16>) -> tokio::task::JoinHandle<()> {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let mut hints = store.hints();
+        tokio::spawn(async move {
+            while let Some(hint) = hints.recv().await {
+                let Hint::Events { events, .. } = hint else { continue };
+                for event in events {
+                    let Audience::Webhook(webhook) = event.audience else { continue };
+                    let key = DeliveryKey { event: event.seq, webhook };
+                    let is_ok = status.is_some_and(|status| (200..300).contains(&status));
+                    let state = if is_ok { DeliveryState::Delivered } else { DeliveryState::Failed };
+                    store.record(ended(key, 1, status, state, clock.time())).await.unwrap();
+                }
+            }
+        })
+    }
+}
+
+fn ended(
+    key: DeliveryKey,
+    number: u32,
+    status: Option<u16>,
+    state: DeliveryState,
+    at: UnixMs,
+) -> RecordBatch {
+    let outcome = match status {
+        Some(status) => Outcome::Answered(Response { status, ..Response::default() }),
+        None => Outcome::Failed(Fault {
+            kind: FaultKind::ConnectFailed,
+            detail: "The receiver refused the connection.".into(),
+        }),
+    };
+    let duration = Duration::from_millis(143);
+    let attempt = Attempt { number, started_at: at, duration, outcome, signatures: Vec::new() };
+    let next_attempt_at = (state == DeliveryState::Pending).then_some(at);
+    let attempts = vec![Recorded { key, attempt, state, reason: None, next_attempt_at }];
+    RecordBatch { attempts, ..RecordBatch::default() }
 }
