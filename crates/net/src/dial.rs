@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::fault::{fault, forbidden, timed_out};
-use crate::guard::{Guard, Origin, Refusal, Scheme, Target};
-use crate::resolve::{Answer, Resolver};
+use crate::guard::{Guard, Host, Origin, Refusal, Scheme, Target, is_localhost};
+use crate::resolve::{Answer, NoAnswer, Resolver};
 use crate::tls::{self, Tls};
 
 pub(crate) use stream::Stream;
@@ -57,7 +57,7 @@ impl Dialler {
     /// The first rule that fails.
     pub async fn admit(&self, url: &str) -> Result<Target, Refusal> {
         let target = self.guard.check_url(url)?;
-        match self.resolver.resolve(target.host(), target.port()).await {
+        match self.look_up(&target).await {
             Ok(answer) => self.guard.check_answer(&target, &answer.addresses, answer.origin)?,
             Err(_) => target.unless_allowed().map_or(Ok(()), Err)?,
         }
@@ -86,9 +86,23 @@ impl Dialler {
         Ok(Line { stream, address, origin: answer.origin })
     }
 
+    /// The addresses of a target. `localhost` is this host by either family: if the operator allows one of them, that
+    /// one is meant.
+    async fn look_up(&self, target: &Target) -> Result<Answer, NoAnswer> {
+        let mut answer = self.resolver.resolve(target.host(), target.port()).await?;
+        if matches!(target.host(), Host::Name(name) if is_localhost(name)) {
+            let origin = answer.origin;
+            let is_allowed = |address: &SocketAddr| self.guard.check_address(*address, origin).is_ok();
+            if answer.addresses.iter().any(is_allowed) {
+                answer.addresses.retain(is_allowed);
+            }
+        }
+        Ok(answer)
+    }
+
     /// The addresses of a target, if all of them may be dialled.
     async fn vetted(&self, target: &Target) -> Result<Answer, Fault> {
-        let answer = self.resolver.resolve(target.host(), target.port()).await;
+        let answer = self.look_up(target).await;
         let answer = answer.map_err(|error| fault(FaultKind::DnsError, error.to_string()))?;
         let verdict = self.guard.check_answer(target, &answer.addresses, answer.origin);
         verdict.map(|()| answer).map_err(|_| forbidden())

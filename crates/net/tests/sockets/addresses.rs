@@ -101,6 +101,9 @@ async fn localhost_is_this_host_and_needs_an_allowed_network() {
         assert_eq!(told(&both.send(&local(name)).await.outcome), "200 2B", "{name}");
         assert!(both.dialler.admit(&local(name)).await.is_ok());
     }
+    let one_family = Rig::new(Setup { allow: &["127.0.0.0/8"], ..Setup::default() });
+    assert_eq!(told(&one_family.send(&local("localhost")).await.outcome), "200 2B");
+    assert!(one_family.dialler.admit(&local("localhost")).await.is_ok());
     let elsewhere = Rig::new(Setup { allow: &["10.0.0.0/8"], ..Setup::default() });
     assert_eq!(told(&elsewhere.send(&local("localhost")).await.outcome), "target_forbidden");
     let refusal = elsewhere.dialler.admit(&local("localhost")).await.unwrap_err();
