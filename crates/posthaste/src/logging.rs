@@ -11,9 +11,7 @@ use crate::failure::Failure;
 /// # Errors
 /// If the filter is none.
 pub fn start(filter: &str) -> Result<(), Failure> {
-    let filter = EnvFilter::builder()
-        .parse(filter)
-        .map_err(|error| Failure::usage(format!("log is `{filter}`, which is no filter: {error}")))?;
+    let filter = EnvFilter::builder().parse(filter).map_err(|error| Failure::usage(error.to_string()))?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match std::io::stderr().is_terminal() {
         true => logs.try_init(),

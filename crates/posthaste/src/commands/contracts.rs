@@ -17,7 +17,7 @@ pub fn check(file: &str, json: bool) -> Result<Exit, Failure> {
         Ok((contract, warnings)) => (warnings, Some(contract.name)),
         Err(findings) => (findings, None),
     };
-    let output = Output::new(json);
+    let output = Output::text_unless(json);
     for finding in &findings {
         output.answer(finding, &to_json(finding));
     }

@@ -30,11 +30,12 @@ pub struct LookAtDeliveries {
     flags: ClientFlags,
 }
 
-const DELIVERY_COLUMNS: [Column; 7] = [
+const DELIVERY_COLUMNS: [Column; 8] = [
     ("ID", "/id"),
     ("EVENT", "/event_type"),
     ("WEBHOOK", "/webhook_id"),
     ("STATUS", "/status"),
+    ("ATTEMPTS", "/attempt_count"),
     ("REASON", "/reason"),
     ("NEXT ATTEMPT", "/next_attempt_at"),
     ("CREATED", "/created_at"),

@@ -76,7 +76,12 @@ impl<U: Audience> Flags<U> {
 impl<U: Audience> clap::Args for Flags<U> {
     fn augment_args(command: Command) -> Command {
         let arguments = Self::settings().map(|(setting, flag)| Self::argument(setting, flag));
-        command.args(arguments)
+        let without = TABLE
+            .iter()
+            .filter(|setting| setting.used_by.includes(U::USED_BY) && setting.flag_for(U::USED_BY).is_none());
+        let lines: Vec<String> =
+            without.map(|setting| format!("  {}\n          {}", setting.variable, setting.help)).collect();
+        command.args(arguments).after_help(format!("Environment alone:\n{}", lines.join("\n")))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

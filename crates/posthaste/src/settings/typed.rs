@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use posthaste_core::Secret;
 use posthaste_net::ConnectTo;
 use posthaste_store::MasterKey;
+use tracing_subscriber::EnvFilter;
 
 use super::layers::{Layers, SettingFault, parsed};
 
@@ -74,7 +75,7 @@ impl ServerSettings {
             retention: days(layers.one("retention_days", whole(1, 36_500))?.unwrap_or(30)),
             webhook_concurrency: layers.one("webhook_concurrency", whole(1, 1024))?.unwrap_or(64),
             metrics: layers.one("metrics", &truth)?.unwrap_or(true),
-            log: layers.text("log").unwrap_or("info").to_owned(),
+            log: layers.one("log", log_filter)?.unwrap_or_default(),
             admin_token: admin_token(layers)?,
             master_key: master_key(layers)?,
         })
@@ -130,6 +131,13 @@ fn master_key(layers: &Layers) -> Result<Option<MasterKey>, SettingFault> {
     })
 }
 
+fn log_filter(text: &str) -> Result<String, String> {
+    match EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("`{text}`, which is no filter: {error}")),
+    }
+}
+
 fn whole(min: usize, max: usize) -> impl Fn(&str) -> Result<usize, String> {
     move |text| match text.parse() {
         Ok(number) if (min..=max).contains(&number) => Ok(number),
@@ -176,6 +184,7 @@ mod tests {
             ("POSTHASTE_CONNECT_TO", "x", "connect_to is `x`"),
             ("POSTHASTE_RETENTION_DAYS", "0", "retention_days is `0`, which is no whole number from 1"),
             ("POSTHASTE_NAME_SERVERS", "dns.example", "name_servers is `dns.example`"),
+            ("RUST_LOG", "=,=", "log is `=,=`, which is no filter"),
             ("POSTHASTE_ALLOW_HTTP", "maybe", "allow_http is `maybe`"),
             ("POSTHASTE_MASTER_KEY", "short-secret", "master_key is no key"),
             ("POSTHASTE_ADMIN_TOKEN", "short-secret", "admin_token is too weak"),

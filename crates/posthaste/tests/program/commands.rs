@@ -169,16 +169,17 @@ fn check_names_line_column_and_key() {
     let broken = standard.replacen("views.webhook]", "views.webhok]", 1);
     std::fs::write(folder.path().join("broken.toml"), &broken).unwrap();
     std::fs::write(folder.path().join("sound.toml"), standard).unwrap();
-    let line = broken.lines().position(|line| line.contains("views.webhok]")).unwrap() + 1;
     let output = run(folder.path(), &["check", "broken.toml"]);
     assert_eq!(output.status.code(), Some(1));
-    let findings: Vec<Value> = String::from_utf8(output.stdout)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert!(!findings.is_empty() && line > 0);
-    for finding in &findings {
+    let text = String::from_utf8(output.stdout).unwrap();
+    let place =
+        broken.lines().position(|line| line.contains("view") && line.contains("\"webhook\"")).unwrap() + 1;
+    let expected = format!("broken.toml:{place}:");
+    let finding = text.lines().find(|line| line.starts_with(&expected)).unwrap_or_else(|| panic!("{text}"));
+    assert!(finding.contains("did you mean `webhok`"), "{finding}");
+    let findings = run(folder.path(), &["check", "broken.toml", "--json"]).stdout;
+    for line in String::from_utf8(findings).unwrap().lines() {
+        let finding: Value = serde_json::from_str(line).unwrap();
         assert!(
             finding["line"].as_u64().unwrap() > 0 && finding["column"].as_u64().unwrap() > 0,
             "{finding}"

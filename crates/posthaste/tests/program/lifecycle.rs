@@ -115,6 +115,13 @@ async fn a_store_opens_only_with_its_own_key_and_undamaged() {
     let sound = std::fs::read(&database).unwrap();
     std::fs::write(&database, [b"no database".as_slice(), &sound[11..]].concat()).unwrap();
     assert!(sentence(&serve(), 1).contains("cannot be used"));
+
+    // The layout's number stands at a fixed place in the head of the file.
+    let mut newer = sound.clone();
+    newer[60..64].copy_from_slice(&[0, 0, 0xff, 0xff]);
+    std::fs::write(&database, newer).unwrap();
+    assert!(sentence(&serve(), 1).contains("later version of Posthaste"));
+
     std::fs::write(&database, sound).unwrap();
     let _restarted = Server::start(folder.path(), &[]).await;
 }
