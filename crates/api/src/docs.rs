@@ -4,6 +4,9 @@ mod html;
 mod page;
 mod snippets;
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use posthaste_contract::Contract;
 
