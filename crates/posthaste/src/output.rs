@@ -78,6 +78,7 @@ fn lay_out(columns: &[Column], items: &[Value]) -> Vec<String> {
 fn cell(value: Option<&Value>) -> String {
     let text = match value {
         None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::Array(items)) if items.is_empty() => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(items)) => items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(","),
         Some(other) => other.to_string(),
