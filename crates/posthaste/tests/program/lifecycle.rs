@@ -15,6 +15,12 @@ async fn sigterm_ends_it_with_0_and_what_was_under_way_is_delivered_later() {
     let event = json!({"type": "invoice.paid", "account": "acme", "data": {"n": 1}});
     let event = server.admin.post("/events", &event).await.unwrap();
 
+    crate::support::until("an attempt under way", async || {
+        let metrics = server.get("/metrics").await;
+        String::from_utf8_lossy(metrics.body()).contains("posthaste_in_flight 1\n").then_some(())
+    })
+    .await;
+
     let begun = began();
     server.terminate();
     assert_eq!(server.wait().await.code(), Some(0), "{}", server.log());
