@@ -130,14 +130,14 @@ impl Auth {
     }
 }
 
-/// The bytes that sign, made from a secret's text; `None` if the text is not of the contract's form.
-pub(crate) fn signing_key(rule: &SecretRule, text: &str) -> Option<Vec<u8>> {
+/// The bytes that sign, made from a secret's text by one rule; `None` if the text is not of the form that needs.
+pub(crate) fn signing_key(rule: &SecretRule, made: SecretKey, text: &str) -> Option<Vec<u8>> {
     const FORGIVING: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     const PLAIN: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, FORGIVING);
     const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, FORGIVING);
     let inner = text.strip_prefix(rule.prefix.as_str()).unwrap_or(text);
-    let key = match rule.key {
+    let key = match made {
         SecretKey::Utf8 => return Some(text.as_bytes().to_vec()),
         SecretKey::Base64 => PLAIN.decode(inner).or_else(|_| URL_SAFE.decode(inner)).ok()?,
         SecretKey::Hex => unhex(inner)?,

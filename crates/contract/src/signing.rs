@@ -35,12 +35,9 @@ impl Contract {
     /// comes first.
     #[must_use]
     pub fn signature_values(&self, facts: &SigningFacts<'_>, secrets: &[&Secret]) -> Vec<String> {
-        let keys: Vec<Vec<u8>> = secrets
-            .iter()
-            .take(self.rotation.keys.max(1))
-            .filter_map(|secret| signing_key(&self.secret, secret.expose_text()))
-            .collect();
-        self.signatures.iter().flat_map(|rule| rule.header_values(facts, &keys)).collect()
+        let signing = &secrets[..secrets.len().min(self.rotation.keys.max(1))];
+        let values = |rule: &SignatureRule| rule.header_values(facts, &self.signing_keys(rule, signing));
+        self.signatures.iter().flat_map(values).collect()
     }
 
     /// All headers of an attempt that the contract decides, given the signature values: those just computed, or those
@@ -62,6 +59,11 @@ impl Contract {
         let names = self.signature_header_names(signature_values.len());
         made.extend(names.into_iter().zip(signature_values.iter().cloned()));
         made
+    }
+
+    fn signing_keys(&self, rule: &SignatureRule, secrets: &[&Secret]) -> Vec<Vec<u8>> {
+        let made = rule.key.unwrap_or(self.secret.key);
+        secrets.iter().filter_map(|secret| signing_key(&self.secret, made, secret.expose_text())).collect()
     }
 
     /// The names of the signature headers when there are so many values. The number of secrets that signed is not

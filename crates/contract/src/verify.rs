@@ -56,9 +56,12 @@ impl Contract {
         if self.signatures.is_empty() {
             return Err(VerifyFault::Unsigned);
         }
-        let key = signing_key(&self.secret, secret.expose_text()).ok_or(VerifyFault::BadSecret)?;
         let received = Received { contract: self, headers, url, body };
-        self.signatures.iter().try_for_each(|rule| received.check(rule, &key, now))
+        self.signatures.iter().try_for_each(|rule| {
+            let made = rule.key.unwrap_or(self.secret.key);
+            let key = signing_key(&self.secret, made, secret.expose_text()).ok_or(VerifyFault::BadSecret)?;
+            received.check(rule, &key, now)
+        })
     }
 }
 

@@ -10,7 +10,7 @@ import httpx
 from rig.waiting import until
 
 # `localhost` stands for an address of either family, and all addresses of a host have to be allowed.
-LOOPBACK = ("127.0.0.0/8", "::1/128")
+LOOPBACK = ("127.0.0.0/8",)
 START_SECONDS = 30
 # What the server promises for SIGTERM.
 DRAIN_SECONDS = 15

@@ -260,7 +260,7 @@ fn pass_secret(contract: &Contract, text: &str, min: usize, max: usize) -> Passe
     if text.trim().is_empty() {
         return Err(broken("blank", "must not be only spaces"));
     }
-    if signing_key(&contract.secret, text).is_none() {
+    if signing_key(&contract.secret, contract.secret.key, text).is_none() {
         return Err(broken("form", "does not have the form of a signing secret"));
     }
     Ok(Read::Text(text.to_owned()))

@@ -6,6 +6,7 @@ use posthaste_core::rate::RateLimit;
 
 use super::Basis;
 use super::delivery::{Algorithm, Encoding, TimeSpelling};
+use super::route::words;
 
 /// One way for a caller to say who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -245,13 +246,14 @@ pub enum SecretEncoding {
     Alnum,
 }
 
-/// How the signing key is made from a secret's text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SecretKey {
-    /// The bytes of the whole text, prefix included.
-    Utf8,
-    /// What stands after the prefix, decoded from base 64.
-    Base64,
-    /// What stands after the prefix, decoded from hexadecimal.
-    Hex,
+words! {
+    /// How the signing key is made from a secret's text.
+    SecretKey {
+        /// The bytes of the whole text, prefix included.
+        Utf8 = "utf8",
+        /// What stands after the prefix, decoded from base 64.
+        Base64 = "base64",
+        /// What stands after the prefix, decoded from hexadecimal.
+        Hex = "hex",
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::access::SecretKey;
 use super::route::words;
 use super::view::{Format, Source};
 
@@ -66,6 +67,8 @@ pub struct SignatureRule {
     pub header: String,
     /// How it is computed.
     pub algorithm: Algorithm,
+    /// How its key is made from a secret's text, where that is not the contract's way.
+    pub key: Option<SecretKey>,
     /// The text that is signed.
     pub signed: Vec<SignaturePart>,
     /// What stands between its parts.

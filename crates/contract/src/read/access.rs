@@ -260,8 +260,6 @@ pub fn secret(root: &Table<'_>) -> SecretRule {
         (SecretEncoding::Base64, "base64"),
         (SecretEncoding::Base64Url, "base64url"),
     ];
-    const KEYS: &[(SecretKey, &str)] =
-        &[(SecretKey::Utf8, "utf8"), (SecretKey::Base64, "base64"), (SecretKey::Hex, "hex")];
     const SHOWN: &[(SecretShown, &str)] =
         &[(SecretShown::Once, "once"), (SecretShown::Always, "always"), (SecretShown::Never, "never")];
     let Some(table) = root.need("secret").and_then(|node| node.table()) else { return SecretRule::default() };
@@ -277,7 +275,7 @@ pub fn secret(root: &Table<'_>) -> SecretRule {
         encoding: if alnum { SecretEncoding::Alnum } else { encoding },
         bytes: table.int("bytes", 16..=64, SECRET_BYTES_DEFAULT) as usize,
         prefix: table.text("prefix"),
-        key: table.word("key", KEYS, SecretKey::Utf8),
+        key: table.word("key", SecretKey::WORDS, SecretKey::Utf8),
         shown: table.word("show", SHOWN, SecretShown::Once),
         min_chars: table.int("min", 1..=4096, 1) as usize,
         max_chars: table.int("max", 1..=4096, 256) as usize,

@@ -9,6 +9,7 @@ use super::Names;
 use super::access::header_name;
 use super::node::{Node, Table};
 use super::views::{constant_json, format, source};
+use crate::model::SecretKey;
 use crate::model::delivery::{
     Algorithm, DeliveryHeader, DeliveryRules, Encoding, HeaderValue, Layout, Many, Payload, PayloadMember,
     PayloadValue, RotationRule, SignaturePart, SignatureRule, TimeSpelling,
@@ -106,6 +107,7 @@ fn one_signature(table: &Table<'_>) -> Option<SignatureRule> {
     let made = SignatureRule {
         header,
         algorithm: table.need_word("algorithm", Algorithm::WORDS, Algorithm::HmacSha256),
+        key: table.get("key").is_some().then(|| table.word("key", SecretKey::WORDS, SecretKey::Utf8)),
         signed: table.need("signed").map(|node| signed_parts(&node)).unwrap_or_default(),
         join: table.text("join"),
         timestamp: table.word("timestamp", TimeSpelling::WORDS, TimeSpelling::Unix),

@@ -59,6 +59,7 @@ fn pairs_with_a_timestamp() {
     contract.signatures = vec![SignatureRule {
         header: "Stripe-Signature".into(),
         algorithm: Algorithm::HmacSha256,
+        key: None,
         signed: vec![SignaturePart::Timestamp, SignaturePart::Body],
         join: ".".into(),
         timestamp: TimeSpelling::Unix,

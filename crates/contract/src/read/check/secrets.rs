@@ -10,14 +10,22 @@ pub fn check(whole: &Whole<'_>) {
     let contract = whole.contract;
     let rule = &contract.secret;
     let makes_own = rule.origin != SecretOrigin::Caller;
-    let is_any_base64 = rule.encoding != SecretEncoding::Hex;
-    let decodes = match rule.key {
-        SecretKey::Utf8 => true,
-        SecretKey::Hex => !is_any_base64,
-        SecretKey::Base64 => is_any_base64,
-    };
+    let is_hex = rule.encoding == SecretEncoding::Hex;
+    let decodes = rule.key == SecretKey::Utf8 || is_hex == (rule.key == SecretKey::Hex);
     if makes_own && !decodes {
         whole.error(&["secret", "key"], "secrets of this `kind` cannot be decoded so");
+    }
+    for (n, signature) in contract.signatures.iter().enumerate() {
+        // Hexadecimal digits are valid base 64 too, and clients that expect base 64 take them for it.
+        let always_decodes = match signature.key.unwrap_or(rule.key) {
+            SecretKey::Utf8 => true,
+            SecretKey::Base64 => makes_own && rule.origin != SecretOrigin::Either,
+            SecretKey::Hex => makes_own && rule.origin != SecretOrigin::Either && is_hex,
+        };
+        if signature.key.is_some() && !always_decodes {
+            let path = ["signatures", &n.to_string(), "key"];
+            whole.error(&path, "not every secret of this contract can be decoded so");
+        }
     }
     for route in &contract.routes {
         if matches!(route.op, Op::WebhookCreate | Op::WebhookRotate) {
