@@ -1,6 +1,6 @@
 //! Durations counted in buckets that grow with the duration, so that any percentile is known to about 3 %.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Buckets for each doubling.
 const STEPS: u64 = 32;
@@ -14,7 +14,7 @@ pub struct Histogram {
 }
 
 /// What is told of a histogram.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Summary {
     pub count: u64,
     pub p50_us: u64,
@@ -22,6 +22,12 @@ pub struct Summary {
     pub p99_us: u64,
     pub p999_us: u64,
     pub max_us: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Histogram {
@@ -33,6 +39,13 @@ impl Histogram {
         self.counts[index(us)] += 1;
         self.total += 1;
         self.max_us = self.max_us.max(us);
+    }
+
+    /// Takes over the counts of another.
+    pub fn merge(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+        self.total += other.total;
+        self.max_us = self.max_us.max(other.max_us);
     }
 
     pub fn summary(&self) -> Summary {

@@ -1,14 +1,22 @@
-//! Load tools for measuring deliveries: a receiver that does next to nothing, and a sender to compare with.
+//! Load tools for measuring deliveries, and one command that measures everything with them.
 
+mod child;
+mod client;
 mod clock;
 mod histogram;
+mod pace;
+mod payload;
+mod posthaste;
+mod publisher;
 mod request;
+mod run;
 mod sender;
 mod sink;
+mod sync_cost;
 
 use clap::{Parser, Subcommand};
 
-/// Load tools for measuring deliveries. Results are JSON on standard output.
+/// Measures deliveries. The tools print JSON on standard output.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -18,16 +26,22 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Tool {
+    /// Measures a Posthaste binary beside a bare sender, and holds the results against the budgets.
+    Run(run::Options),
     /// Receives: answers every request at once, keeps connections alive, counts.
     Sink(sink::Options),
     /// Sends signed requests over keep-alive connections as fast as they are answered.
     Sender(sender::Options),
+    /// Publishes events to a server as fast as they are accepted.
+    Publish(publisher::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match Cli::parse().tool {
+        Tool::Run(options) => runtime.block_on(run::run(options)),
         Tool::Sink(options) => runtime.block_on(sink::run(options)),
         Tool::Sender(options) => runtime.block_on(sender::run(options)),
+        Tool::Publish(options) => runtime.block_on(publisher::run(options)),
     }
 }

@@ -18,12 +18,14 @@ use ipnet::IpNet;
 use posthaste_net::{
     Dialler, Guard, GuardPolicy, Host, HttpTransport, Outgoing, PoolLimits, Resolver, Target, Tls, Transport,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock;
+use crate::pace::Pace;
+use crate::payload::filled;
 
 /// How to send.
 #[derive(Args)]
@@ -40,14 +42,17 @@ pub struct Options {
     /// The length of each body.
     #[arg(long, default_value_t = 300)]
     body_bytes: usize,
+    /// At most so many requests a second, evenly spread; otherwise as fast as they are answered.
+    #[arg(long)]
+    per_second: Option<u64>,
     /// What sends.
     #[arg(long, value_enum, default_value_t = Client::Bare)]
     client: Client,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Client {
+pub enum Client {
     /// hyper's connections and nothing else.
     Bare,
     /// Posthaste's transport: guard, pool, deadline, bounds.
@@ -60,15 +65,23 @@ struct Tally {
     failed: AtomicU64,
 }
 
-#[derive(Serialize)]
-struct Report {
-    client: Client,
-    connections: u32,
-    answered: u64,
-    failed: u64,
-    seconds: f64,
-    per_second: f64,
-    cpu_us_per_request: f64,
+/// What came of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// What sent.
+    pub client: Client,
+    /// Connections.
+    pub connections: u32,
+    /// Requests answered with 200.
+    pub answered: u64,
+    /// All others.
+    pub failed: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// Requests answered in a second.
+    pub per_second: f64,
+    /// The sender's own processor time for each.
+    pub cpu_us_per_request: f64,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -90,7 +103,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     for number in 0..options.connections {
         let job = Job {
             number,
+            connections: options.connections,
             body_bytes: options.body_bytes,
+            pace: Pace::new(options.per_second, options.connections, number, began),
             target: target.clone(),
             tally: tally.clone(),
             until,
@@ -122,7 +137,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 /// What one connection has to do.
 struct Job {
     number: u32,
+    connections: u32,
     body_bytes: usize,
+    pace: Pace,
     target: Arc<Target>,
     tally: Arc<Tally>,
     until: Instant,
@@ -132,11 +149,11 @@ impl Job {
     /// The body and headers of one request, signed anew.
     fn signed(&self, key: &hmac::Key, count: u64) -> (Bytes, [(&'static str, String); 5]) {
         let now_us = clock::unix_us();
-        let mut body = format!("{{\"sent_us\":{now_us},\"data\":\"");
-        while body.len() + 2 < self.body_bytes {
-            body.push('x');
-        }
-        body.push_str("\"}");
+        let body = filled(
+            now_us,
+            (count - 1) * u64::from(self.connections) + u64::from(self.number),
+            self.body_bytes,
+        );
         let id = format!("msg_{:08x}{count:016x}", self.number);
         let timestamp = (now_us / 1_000_000).to_string();
         let mut context = hmac::Context::with_key(key);
@@ -154,6 +171,12 @@ impl Job {
         (Bytes::from(body), headers)
     }
 
+    /// Waits for the turn, and says whether there is time left.
+    async fn may_send(&self, count: u64) -> bool {
+        self.pace.turn(count).await;
+        Instant::now() < self.until
+    }
+
     fn count(&self, is_answered: bool) {
         let counter = if is_answered { &self.tally.answered } else { &self.tally.failed };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -167,8 +190,11 @@ fn signing_key() -> hmac::Key {
 async fn send_through(transport: Arc<HttpTransport>, job: Job) -> anyhow::Result<()> {
     let key = signing_key();
     let mut count = 0;
-    while Instant::now() < job.until {
+    loop {
         count += 1;
+        if !job.may_send(count).await {
+            break;
+        }
         let (body, headers) = job.signed(&key, count);
         let request = Outgoing {
             partition: 1,
@@ -187,8 +213,11 @@ async fn send_bare(job: Job) -> anyhow::Result<()> {
     let key = signing_key();
     let mut sender = connect(&job.target).await?;
     let mut count = 0;
-    while Instant::now() < job.until {
+    loop {
         count += 1;
+        if !job.may_send(count).await {
+            break;
+        }
         let (body, headers) = job.signed(&key, count);
         let mut request = Request::post(job.target.path_and_query()).header(header::HOST, "localhost");
         for (name, value) in headers {

@@ -1,9 +1,10 @@
 //! The receiver: answers at once and counts. What it costs limits what can be measured beside it, so it is plain.
 
+mod tally;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,12 +13,12 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_rustls::TlsAcceptor;
 
-use crate::clock;
-use crate::histogram::{Histogram, Summary};
-use crate::request::{REQUEST_MAX_BYTES, first, number_after};
+use crate::request::{MESSAGE_MAX_BYTES, first, is_get, number_in_path};
+pub use tally::Counts;
+use tally::Tally;
 
 /// How to receive.
 #[derive(Args)]
@@ -37,9 +38,9 @@ pub struct Options {
     /// The status to answer with.
     #[arg(long, default_value_t = 200)]
     status: u16,
-    /// The whole number in the body, by its key, that says when the event was made: microseconds since 1970.
-    #[arg(long, value_name = "KEY", default_value = "sent_us")]
-    time_key: String,
+    /// How many webhooks are told apart by the number at the end of their path.
+    #[arg(long, default_value_t = 1)]
+    paths: u64,
     /// Print the counts each second.
     #[arg(long)]
     each_second: bool,
@@ -48,57 +49,31 @@ pub struct Options {
     seconds: Option<u64>,
 }
 
-struct Counts {
-    requests: AtomicU64,
-    body_bytes: AtomicU64,
-    connections: AtomicU64,
-    age: Mutex<Histogram>,
-}
-
 #[derive(Serialize)]
 struct Second {
     second: u64,
     requests: u64,
 }
 
-#[derive(Serialize)]
-struct Report {
-    requests: u64,
-    connections: u64,
-    body_bytes: u64,
-    seconds: f64,
-    cpu_us: i64,
-    /// From the time in the body to its arrival here.
-    age: Summary,
-}
+type Shared = Arc<Mutex<Tally>>;
 
 /// Receives until told to end, then prints what was received.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let listener = TcpListener::bind(options.listen).await.context("cannot listen")?;
     let tls = if options.tls { Some(certificate(&options)?) } else { None };
-    let counts = Arc::new(Counts {
-        requests: AtomicU64::new(0),
-        body_bytes: AtomicU64::new(0),
-        connections: AtomicU64::new(0),
-        age: Mutex::new(Histogram::new()),
-    });
+    let tally: Shared = Arc::new(Mutex::new(Tally::new(options.paths)));
     eprintln!("listening on {}", listener.local_addr()?);
-    let began = Instant::now();
     tokio::select! {
-        accepted = accept(listener, tls, &options, &counts) => accepted?,
-        told = print_each_second(&counts), if options.each_second => told?,
+        accepted = accept(listener, tls, options.status, &tally) => accepted?,
+        told = print_each_second(&tally), if options.each_second => told?,
         ended = end(options.seconds) => ended?,
     }
-    let report = Report {
-        requests: counts.requests.load(Ordering::Relaxed),
-        connections: counts.connections.load(Ordering::Relaxed),
-        body_bytes: counts.body_bytes.load(Ordering::Relaxed),
-        seconds: began.elapsed().as_secs_f64(),
-        cpu_us: clock::cpu_us(),
-        age: counts.age.lock().unwrap_or_else(PoisonError::into_inner).summary(),
-    };
-    println!("{}", serde_json::to_string(&report)?);
+    println!("{}", serde_json::to_string(&lock(&tally).counts())?);
     Ok(())
+}
+
+fn lock(tally: &Shared) -> MutexGuard<'_, Tally> {
+    tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn end(seconds: Option<u64>) -> anyhow::Result<()> {
@@ -112,14 +87,14 @@ async fn end(seconds: Option<u64>) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn print_each_second(counts: &Counts) -> anyhow::Result<()> {
+async fn print_each_second(tally: &Shared) -> anyhow::Result<()> {
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
     let mut before = 0;
     for second in 1.. {
         ticks.tick().await;
-        let now = counts.requests.load(Ordering::Relaxed);
+        let now = lock(tally).requests();
         println!("{}", serde_json::to_string(&Second { second, requests: now - before })?);
         before = now;
     }
@@ -129,21 +104,17 @@ async fn print_each_second(counts: &Counts) -> anyhow::Result<()> {
 async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    options: &Options,
-    counts: &Arc<Counts>,
+    status: u16,
+    tally: &Shared,
 ) -> anyhow::Result<()> {
-    let status = options.status;
     let answer: Arc<[u8]> = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n").into_bytes().into();
-    let needle: Arc<str> = format!("\"{}\":", options.time_key).into();
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        counts.connections.fetch_add(1, Ordering::Relaxed);
-        let (tls, counts) = (tls.clone(), counts.clone());
-        let (answer, needle) = (answer.clone(), needle.clone());
+        let (tls, tally, answer) = (tls.clone(), tally.clone(), answer.clone());
         tokio::spawn(async move {
             // A connection that breaks is the sender's to report.
-            let _ = serve(stream, tls, &answer, &needle, &counts).await;
+            let _ = serve(stream, tls, &answer, &tally).await;
         });
     }
 }
@@ -152,27 +123,32 @@ async fn serve(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
     answer: &[u8],
-    needle: &str,
-    counts: &Counts,
+    tally: &Shared,
 ) -> std::io::Result<()> {
     match tls {
-        Some(tls) => answer_all(tls.accept(stream).await?, answer, needle, counts).await,
-        None => answer_all(stream, answer, needle, counts).await,
+        Some(tls) => answer_all(tls.accept(stream).await?, answer, tally).await,
+        None => answer_all(stream, answer, tally).await,
     }
 }
 
+/// Counts deliveries. A `GET` is answered with the counts.
 async fn answer_all<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     answer: &[u8],
-    needle: &str,
-    counts: &Counts,
+    tally: &Shared,
 ) -> std::io::Result<()> {
     let mut buffer = Vec::with_capacity(4096);
-    while stream.read_buf(&mut buffer).await? > 0 && buffer.len() <= REQUEST_MAX_BYTES {
+    while stream.read_buf(&mut buffer).await? > 0 && buffer.len() <= MESSAGE_MAX_BYTES {
         let mut taken = 0;
         while let Some(request) = first(&buffer[taken..]) {
-            counts.add(&buffer[taken..][request.body.clone()], needle);
-            stream.write_all(answer).await?;
+            let bytes = &buffer[taken..];
+            if is_get(bytes) {
+                let told = told(tally);
+                stream.write_all(told.as_bytes()).await?;
+            } else {
+                lock(tally).add(number_in_path(bytes), &bytes[request.body.clone()]);
+                stream.write_all(answer).await?;
+            }
             if request.is_last {
                 return stream.shutdown().await;
             }
@@ -184,15 +160,12 @@ async fn answer_all<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(())
 }
 
-impl Counts {
-    fn add(&self, body: &[u8], needle: &str) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.body_bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
-        if let Some(made_us) = number_after(body, needle) {
-            let age_us = u64::try_from(clock::unix_us() - made_us).unwrap_or(0);
-            self.age.lock().unwrap_or_else(PoisonError::into_inner).add(age_us);
-        }
-    }
+fn told(tally: &Shared) -> String {
+    let body = serde_json::to_string(&lock(tally).counts()).unwrap_or_default();
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 fn certificate(options: &Options) -> anyhow::Result<TlsAcceptor> {

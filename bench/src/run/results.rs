@@ -1,0 +1,183 @@
+//! All numbers of a run, and how they stand against the budgets.
+
+use serde::Serialize;
+
+use super::fan_out::FanOut;
+use super::latency::Latency;
+use super::load::Load;
+use super::memory::{Empty, Registered};
+use crate::sender;
+
+/// All numbers of a run.
+#[derive(Debug, Default, Serialize)]
+pub struct Results {
+    /// Where it was.
+    pub machine: Machine,
+    /// The bare sender, several times in between; the median counts.
+    pub bare: Vec<sender::Report>,
+    /// One event in each publish request.
+    pub events: Option<Load>,
+    /// A hundred events in each publish request.
+    pub batch: Option<Load>,
+    /// At 100 events a second.
+    pub latency: Option<Latency>,
+    /// Broadcasts.
+    pub fan_out: Vec<FanOut>,
+    /// An empty server.
+    pub empty: Option<Empty>,
+    /// Servers with many webhooks.
+    pub registered: Vec<Registered>,
+    /// The budgets.
+    pub budgets: Vec<Verdict>,
+}
+
+/// The machine.
+#[derive(Debug, Default, Serialize)]
+pub struct Machine {
+    /// Processors.
+    pub cpus: usize,
+    /// What they are called.
+    pub cpu: String,
+    /// The kernel.
+    pub kernel: String,
+    /// Load averages when the run began.
+    pub load: String,
+}
+
+impl Machine {
+    /// This one.
+    pub fn look() -> Self {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let cpus = read("/proc/cpuinfo");
+        let cpu = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        Self {
+            cpus: std::thread::available_parallelism().map_or(0, usize::from),
+            cpu: cpu.map(|(_, name)| name.to_owned()).unwrap_or_default(),
+            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            load: read("/proc/loadavg").trim().to_owned(),
+        }
+    }
+}
+
+/// One number against its budget.
+#[derive(Debug, Serialize)]
+pub struct Verdict {
+    /// What was measured.
+    pub what: String,
+    /// What it is measured in.
+    pub unit: &'static str,
+    /// The number.
+    pub measured: f64,
+    /// What it should be at most, or at least.
+    pub budget: f64,
+    /// Is more better?
+    pub is_floor: bool,
+    /// Is it met?
+    pub is_met: bool,
+}
+
+impl Results {
+    /// Acknowledged events, and broadcasts owed, that did not arrive.
+    pub fn lost(&self) -> u64 {
+        let loads = [&self.events, &self.batch].into_iter().flatten().map(|load| load.lost);
+        let latency = self.latency.iter().map(|latency| latency.lost);
+        let fan_out = self.fan_out.iter().map(|fan_out| fan_out.lost);
+        loads.chain(latency).chain(fan_out).sum()
+    }
+
+    /// Requests a second of the bare sender.
+    pub fn bare_per_second(&self) -> f64 {
+        median(self.bare.iter().map(|report| report.per_second))
+    }
+
+    /// Processor time of the bare sender for each request.
+    pub fn bare_cpu_us(&self) -> f64 {
+        median(self.bare.iter().map(|report| report.cpu_us_per_request))
+    }
+
+    /// Holds the numbers against the budgets.
+    pub fn conclude(&mut self) {
+        let bare = self.bare_per_second();
+        let mut verdicts = Vec::new();
+        let percent = |rate: f64| rate / bare * 100.0;
+        if let Some(events) = &self.events {
+            verdicts.push(most("processor time of a delivery", "µs", events.cpu_us_per_delivery, 32.0));
+            let ratio = percent(events.deliveries_per_second);
+            verdicts.push(least("deliveries against the bare sender", "%", ratio, 50.0));
+            verdicts.push(most("memory under load", "MiB", mib(events.peak_kib), 96.0));
+        }
+        if let Some(batch) = &self.batch {
+            let ratio = percent(batch.deliveries_per_second);
+            verdicts.push(least("the same, published in batches", "%", ratio, 70.0));
+            verdicts.push(most("memory under load, batches", "MiB", mib(batch.peak_kib), 96.0));
+        }
+        for fan_out in &self.fan_out {
+            let ratio = percent(fan_out.deliveries_per_second);
+            let what = format!("the same, broadcast to {} webhooks", fan_out.webhooks);
+            verdicts.push(least(&what, "%", ratio, 70.0));
+        }
+        if let Some(latency) = &self.latency {
+            let (end, sync) = (&latency.end_to_end, &latency.sync);
+            let sync_ms = ms(sync.p50_us);
+            verdicts.push(most("end to end at 100/s, p50", "ms", ms(end.p50_us), sync_ms + 1.0));
+            verdicts.push(most("end to end at 100/s, p99", "ms", ms(end.p99_us), 3.0 * sync_ms + 5.0));
+        }
+        if let Some(empty) = &self.empty {
+            verdicts.push(most("memory idle", "MiB", mib(empty.idle_kib), 25.0));
+            verdicts.push(most("ready when empty", "ms", empty.first_ready_ms.max(empty.ready_ms), 100.0));
+        }
+        for registered in self.registered.iter().filter(|registered| registered.webhooks == 100_000) {
+            let kib = registered.kib.max(registered.restarted_kib);
+            verdicts.push(most("memory with 100,000 webhooks", "MiB", mib(kib), 160.0));
+        }
+        self.budgets = verdicts;
+    }
+}
+
+/// KiB as MiB.
+pub fn mib(kib: u64) -> f64 {
+    kib as f64 / 1024.0
+}
+
+/// Microseconds as milliseconds.
+pub fn ms(us: u64) -> f64 {
+    us as f64 / 1000.0
+}
+
+fn most(what: &str, unit: &'static str, measured: f64, budget: f64) -> Verdict {
+    let is_met = measured <= budget;
+    Verdict { what: what.to_owned(), unit, measured, budget, is_floor: false, is_met }
+}
+
+fn least(what: &str, unit: &'static str, measured: f64, budget: f64) -> Verdict {
+    let is_met = measured >= budget;
+    Verdict { what: what.to_owned(), unit, measured, budget, is_floor: true, is_met }
+}
+
+fn median(numbers: impl Iterator<Item = f64>) -> f64 {
+    let mut numbers: Vec<f64> = numbers.collect();
+    numbers.sort_by(f64::total_cmp);
+    match numbers.len() {
+        0 => 0.0,
+        count => (numbers[(count - 1) / 2] + numbers[count / 2]) / 2.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_lie_in_the_middle() {
+        for (numbers, middle) in [(&[][..], 0.0), (&[3.0], 3.0), (&[9.0, 1.0, 2.0], 2.0), (&[1.0, 2.0], 1.5)]
+        {
+            assert_eq!(median(numbers.iter().copied()), middle, "{numbers:?}");
+        }
+    }
+
+    #[test]
+    fn a_budget_is_a_ceiling_or_a_floor() {
+        assert!(most("", "", 1.0, 2.0).is_met && !most("", "", 3.0, 2.0).is_met);
+        assert!(least("", "", 3.0, 2.0).is_met && !least("", "", 1.0, 2.0).is_met);
+    }
+}
