@@ -9,13 +9,13 @@ use bytes::Bytes;
 use expect_test::{Expect, expect};
 use posthaste_core::policy::{DisableCount, DisableRule, QueuedOnDelete, StatusSet};
 use posthaste_core::{
-    AccountNo, Attempt, Audience, DeliveryPolicy, Dice, Event, EventBody, Fault, FaultKind, Health, Outcome,
-    Response, RetrySchedule, Secret, Seq, SigningSecrets, Subscription, UnixMs, Webhook, WebhookNo,
-    WebhookState,
+    AccountNo, Attempt, Audience, DeliveryKey, DeliveryPolicy, Dice, Event, EventBody, Fault, FaultKind,
+    Health, Outcome, Response, RetrySchedule, Secret, Seq, SigningSecrets, Subscription, UnixMs, Webhook,
+    WebhookNo, WebhookState,
 };
 use posthaste_engine::bounds::Bounds;
 use posthaste_engine::dispatcher::{Claim, Dispatcher, Effect, Input};
-use posthaste_store::{Hint, Roster};
+use posthaste_store::{Hint, PendingRow, Roster};
 
 struct NoDice;
 impl Dice for NoDice {
@@ -136,13 +136,15 @@ impl Rig {
         }
     }
 
-    fn publish(&mut self, audience: Audience) {
+    fn publish(&mut self, audience: Audience) -> Arc<Event> {
         let (after, seq) = (self.last, Seq(self.last.0 + 1));
         self.last = seq;
         let body = EventBody { bytes: Bytes::from_static(b"{}"), data: 1..1, account_at: None };
         let event =
             Event { seq, audience, event_type: "a.b".into(), created_at: self.now, send_at: None, body };
-        self.tell(Input::Hint(Hint::Events { after, events: vec![Arc::new(event)] }));
+        let event = Arc::new(event);
+        self.tell(Input::Hint(Hint::Events { after, events: vec![event.clone()] }));
+        event
     }
 
     fn answer(&mut self, outcome: Outcome) {
@@ -175,6 +177,15 @@ fn status(status: u16) -> Outcome {
 
 fn silence() -> Outcome {
     Outcome::Failed(Fault { kind: FaultKind::Timeout, detail: String::new() })
+}
+
+fn pending(event: Arc<Event>) -> PendingRow {
+    PendingRow {
+        key: DeliveryKey { event: event.seq, webhook: WebhookNo(1) },
+        event,
+        attempts: 0,
+        due_at: UnixMs(0),
+    }
 }
 
 const ACCOUNT: Audience = Audience::Account(AccountNo(1));
@@ -313,6 +324,33 @@ fn a_full_lane_overflows_into_the_store() {
     rig.expect(expect![[r#"
         attempt wh_1#1 of event 1
         leave event 3 to the store
+    "#]]);
+}
+
+#[test]
+fn rows_recorded_while_a_read_waits_for_its_turn_are_taken_up_by_it() {
+    let bounds = Bounds { in_flight: 1, waiting: 1, ..Bounds::default() };
+    let mut rig = Rig::new(bounds, vec![webhook(1, 1)]);
+    let rows: Vec<PendingRow> = (1..=4).map(|_| rig.publish(ACCOUNT)).skip(2).map(pending).collect();
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    rig.answer(status(200));
+    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows, next: None });
+    rig.answer(status(200));
+    rig.answer(status(200));
+    rig.expect(expect![[r#"
+        attempt wh_1#1 of event 1
+        leave event 3 to the store
+        leave event 4 to the store
+        attempt wh_1#1 of event 2
+        record event 1 delivered due None
+        checkpoint 1
+        read rows of 1
+        attempt wh_1#1 of event 3
+        record event 2 delivered due None
+        checkpoint 4
+        attempt wh_1#1 of event 4
+        record event 3 delivered due None
     "#]]);
 }
 

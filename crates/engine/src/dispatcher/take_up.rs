@@ -191,6 +191,8 @@ impl Dispatcher {
         });
         let bounds = self.bounds;
         let Some(lane) = self.lanes.get_mut(&no) else { return };
+        // The read begins now: it sees all that was recorded while it waited for its turn.
+        lane.settled_while_loading.clear();
         if is_held || lane.room(&bounds) == 0 {
             // A held webhook is looked at again when it changes, a full lane when it has room.
             lane.is_loading = false;
