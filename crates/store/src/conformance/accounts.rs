@@ -20,6 +20,7 @@ pub async fn an_account_is_created_once_changed_and_deleted(store: Arc<dyn Store
     assert_eq!(store.account("acme").await.unwrap(), Some(renamed.clone()));
     let kept = store.update_account("acme", AccountPatch::default(), after_s(2)).await.unwrap();
     assert_eq!(kept.name, renamed.name);
+    assert_eq!(store.account("acme").await.unwrap(), Some(kept));
     store.delete_account("acme", after_s(3)).await.unwrap();
     assert_eq!(store.account("acme").await.unwrap(), None);
     for refused in [
@@ -30,6 +31,7 @@ pub async fn an_account_is_created_once_changed_and_deleted(store: Arc<dyn Store
     }
     let reborn = store.create_account(new_account("acme"), after_s(4)).await.unwrap();
     assert_ne!(reborn.no, acme.no, "numbers are not used again");
+    assert_eq!(store.account("acme").await.unwrap(), Some(reborn));
 }
 
 pub async fn accounts_page_in_order_of_creation(store: Arc<dyn Store>) {

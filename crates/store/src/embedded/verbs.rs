@@ -39,8 +39,16 @@ impl Store for Embedded {
     }
 
     async fn account(&self, id: &str) -> Answer<Option<Account>> {
-        let id = id.to_owned();
-        self.read(move |conn| accounts::by_id(conn, &id)).await
+        let generation = match self.memory.accounts.find(id) {
+            Ok(account) => return Ok(Some(Account::clone(&account))),
+            Err(generation) => generation,
+        };
+        let read = id.to_owned();
+        let Some(account) = self.read(move |conn| accounts::by_id(conn, &read)).await? else {
+            return Ok(None);
+        };
+        self.memory.accounts.keep(id.to_owned(), &Arc::new(account.clone()), generation);
+        Ok(Some(account))
     }
 
     async fn accounts(&self, from: Option<PageCursor>, limit: usize) -> Answer<Slice<Account>> {

@@ -60,6 +60,7 @@ impl Ledger {
             account.name = name;
         }
         account.updated_at = now;
+        self.effects.accounts.push(account.no);
         self.conn
             .prepare_cached("UPDATE accounts SET name = ?2, updated_ms = ?3 WHERE no = ?1")?
             .execute(params![account.no.0, account.name, now.0])?;
@@ -69,6 +70,7 @@ impl Ledger {
     /// Ends an account. What else there is of it goes in later steps of `tidy`.
     pub fn delete_account(&mut self, id: &str, now: UnixMs) -> Outcome<()> {
         let account = by_id(&self.conn, id)?.ok_or(Refusal::NotFound)?;
+        self.effects.accounts.push(account.no);
         self.forget_keys_of(account.no)?;
         self.delete_webhooks_of(account.no, now)?;
         self.conn

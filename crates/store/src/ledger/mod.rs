@@ -26,7 +26,7 @@ mod tidy;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use posthaste_core::{Event, KeyNo, Seq, Webhook, WebhookNo, WebhookState};
+use posthaste_core::{AccountNo, Event, KeyNo, Seq, Webhook, WebhookNo, WebhookState};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::sealing::Vault;
@@ -65,11 +65,21 @@ pub(crate) struct Effects {
     pub nudged: Vec<WebhookNo>,
     /// API keys that no longer work as they did.
     pub revoked: Vec<KeyNo>,
+    /// Accounts changed or deleted.
+    pub accounts: Vec<AccountNo>,
 }
 
 impl Effects {
     fn none(after: Seq) -> Self {
-        Self { after, events: vec![], changed: vec![], left: vec![], nudged: vec![], revoked: vec![] }
+        Self {
+            after,
+            events: vec![],
+            changed: vec![],
+            left: vec![],
+            nudged: vec![],
+            revoked: vec![],
+            accounts: vec![],
+        }
     }
 }
 
@@ -173,16 +183,17 @@ impl Ledger {
     }
 
     /// How much there is to tell so far, for taking back what a refused verb added.
-    fn effects_so_far(&self) -> [usize; 4] {
-        let effects = &self.effects;
-        [effects.events.len(), effects.changed.len(), effects.nudged.len(), effects.revoked.len()]
+    fn effects_so_far(&self) -> [usize; 5] {
+        let Effects { events, changed, nudged, revoked, accounts, .. } = &self.effects;
+        [events.len(), changed.len(), nudged.len(), revoked.len(), accounts.len()]
     }
 
-    fn take_back_effects(&mut self, [events, changed, nudged, revoked]: [usize; 4]) {
+    fn take_back_effects(&mut self, [events, changed, nudged, revoked, accounts]: [usize; 5]) {
         self.effects.events.truncate(events);
         self.effects.changed.truncate(changed);
         self.effects.nudged.truncate(nudged);
         self.effects.revoked.truncate(revoked);
+        self.effects.accounts.truncate(accounts);
     }
 }
 
