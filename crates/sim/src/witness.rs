@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use posthaste_core::health::{Health, Verdict};
-use posthaste_core::policy::QueuedOnDelete;
+use posthaste_core::health::Health;
+use posthaste_core::policy::{DisableCount, QueuedOnDelete};
 use posthaste_core::{Attempt, DeliveryKey, DeliveryPolicy, DeliveryState, Seq, UnixMs, WebhookNo};
 use posthaste_engine::dispatcher::Claim;
 use posthaste_store::{Published, RecordBatch};
@@ -112,16 +112,27 @@ impl Witness {
         self.not_before.clear();
     }
 
-    /// Recomputes the running records from what is written.
+    /// Recomputes the running records from what is written, in words of its own: the engine's are what is checked.
     pub fn recorded(&mut self, batch: &RecordBatch) {
         for recorded in &batch.attempts {
-            let verdict = match recorded.state {
-                DeliveryState::Delivered => Verdict::Success,
-                DeliveryState::Failed => Verdict::FailedDelivery,
-                DeliveryState::Pending | DeliveryState::Canceled => Verdict::FailedAttempt,
-            };
+            let is_success = matches!(recorded.attempt.outcome.status(), Some(200..=299));
+            if is_success != (recorded.state == DeliveryState::Delivered) {
+                self.object(&format!(
+                    "{:?} is {:?} after {:?}",
+                    recorded.key, recorded.state, recorded.attempt.outcome
+                ));
+            }
+            let counts_attempts = self.policy.disable.count == DisableCount::Attempt;
+            let is_counted = recorded.state == DeliveryState::Failed || counts_attempts;
+            let ended_at = Some(recorded.attempt.finished_at());
             let health = self.health.entry(recorded.key.webhook).or_default();
-            health.note(verdict, recorded.attempt.finished_at(), &self.policy.disable);
+            health.last_attempt_at = health.last_attempt_at.max(ended_at);
+            if is_success {
+                health.consecutive_failures = 0;
+                health.last_success_at = health.last_success_at.max(ended_at);
+            } else if is_counted {
+                health.consecutive_failures += 1;
+            }
         }
     }
 
