@@ -14,7 +14,6 @@ pub struct Sending {
     guard: Arc<Guard>,
     transport: Arc<dyn Transport>,
     ids: PublicIds,
-    user_agent: String,
 }
 
 impl Sending {
@@ -26,13 +25,7 @@ impl Sending {
         transport: Arc<dyn Transport>,
         id_key: [u8; 16],
     ) -> Self {
-        Self {
-            ids: PublicIds::new(&contract, id_key),
-            user_agent: format!("Posthaste/{}", env!("CARGO_PKG_VERSION")),
-            contract,
-            guard,
-            transport,
-        }
+        Self { ids: PublicIds::new(&contract, id_key), contract, guard, transport }
     }
 
     /// Makes the attempt. Never fails: whatever goes wrong is how the attempt ended.
@@ -78,9 +71,7 @@ impl Sending {
         };
         let secrets: Vec<&Secret> = claim.webhook.secrets.signing_at(claim.at).collect();
         let signatures = self.contract.signature_values(&facts, &secrets);
-        let mut headers = self.contract.delivery_headers(&facts, &signatures);
-        headers.push(("User-Agent".to_owned(), self.user_agent.clone()));
-        (headers, signatures)
+        (self.contract.delivery_headers(&facts, &signatures), signatures)
     }
 }
 

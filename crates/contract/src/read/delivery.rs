@@ -16,6 +16,8 @@ use crate::model::delivery::{
 };
 use crate::model::view::Source;
 
+/// Every request says who sends it. A contract names its product by a header of this name; else it is us.
+const USER_AGENT: &str = "User-Agent";
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 const TIMEOUT_MIN: Duration = Duration::from_millis(500);
 const TIMEOUT_MAX: Duration = Duration::from_secs(60);
@@ -188,14 +190,17 @@ fn delivery_table<'r>(root: &Table<'r>) -> Option<Table<'r>> {
 pub fn rules(root: &Table<'_>) -> DeliveryRules {
     let json = "application/json".to_owned();
     let mut made = DeliveryRules { content_type: json, headers: Vec::new() };
-    let Some(table) = root.get("delivery").filter(Node::is_table).and_then(|node| node.table()) else {
-        return made;
-    };
-    if let Some(media_type) = table.str("content_type") {
-        made.content_type = media_type;
+    if let Some(table) = root.get("delivery").filter(Node::is_table).and_then(|node| node.table()) {
+        if let Some(media_type) = table.str("content_type") {
+            made.content_type = media_type;
+        }
+        for item in table.get("headers").map(|node| node.items()).unwrap_or_default() {
+            made.headers.extend(item.table().and_then(|table| delivery_header(&table)));
+        }
     }
-    for item in table.get("headers").map(|node| node.items()).unwrap_or_default() {
-        made.headers.extend(item.table().and_then(|table| delivery_header(&table)));
+    if !made.headers.iter().any(|header| header.name.eq_ignore_ascii_case(USER_AGENT)) {
+        let ours = HeaderValue::Const(concat!("Posthaste/", env!("CARGO_PKG_VERSION")).to_owned());
+        made.headers.push(DeliveryHeader { name: USER_AGENT.to_owned(), value: ours });
     }
     made
 }

@@ -99,6 +99,9 @@ fn deliveries_nest_the_event_and_list_their_signatures() {
     let values = contract.signature_values(&facts, &[&secrets[0], &secrets[1]]);
     let headers = contract.delivery_headers(&facts, &values);
     let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["Content-Type", "X-Webhook-Id", "X-Webhook-Subscription", "X-PagerDuty-Signature"]);
+    assert_eq!(
+        names,
+        ["Content-Type", "X-Webhook-Id", "X-Webhook-Subscription", "User-Agent", "X-PagerDuty-Signature"]
+    );
     assert!(values[0].split(',').all(|one| one.starts_with("v1=") && one.len() == 67), "{values:?}");
 }

@@ -102,9 +102,9 @@ fn reachable_errors_without_mapping() {
         &[(r#"duplicate_url  ="#, r#"conflict2  ="#), (r#"endpoint_limit ="#, r#"# "#)],
         expect![[r#"
             c.toml:29:1: warning: ids.endpoint: 32 free bits are few: among 10000 webhooks the odds that two would draw the same id are 1.2 %
-            c.toml:365:9: error: errors.when: `endpoint_limit` is missing: [limits] has a largest number of webhooks
-            c.toml:365:9: error: errors.when: `duplicate_url` is missing: [limits] asks for unique URLs
-            c.toml:373:1: error: errors.when.conflict2: there is no condition `conflict2`; did you mean `conflict`?
+            c.toml:366:9: error: errors.when: `endpoint_limit` is missing: [limits] has a largest number of webhooks
+            c.toml:366:9: error: errors.when: `duplicate_url` is missing: [limits] asks for unique URLs
+            c.toml:374:1: error: errors.when.conflict2: there is no condition `conflict2`; did you mean `conflict`?
         "#]],
     );
 }
@@ -158,7 +158,7 @@ fn answers_that_say_too_many_without_when() {
         "aioka",
         &[(r#"endpoint_limit   = { status = 409"#, r#"endpoint_limit   = { status = 429"#)],
         expect![[r#"
-            c.toml:291:1: warning: errors.when.endpoint_limit: a 429 without Retry-After; say `retry_after = false` if waiting does not help
+            c.toml:294:1: warning: errors.when.endpoint_limit: a 429 without Retry-After; say `retry_after = false` if waiting does not help
         "#]],
     );
 }

@@ -90,8 +90,7 @@ fn check_signature(whole: &Whole<'_>, index: &str, rule: &SignatureRule) {
     }
 }
 
-const OURS: [&str; 6] =
-    ["content-type", "content-length", "host", "connection", "transfer-encoding", "user-agent"];
+const OURS: [&str; 5] = ["content-type", "content-length", "host", "connection", "transfer-encoding"];
 
 fn check_headers(whole: &Whole<'_>) {
     let contract = whole.contract;
