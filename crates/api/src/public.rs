@@ -9,11 +9,14 @@ mod auth;
 mod content;
 mod rates;
 
+mod anchors;
 mod answer;
 mod cursor;
 
 mod call;
 mod gate;
+
+mod walk;
 
 mod paging;
 
@@ -35,6 +38,7 @@ use tokio::sync::Semaphore;
 
 use crate::body::RequestBody;
 use crate::publishing::Publisher;
+use anchors::Anchors;
 use answer::{Answer, Trail};
 use call::Call;
 use cursor::CursorSeal;
@@ -76,6 +80,7 @@ pub struct PublicApi {
     publisher: Publisher,
     cursors: CursorSeal,
     rates: RateBook,
+    anchors: Anchors,
     probes: Semaphore,
     tests: Semaphore,
 }
@@ -94,6 +99,7 @@ impl PublicApi {
             publisher: Publisher::new(contract.clone(), parts.store.clone(), parts.clock.clone()),
             cursors: CursorSeal::new(id_key),
             rates: RateBook::default(),
+            anchors: Anchors::default(),
             probes: Semaphore::new(PROBES_AT_ONCE),
             tests: Semaphore::new(TESTS_AT_ONCE),
             contract,

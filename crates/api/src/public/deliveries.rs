@@ -8,8 +8,9 @@ use posthaste_store::{DeliveryRow, PageCursor, Slice};
 use super::answer::Answer;
 use super::call::{Call, Shown};
 use super::cursor::Place;
-use super::paging::{self, Source};
+use super::paging;
 use super::refusal::Refused;
+use super::walk::Source;
 
 /// The most deliveries shown that wait for their first attempt.
 const WAITING_SHOWN: usize = 1000;

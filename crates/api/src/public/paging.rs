@@ -1,7 +1,4 @@
 //! Parts of lists, in every style that contracts know.
-//!
-//! A list is walked from a place on, and what the filters do not keep is passed over. A walk looks at no more than
-//! [`WALK_MAX`] items: pages further on are empty.
 
 use posthaste_contract::model::{Contract, Index, Member, MemberValue, Paging, Source as Value, ViewRoot};
 use posthaste_contract::query::PageAsk;
@@ -10,36 +7,7 @@ use posthaste_contract::{PageFacts, QueryAsk, Subject};
 use super::call::Call;
 use super::cursor::Place;
 use super::refusal::Refused;
-
-/// The most items that are looked at for one page.
-pub(super) const WALK_MAX: u64 = 10_000;
-/// Items asked of the store at a time.
-const CHUNK: usize = 500;
-
-/// A list that can be walked.
-pub(super) trait Source {
-    /// What it is a list of.
-    type Item;
-
-    /// The items from a place on (from the beginning for `None`), and the place after them if there may be more.
-    async fn part(
-        &self,
-        from: Option<Place>,
-        limit: usize,
-    ) -> Result<(Vec<Self::Item>, Option<Place>), Refused>;
-
-    /// Do the filters keep the item?
-    fn keeps(&self, item: &Self::Item) -> bool;
-
-    /// The item's id.
-    fn id(&self, item: &Self::Item) -> String;
-
-    /// How many items there are, where that is known without walking.
-    async fn total(&self) -> Result<Option<u64>, Refused>;
-
-    /// What tells this list from every other: its owner, its kind and its filters.
-    fn name(&self) -> String;
-}
+use super::walk::{Source, Start, WALK_MAX, Walk, walk};
 
 /// A part of a list.
 pub(super) struct Page<T> {
@@ -72,23 +40,6 @@ pub(super) fn read_query(call: &Call<'_>) -> Result<QueryAsk, Refused> {
     call.route.read_query(call.query).map_err(Refused::fields)
 }
 
-/// Where a walk begins.
-enum Start {
-    Beginning,
-    Skip(u64),
-    At(Place),
-    After(String),
-}
-
-struct Walk<T> {
-    items: Vec<T>,
-    /// The place after the last item, if the walk began at a place.
-    next: Option<Place>,
-    more: bool,
-    /// Was the item to begin after among those looked at?
-    is_found: bool,
-}
-
 /// The part of a list that a query asks for.
 pub(super) async fn turn<S: Source>(
     call: &Call<'_>,
@@ -101,78 +52,59 @@ pub(super) async fn turn<S: Source>(
         PageAsk::Offset(offset) => (offset / u64::from(size) + 1, *offset),
         PageAsk::First | PageAsk::Cursor(_) | PageAsk::After(_) => (1, 0),
     };
-    let start = match &ask.page {
-        PageAsk::First => Start::Beginning,
-        PageAsk::Number(_) | PageAsk::Offset(_) => Start::Skip(offset),
-        PageAsk::Cursor(text) => Start::At(open(call, source, text)?),
-        PageAsk::After(id) => Start::After(id.clone()),
+    let page = match &ask.page {
+        PageAsk::First => walk(source, Start::Beginning, size as usize).await?,
+        PageAsk::Number(_) | PageAsk::Offset(_) => numbered(call, source, offset, size as usize).await?,
+        PageAsk::Cursor(text) => walk(source, Start::At(open(call, source, text)?), size as usize).await?,
+        PageAsk::After(id) => walk(source, Start::After(id.clone()), size as usize).await?,
     };
-    let walk = walk(source, start, size as usize).await?;
-    if !walk.is_found {
+    if !page.is_found {
         return Err(bad_place(&call.route.paging));
     }
-    let total = total(call, source, &walk).await?;
-    let next = if walk.more { next(call, source, &walk, number, offset + u64::from(size)) } else { None };
-    Ok(Page { items: walk.items, number, size, offset, total, more: walk.more, next })
+    let total = total(call, source, &page).await?;
+    let next = if page.more { next(call, source, &page, number, offset + u64::from(size)) } else { None };
+    Ok(Page { items: page.items, number, size, offset, total, more: page.more, next })
 }
 
-async fn walk<S: Source>(source: &S, start: Start, size: usize) -> Result<Walk<S::Item>, Refused> {
-    let mut walk = Walk { items: Vec::new(), next: None, more: false, is_found: true };
-    let (mut place, mut to_skip, mut after) = match start {
-        Start::Beginning => (None, 0, None),
-        Start::Skip(count) => (None, count, None),
-        Start::At(place) => (Some(place), 0, None),
-        Start::After(id) => (None, 0, Some(id)),
-    };
-    let mut seen = 0;
-    while seen <= WALK_MAX && to_skip <= WALK_MAX {
-        let missing = size - walk.items.len();
-        let is_filling = to_skip == 0 && after.is_none() && missing > 0;
-        let (items, next) = source.part(place, if is_filling { missing.min(CHUNK) } else { CHUNK }).await?;
-        seen += items.len().max(1) as u64;
-        for item in items {
-            if let Some(id) = &after {
-                if source.id(&item) == *id {
-                    after = None;
-                }
-            } else if !source.keeps(&item) {
-            } else if to_skip > 0 {
-                to_skip -= 1;
-            } else if walk.items.len() < size {
-                walk.items.push(item);
-            } else {
-                walk.more = true;
-                return Ok(walk);
-            }
-        }
-        if next.is_none() {
-            break;
-        }
-        place = next;
-        if walk.items.len() == size && walk.next.is_none() {
-            walk.next = next;
+/// A page by its number, counted from where its reader's first page began.
+async fn numbered<S: Source>(
+    call: &Call<'_>,
+    source: &S,
+    offset: u64,
+    size: usize,
+) -> Result<Walk<S::Item>, Refused> {
+    let reader = format!("{}\0{}", call.key.no.0, list_name(call, source));
+    if offset > 0
+        && let Some(from) = call.api.anchors.find(&reader, call.now)
+    {
+        let page = walk(source, Start::Skip { count: offset, from: Some(from) }, size).await?;
+        if page.is_found {
+            return Ok(page);
         }
     }
-    walk.is_found = after.is_none();
-    Ok(walk)
+    let page = walk(source, Start::Skip { count: offset, from: None }, size).await?;
+    if let Some(first) = page.items.first().filter(|_| offset == 0) {
+        call.api.anchors.fix(reader, source.id(first), call.now);
+    }
+    Ok(page)
 }
 
 /// How many items the filters keep, as far as a walk goes; only counted where the answer shows it.
-async fn total<S: Source>(call: &Call<'_>, source: &S, walk: &Walk<S::Item>) -> Result<u64, Refused> {
+async fn total<S: Source>(call: &Call<'_>, source: &S, page: &Walk<S::Item>) -> Result<u64, Refused> {
     let is_whole = matches!(call.route.paging, Paging::All);
     if is_whole || !call.route.view.is_some_and(|view| shows_total(call.contract(), view)) {
-        return Ok(walk.items.len() as u64);
+        return Ok(page.items.len() as u64);
     }
     match source.total().await? {
         Some(total) => Ok(total),
-        None => Ok(self::walk(source, Start::Beginning, WALK_MAX as usize).await?.items.len() as u64),
+        None => Ok(walk(source, Start::Beginning, WALK_MAX as usize).await?.items.len() as u64),
     }
 }
 
 fn next<S: Source>(
     call: &Call<'_>,
     source: &S,
-    walk: &Walk<S::Item>,
+    page: &Walk<S::Item>,
     number: u64,
     next_offset: u64,
 ) -> Option<String> {
@@ -180,8 +112,8 @@ fn next<S: Source>(
         Paging::All | Paging::Latest { .. } => None,
         Paging::Page { .. } => Some((number + 1).to_string()),
         Paging::Offset { .. } => Some(next_offset.to_string()),
-        Paging::Cursor { .. } => call.api.cursors.seal(walk.next?, &list_name(call, source), call.dice()),
-        Paging::StartingAfter { .. } => walk.items.last().map(|item| source.id(item)),
+        Paging::Cursor { .. } => call.api.cursors.seal(page.next?, &list_name(call, source), call.dice()),
+        Paging::StartingAfter { .. } => page.items.last().map(|item| source.id(item)),
     }
 }
 

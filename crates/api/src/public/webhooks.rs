@@ -11,8 +11,9 @@ use super::admission::admit;
 use super::answer::Answer;
 use super::call::{Call, Shown};
 use super::cursor::Place;
-use super::paging::{self, Source};
+use super::paging;
 use super::refusal::Refused;
+use super::walk::Source;
 
 /// How often a new id is drawn when the one before is taken.
 const ID_DRAWS: usize = 8;

@@ -248,3 +248,33 @@ async fn a_stopped_store_is_said_so() {
     let ready = rig.send(&Ask::new("GET", "/readyz")).await;
     assert_eq!((ready.status, rig.send(&Ask::new("GET", "/healthz")).await.status), (503, 200));
 }
+
+#[tokio::test]
+async fn numbered_pages_do_not_shift_under_their_reader() {
+    let rig = Rig::start("aira").await;
+    let id = id_of(&rig.assert_taken("create", &rig.create(&rig.holder, &rig.new_webhook(URL))).await);
+    let webhook = rig.webhook(&rig.holder, &id).await;
+    let deliver = async || {
+        let key = rig.publish(&webhook, "case.complete", "{}").await;
+        rig.attempt(key, 1, Some(200), DeliveryState::Delivered).await;
+        rig.delivery_id(key).await
+    };
+    let mut there = Vec::new();
+    for _ in 0..10 {
+        there.insert(0, deliver().await);
+    }
+    for _ in 0..2 {
+        let (expected, mut seen) = (there.clone(), Vec::new());
+        for page in 1..=4 {
+            let query = format!("?page={page}&per_page=4");
+            let log = rig.ask(&rig.holder, Op::DeliveryList, &[&id], &query, None);
+            let log = rig.assert_taken("page", &log).await.json();
+            seen.extend(
+                log["data"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()),
+            );
+            let newer = deliver().await;
+            there.insert(0, newer);
+        }
+        assert_eq!(seen, expected, "Q14; a first page begins anew");
+    }
+}

@@ -243,11 +243,24 @@ async fn keys_see_their_own_webhooks_where_keys_own_them() {
 
 #[tokio::test]
 async fn fixed_paths_are_there() {
-    let rig = Rig::start("standard").await;
-    for (path, start) in [("/healthz", "ok"), ("/readyz", "ready")] {
-        let reply = rig.send(&Ask::new("GET", path)).await;
-        assert!(reply.status == 200 && reply.body.starts_with(start), "{reply:?}");
-        let refused = rig.send(&Ask::new("POST", path)).await;
-        assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, HEAD")));
+    for contract in CONTRACTS {
+        let rig = Rig::start(contract).await;
+        for (path, kind, start) in [
+            ("/healthz", "text/plain; charset=utf-8", "ok"),
+            ("/readyz", "text/plain; charset=utf-8", "ready"),
+            ("/docs", "text/html; charset=utf-8", "<!doctype html>"),
+            ("/openapi.json", "application/json", "{"),
+        ] {
+            let reply = rig.send(&Ask::new("GET", path)).await;
+            assert!(reply.status == 200 && reply.body.starts_with(start), "{reply:?}");
+            assert_eq!(reply.header("content-type"), Some(kind));
+            let refused = rig.send(&Ask::new("POST", path)).await;
+            assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, HEAD")));
+        }
+        let openapi = rig.send(&Ask::new("GET", "/openapi.json")).await.json();
+        for route in &rig.contract.routes {
+            let has = |item: &serde_json::Value| item.get(route.method.word().to_lowercase()).is_some();
+            assert!(openapi["paths"].as_object().unwrap().values().any(has), "{contract} {}", route.path);
+        }
     }
 }

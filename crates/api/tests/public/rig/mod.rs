@@ -10,6 +10,7 @@ mod request;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use posthaste_api::docs::Docs;
 use posthaste_api::public::{PublicApi, PublicParts};
 use posthaste_api::server::{ServerBounds, Site, SiteParts, serve};
 use posthaste_contract::Contract;
@@ -81,7 +82,7 @@ impl Rig {
         });
         let site = Site::new(SiteParts {
             public: Some(Arc::new(public)),
-            docs: None,
+            docs: Some(Docs::new(&contract, "http://localhost")),
             admin: None,
             readiness: {
                 let store = store.clone();
