@@ -23,7 +23,7 @@ pub struct Webhook {
     pub key: Option<KeyNo>,
     /// The URL as the customer supplied it.
     pub url: String,
-    /// The URL in canonical form: what is dialled, and what uniqueness compares.
+    /// The URL in canonical form: what uniqueness compares.
     pub canonical_url: String,
     /// Which events it wants.
     pub subscription: Subscription,

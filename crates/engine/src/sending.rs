@@ -30,7 +30,7 @@ impl Sending {
 
     /// Makes the attempt. Never fails: whatever goes wrong is how the attempt ended.
     pub async fn attempt(&self, claim: &Claim) -> Attempt {
-        let target = match self.guard.check_url(&claim.webhook.canonical_url) {
+        let target = match self.guard.check_url(&claim.webhook.url) {
             Ok(target) => Arc::new(target),
             Err(refusal) => return not_sent(claim, FaultKind::TargetForbidden, refusal.rule.word()),
         };

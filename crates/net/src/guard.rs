@@ -82,8 +82,8 @@ impl Guard {
                 }
             }
         }
-        // Both forms: what is accepted must be acceptable again as it is kept.
-        if text.chars().count() > URL_MAX_CHARS || parsed.canonical.len() > URL_MAX_CHARS {
+        // Characters as given: the canonical form, whose escapes may be twelve times as long, is not counted.
+        if text.chars().count() > URL_MAX_CHARS {
             return Err(Rule::TooLong.refused());
         }
         Target::new(parsed, unless_allowed)
