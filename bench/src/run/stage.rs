@@ -38,8 +38,8 @@ pub struct Sink {
 
 /// How often the sink is asked whether all has arrived.
 const LOOK: Duration = Duration::from_millis(20);
-/// Deliveries that come later than so long after the one before do not come.
-const QUIET_MAX: Duration = Duration::from_secs(20);
+/// Deliveries that come later than so long after the one before do not come; the server looks around twice a minute.
+const QUIET_MAX: Duration = Duration::from_secs(45);
 const ARRIVAL_MAX: Duration = Duration::from_secs(300);
 
 impl Sink {

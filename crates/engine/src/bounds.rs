@@ -47,7 +47,7 @@ impl Default for Bounds {
             fresh_events: 8_192,
             fan_out: 256,
             record: 4_096,
-            load: 64,
+            load: 128,
             load_events: 512,
             loads_in_flight: 16,
             unwritten_for: Duration::from_secs(5),
