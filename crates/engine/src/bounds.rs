@@ -19,6 +19,8 @@ pub struct Bounds {
     pub waiting_bytes: usize,
     /// Accepted events held in memory before they are fanned out; beyond that they are read from the store.
     pub fresh_events: usize,
+    /// Bytes of their bodies.
+    pub fresh_bytes: usize,
     /// Webhooks looked at in one go when an event is fanned out.
     pub fan_out: usize,
     /// Changes collected for one record; fan-out waits while there are more.
@@ -45,6 +47,7 @@ impl Default for Bounds {
             waiting: 65_536,
             waiting_bytes: 64 * 1024 * 1024,
             fresh_events: 8_192,
+            fresh_bytes: 64 * 1024 * 1024,
             fan_out: 256,
             record: 4_096,
             load: 128,

@@ -355,6 +355,81 @@ fn rows_recorded_while_a_read_waits_for_its_turn_are_taken_up_by_it() {
 }
 
 #[test]
+fn rows_that_are_too_much_for_memory_stay_in_the_store() {
+    let bounds = Bounds { in_flight: 1, waiting_bytes: 4, ..Bounds::default() };
+    let mut rig = Rig::new(bounds, vec![webhook(1, 1)]);
+    rig.change(|webhook| webhook.state = WebhookState::Paused);
+    let rows: Vec<PendingRow> = (1..=9).map(|_| rig.publish(ACCOUNT)).map(pending).collect();
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    rig.change(|webhook| webhook.state = WebhookState::Active);
+    rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
+    rig.log.clear();
+    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows, next: None });
+    assert_eq!(rig.dispatcher.load(), (1, 1), "two bodies are four bytes");
+    rig.answer(status(200));
+    rig.expect(expect![[r#"
+        attempt wh_1#1 of event 1
+        read rows of 1
+        attempt wh_1#1 of event 2
+        record event 1 delivered due None
+    "#]]);
+}
+
+#[test]
+fn a_lane_that_fails_gives_its_rows_back_to_the_store() {
+    let bounds = Bounds { in_flight_per_webhook: 2, lane: 8, failing_lane: 1, load: 8, ..Bounds::default() };
+    let mut rig = Rig::new(bounds, vec![webhook(1, 1)]);
+    rig.change(|webhook| webhook.state = WebhookState::Paused);
+    let rows: Vec<PendingRow> = (1..=8).map(|_| rig.publish(ACCOUNT)).map(pending).collect();
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    rig.change(|webhook| webhook.state = WebhookState::Active);
+    rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
+    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows, next: None });
+    assert_eq!(rig.dispatcher.load(), (2, 6));
+    rig.answer(silence());
+    assert_eq!(rig.dispatcher.load(), (1, 4), "half the window, half the lane");
+}
+
+#[test]
+fn a_delivery_resent_while_its_record_and_a_read_cross_is_read_again() {
+    let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
+    let event = rig.publish(ACCOUNT);
+    let claim = rig.claims.remove(0);
+    let attempt = Attempt {
+        number: 1,
+        started_at: claim.at,
+        duration: Duration::ZERO,
+        outcome: status(200),
+        signatures: Vec::new(),
+    };
+    rig.tell(Input::Ended(claim, attempt));
+    rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
+    rig.tell(Input::Recorded);
+    rig.log.clear();
+    let row = PendingRow { attempts: 1, ..pending(event) };
+    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows: vec![row], next: None });
+    rig.expect(expect![[r#"
+        read rows of 1
+    "#]]);
+}
+
+#[test]
+fn a_clock_set_back_does_not_put_off_the_next_look() {
+    let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
+    rig.now = UnixMs(7_200_000);
+    rig.step();
+    rig.tell(Input::EventsLoaded { events: Vec::new(), is_end: true });
+    rig.log.clear();
+    rig.now = UnixMs(3_600_000);
+    rig.step();
+    rig.expect(expect![[r#"
+        read events after 0
+    "#]]);
+}
+
+#[test]
 fn a_test_goes_even_to_a_paused_webhook_and_only_once() {
     let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
     rig.change(|webhook| webhook.state = WebhookState::Paused);

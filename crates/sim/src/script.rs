@@ -85,6 +85,7 @@ fn bounds(dice: &SeededDice) -> Bounds {
         waiting: dice.between(4, 64) as usize,
         waiting_bytes: *dice.pick(&[1_000, 64_000]),
         fresh_events: *dice.pick(&[0, 4, 64]),
+        fresh_bytes: *dice.pick(&[100, 64_000]),
         fan_out: dice.between(1, 8) as usize,
         record: dice.between(4, 64) as usize,
         load: dice.between(1, 8) as usize,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use posthaste_core::{Audience, Event, Seq, Webhook, WebhookNo};
 use posthaste_store::Roster;
 
+use crate::bounds::Bounds;
+
 /// An event in the queue, with the webhooks that already have a row for it (after a restart only).
 pub struct Pending {
     event: Arc<Event>,
@@ -15,6 +17,8 @@ pub struct Pending {
 /// Walks the accepted events in order of acceptance.
 pub struct FanOut {
     queue: VecDeque<Pending>,
+    /// The bytes of the bodies in the queue.
+    queued_bytes: usize,
     /// The last event in the queue, or the last one taken from it.
     tail: Seq,
     /// How far the event at the head has been fanned out.
@@ -43,6 +47,7 @@ impl FanOut {
     pub fn new(checkpoint: Seq) -> Self {
         Self {
             queue: VecDeque::new(),
+            queued_bytes: 0,
             tail: checkpoint,
             reached: WebhookNo(0),
             is_behind: true,
@@ -52,13 +57,17 @@ impl FanOut {
     }
 
     /// Events were accepted after the event `after`; they are taken over if they follow what is here.
-    pub fn announce(&mut self, after: Seq, events: Vec<Arc<Event>>, most: usize) {
+    pub fn announce(&mut self, after: Seq, events: Vec<Arc<Event>>, bounds: &Bounds) {
         let follows = after == self.tail && !self.is_behind && !self.is_loading;
-        if !follows || self.queue.len() + events.len() > most {
+        let bytes: usize = events.iter().map(|event| event.body.bytes.len()).sum();
+        let is_too_much = self.queue.len() + events.len() > bounds.fresh_events
+            || self.queued_bytes + bytes > bounds.fresh_bytes;
+        if !follows || is_too_much {
             self.is_behind = true;
             return;
         }
         self.tail = events.last().map_or(self.tail, |event| event.seq);
+        self.queued_bytes += bytes;
         self.queue.extend(events.into_iter().map(|event| Pending { event, written: Vec::new() }));
     }
 
@@ -84,9 +93,11 @@ impl FanOut {
         } else {
             self.is_behind = true;
         }
-        for (event, written) in events {
+        for (event, mut written) in events {
             if event.seq > self.tail {
                 self.tail = event.seq;
+                self.queued_bytes += event.body.bytes.len();
+                written.sort_unstable();
                 self.queue.push_back(Pending { event, written });
             }
         }
@@ -113,10 +124,11 @@ impl FanOut {
         };
         let is_last = webhooks.len() < most || matches!(head.event.audience, Audience::Webhook(_));
         self.reached = webhooks.last().map_or(self.reached, |webhook| webhook.no);
-        webhooks.retain(|webhook| !head.written.contains(&webhook.no));
+        webhooks.retain(|webhook| head.written.binary_search(&webhook.no).is_err());
         let event = head.event.clone();
         if is_last {
             self.queue.pop_front();
+            self.queued_bytes -= event.body.bytes.len();
             self.reached = WebhookNo(0);
         }
         Some(Found { event, webhooks, is_last, is_first })

@@ -93,8 +93,21 @@ impl Lane {
         is_forgotten && self.waiting.len() <= self.capacity(bounds) / 2
     }
 
+    /// Shrinks and grows with the window: what cannot be sent soon waits in the store and takes nobody's place.
     fn capacity(&self, bounds: &Bounds) -> usize {
-        if self.health.consecutive_failures > 0 { bounds.failing_lane } else { bounds.lane }
+        let share = bounds.lane.saturating_mul(self.window) / bounds.in_flight_per_webhook.max(1);
+        share.clamp(bounds.failing_lane.min(bounds.lane), bounds.lane)
+    }
+
+    /// Takes the last delivery out if there are more than may wait; only one with a row, so that nothing is written.
+    pub fn shed(&mut self, bounds: &Bounds) -> Option<Job> {
+        let is_over = self.waiting.len() > self.capacity(bounds);
+        self.waiting.pop_back_if(|job| is_over && job.is_written)
+    }
+
+    /// Is there nothing in it that anybody will ask about?
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty() && self.waiting.is_empty() && self.in_flight == 0 && !self.is_loading
     }
 
     /// May an attempt be started?

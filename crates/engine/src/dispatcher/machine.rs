@@ -155,7 +155,7 @@ impl Dispatcher {
     pub fn handle(&mut self, input: Input) {
         match input {
             Input::Hint(Hint::Events { after, events }) => {
-                self.fan_out.announce(after, events, self.bounds.fresh_events);
+                self.fan_out.announce(after, events, &self.bounds);
             }
             Input::Hint(Hint::Webhook(no)) => self.webhook_changed(no),
             Input::Ended(claim, attempt) => self.attempt_ended(&claim, attempt),
@@ -226,11 +226,28 @@ impl Dispatcher {
 
     /// Asks now and then for what hints may have failed to tell.
     fn look_around(&mut self, now: UnixMs, effects: &mut Vec<Effect>) {
-        if now >= self.look_around_at {
+        let was_clock_set_back = self.look_around_at.since(now) > self.bounds.look_around_every;
+        if now >= self.look_around_at || was_clock_set_back {
             self.look_around_at = now.plus(self.bounds.look_around_every);
             self.fan_out.look_again();
             effects.push(Effect::LoadHeads);
+            self.forget_lanes();
         }
+    }
+
+    /// Forgets the lanes of webhooks that left the roster.
+    fn forget_lanes(&mut self) {
+        if self.lanes.len() <= self.roster.len() {
+            return;
+        }
+        let (roster, timers) = (&self.roster, &mut self.timers);
+        self.lanes.retain(|no, lane| {
+            let is_kept = !lane.is_empty() || roster.get(*no).is_some();
+            if let (false, Some(at)) = (is_kept, lane.timer) {
+                timers.remove(&(at, *no));
+            }
+            is_kept
+        });
     }
 
     fn next_due(&self) -> Option<UnixMs> {

@@ -93,7 +93,18 @@ impl Dispatcher {
         if !claim.is_written {
             self.ledger.close(key.event);
         }
+        self.shed(key.webhook);
         self.give_turn(key.webhook);
+    }
+
+    /// Gives rows back to the store that a lane was read when its webhook did better.
+    fn shed(&mut self, no: WebhookNo) {
+        let bounds = self.bounds;
+        while let Some(job) = self.lanes.get_mut(&no).and_then(|lane| lane.shed(&bounds)) {
+            self.waiting -= 1;
+            self.waiting_bytes -= job.bytes();
+            self.put_away(&job);
+        }
     }
 
     /// What was handed out is durable: those deliveries are the store's now.

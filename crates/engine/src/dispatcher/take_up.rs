@@ -101,7 +101,9 @@ impl Dispatcher {
     /// Moves deliveries to the store that have waited in memory for long, so that the checkpoint can go on.
     pub(super) fn write_overdue(&mut self, now: UnixMs) {
         while let Some((since, key)) = self.unwritten.front().copied() {
-            if since.plus(self.bounds.unwritten_for) > now || self.ledger.len() >= self.bounds.record {
+            // What came later than now came before the clock was set back.
+            let is_overdue = since > now || since.plus(self.bounds.unwritten_for) <= now;
+            if !is_overdue || self.ledger.len() >= self.bounds.record {
                 return;
             }
             self.unwritten.pop_front();
@@ -193,14 +195,17 @@ impl Dispatcher {
         let Some(lane) = self.lanes.get_mut(&no) else { return };
         // The read begins now: it sees all that was recorded while it waited for its turn.
         lane.settled_while_loading.clear();
-        if is_held || lane.room(&bounds) == 0 {
+        // While much waits elsewhere a lane still goes on, one delivery at a time.
+        let is_heavy = self.waiting_bytes >= bounds.waiting_bytes;
+        let room = if is_heavy { usize::from(lane.waiting.is_empty()) } else { lane.room(&bounds) };
+        if is_held || room == 0 {
             // A held webhook is looked at again when it changes, a full lane when it has room.
             lane.is_loading = false;
             return;
         }
         lane.stored_due = None;
         lane.look_again = false;
-        let limit = lane.known.len() + lane.room(&bounds).min(bounds.load);
+        let limit = lane.known.len() + room.min(bounds.load);
         self.loads_in_flight += 1;
         effects.push(Effect::LoadPending { webhook: no, until: now, limit });
     }
@@ -217,19 +222,29 @@ impl Dispatcher {
         if std::mem::take(&mut lane.look_again) {
             lane.expect_row(UnixMs(0));
         }
-        let new: Vec<PendingRow> = rows
+        let (old, new): (Vec<PendingRow>, Vec<PendingRow>) = rows
             .into_iter()
-            .filter(|row| !lane.known.contains(&row.key.event) && !settled.contains(&row.key.event))
-            .collect();
-        for row in new {
-            self.put_in_lane(Job {
-                key: row.key,
-                event: row.event,
-                attempts: row.attempts,
-                is_written: true,
-            });
+            .filter(|row| !lane.known.contains(&row.key.event))
+            .partition(|row| settled.contains(&row.key.event));
+        if let Some(row) = old.first() {
+            // Its row may say what was before the record, or that it was made pending again after it.
+            lane.expect_row(row.due_at);
         }
+        self.take_up_rows(no, new);
         self.set_timer(no);
+    }
+
+    /// Puts rows in their lane; what would be too much to keep in memory stays in the store.
+    fn take_up_rows(&mut self, no: WebhookNo, rows: Vec<PendingRow>) {
+        for PendingRow { key, event, attempts, due_at } in rows {
+            let is_heavy = self.waiting_bytes >= self.bounds.waiting_bytes;
+            let Some(lane) = self.lanes.get_mut(&no) else { return };
+            if is_heavy && !lane.waiting.is_empty() {
+                lane.expect_row(due_at);
+                return;
+            }
+            self.put_in_lane(Job { key, event, attempts, is_written: true });
+        }
     }
 
     /// Lets a lane that has room again look at the store.
