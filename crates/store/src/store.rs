@@ -82,6 +82,9 @@ pub trait Store: Send + Sync + 'static {
     async fn delete_webhook(&self, no: WebhookNo, now: UnixMs) -> Answer<()>;
     /// The webhook with its health as stored, if it exists, belongs to the account and, where `key` is given, to that key.
     async fn webhook(&self, account: AccountNo, key: Option<KeyNo>, id: &str) -> Answer<Option<Webhook>>;
+    /// The webhook with this number, also a deleted one, for telling what became of its deliveries; `None` if it is
+    /// unknown or its account is deleted.
+    async fn webhook_by_no(&self, no: WebhookNo) -> Answer<Option<Webhook>>;
     /// The owner's webhooks in order of creation, deleted ones left out.
     async fn webhooks(
         &self,

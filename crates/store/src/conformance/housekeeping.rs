@@ -35,6 +35,24 @@ pub async fn pending_deliveries_of_deleted_and_disabled_webhooks_end(store: Arc<
     assert_eq!(scene.state(keys[2]).await, Some((DeliveryState::Pending, None)));
 }
 
+pub async fn many_webhooks_that_are_off_do_not_hide_one_with_rows(store: Arc<dyn Store>) {
+    let scene = begin(store.clone()).await;
+    let off = || WebhookPatch { state: Some(WebhookState::Disabled), ..WebhookPatch::default() };
+    let mut last = scene.webhook("last").await.no;
+    for number in 0..520 {
+        last = scene.webhook(&format!("off{number}")).await.no;
+        scene.patch(last, off(), NOW).await;
+    }
+    let key = DeliveryKey { event: scene.event(NOW).await, webhook: last };
+    scene.record(vec![retried(key, 1, NOW, after_s(5))]).await;
+    assert!(store.tidy(NEVER, true, NOW).await.unwrap(), "a step is small");
+    for _ in 0..2 {
+        scene.tidy(NEVER, true, NOW).await;
+        let canceled = Some((DeliveryState::Canceled, Some(reasons::WEBHOOK_DISABLED.to_owned())));
+        assert_eq!(scene.state(key).await, canceled);
+    }
+}
+
 pub async fn deleted_webhooks_leave_the_roster_when_nothing_is_owed(store: Arc<dyn Store>) {
     let scene = begin(store.clone()).await;
     let webhook = scene.webhook("a").await.no;

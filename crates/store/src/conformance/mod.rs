@@ -66,6 +66,7 @@ stories![
     history::a_long_history_pages_without_gap_or_repeat,
     history::a_delivery_that_waits_is_not_yet_history,
     housekeeping::pending_deliveries_of_deleted_and_disabled_webhooks_end,
+    housekeeping::many_webhooks_that_are_off_do_not_hide_one_with_rows,
     housekeeping::deleted_webhooks_leave_the_roster_when_nothing_is_owed,
     housekeeping::what_expired_is_deleted_and_what_is_owed_stays,
     housekeeping::places_are_not_given_twice,

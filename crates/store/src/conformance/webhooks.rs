@@ -34,12 +34,17 @@ pub async fn only_the_owner_sees_a_webhook(store: Arc<dyn Store>) {
     assert!(matches!(taken, Some(StoreError::Refused(Refusal::Taken))));
     store.delete_webhook(webhook.no, NOW).await.unwrap();
     assert!(store.webhook(account, None, "wh_1").await.unwrap().is_none());
+    let told = store.webhook_by_no(webhook.no).await.unwrap().unwrap();
+    assert_eq!((told.id, told.deleted), (webhook.id, Some((NOW, Seq(0)))));
     assert!(store.webhooks(account, None, None, 9).await.unwrap().items.is_empty());
     let again = store.delete_webhook(webhook.no, NOW).await;
     assert!(matches!(again, Err(StoreError::Refused(Refusal::NotFound))));
     let id_kept =
         store.create_webhook(new_webhook(account, "wh_1"), WebhookLimits::default(), NOW).await.err();
     assert!(matches!(id_kept, Some(StoreError::Refused(Refusal::Taken))));
+    assert!(store.webhook_by_no(WebhookNo(99)).await.unwrap().is_none());
+    store.delete_account(&scene.account.id, NOW).await.unwrap();
+    assert!(store.webhook_by_no(webhook.no).await.unwrap().is_none());
 }
 
 pub async fn limits_count_what_is_not_deleted(store: Arc<dyn Store>) {

@@ -283,6 +283,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_panic_in_the_writer_is_a_failure_that_everybody_sees() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let cut_off: Answer<()> = store.write(|_| panic!("a fault of ours")).await;
+        assert!(matches!(cut_off, Err(StoreError::Failed(_))));
+        assert!(store.health().is_err());
+    }
+
+    #[tokio::test]
     async fn a_verb_that_refuses_after_writing_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());

@@ -106,6 +106,11 @@ impl Store for Embedded {
         self.read(move |conn| webhooks::of_owner(conn, &vault, account, key, &id)).await
     }
 
+    async fn webhook_by_no(&self, no: WebhookNo) -> Answer<Option<Webhook>> {
+        let vault = self.vault.clone();
+        self.read(move |conn| webhooks::of_any_state(conn, &vault, no)).await
+    }
+
     async fn webhooks(
         &self,
         account: AccountNo,

@@ -3,6 +3,7 @@
 //! On the first failed write or commit it stops for good: what is stored then is unknown until the store is opened
 //! again. Whoever waits, or comes later, is told so.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -100,10 +101,12 @@ impl Writer {
             let (verbs, is_last) = self.gather(first);
             let mut verbs = verbs.into_iter();
             let mut replies = Vec::new();
-            if let Err(trouble) = self.write(&mut verbs, &mut replies) {
-                // Only now may the callers see their verbs and replies go.
-                self.status.fail(&StoreError::from(trouble).to_string());
-                return;
+            let written = catch_unwind(AssertUnwindSafe(|| self.write(&mut verbs, &mut replies)));
+            // Only now may the callers see their verbs and replies go.
+            match written {
+                Ok(Ok(())) => {}
+                Ok(Err(trouble)) => return self.status.fail(&StoreError::from(trouble).to_string()),
+                Err(_) => return self.status.fail("the writer met a fault of ours"),
             }
             replies.into_iter().for_each(|reply| reply());
             if is_last {

@@ -203,6 +203,10 @@ impl Inline {
         self.read(|conn| webhooks::of_owner(conn, &self.vault, account, key, id))
     }
 
+    pub fn webhook_by_no(&self, no: WebhookNo) -> Answer<Option<Webhook>> {
+        self.read(|conn| webhooks::of_any_state(conn, &self.vault, no))
+    }
+
     pub fn webhooks(
         &self,
         account: AccountNo,

@@ -86,6 +86,10 @@ impl Store for Inline {
         Inline::webhook(self, account, key, id)
     }
 
+    async fn webhook_by_no(&self, no: WebhookNo) -> Answer<Option<Webhook>> {
+        Inline::webhook_by_no(self, no)
+    }
+
     async fn webhooks(
         &self,
         account: AccountNo,

@@ -45,6 +45,8 @@ pub(crate) struct Ledger {
     standings: BTreeMap<WebhookNo, Option<Standing>>,
     /// Webhooks to which nothing new is sent but which may have rows left to end: disabled or deleted.
     closing: BTreeMap<WebhookNo, Closing>,
+    /// Where the next step of ending their rows begins.
+    close_at: WebhookNo,
     /// Where the next step of looking for expired events begins.
     sweep_at: Seq,
     purge: Option<purge::Purge>,
@@ -96,6 +98,7 @@ impl Ledger {
             checkpoint,
             standings: BTreeMap::new(),
             closing: BTreeMap::new(),
+            close_at: WebhookNo(0),
             sweep_at: Seq(0),
             purge: None,
             effects: Effects::none(last_event),

@@ -87,6 +87,13 @@ pub(crate) fn by_no(conn: &Connection, vault: &Vault, no: WebhookNo) -> Outcome<
     rows.next()?.map(|row| from_row(row, vault)).transpose()
 }
 
+/// A webhook whether deleted or not, unless its account is.
+pub(crate) fn of_any_state(conn: &Connection, vault: &Vault, no: WebhookNo) -> Outcome<Option<Webhook>> {
+    let mut statement = conn.prepare_cached(&format!("{SELECT} WHERE w.no = ?1 AND a.deleted_ms IS NULL"))?;
+    let mut rows = statement.query([no.0])?;
+    rows.next()?.map(|row| from_row(row, vault)).transpose()
+}
+
 pub(crate) fn of_owner(
     conn: &Connection,
     vault: &Vault,
