@@ -1,6 +1,7 @@
 //! What must hold when a world has come to rest, whatever happened.
 
-use posthaste_core::{DeliveryKey, DeliveryState, WebhookNo, WebhookState};
+use posthaste_core::policy::QueuedOnDelete;
+use posthaste_core::{DeliveryKey, DeliveryState, Seq, WebhookNo, WebhookState};
 
 use crate::world::World;
 
@@ -8,7 +9,7 @@ use crate::world::World;
 pub fn check(world: &mut World) {
     let acknowledged = world.witness.acknowledged.clone();
     for (seq, owed) in acknowledged {
-        if !matches!(world.store.event(seq), Ok(Some(_))) {
+        if !matches!(world.store.event(seq), Ok(Some(_))) && !may_be_expired(world, seq) {
             world.witness.object(&format!("{seq:?} was acknowledged and is not stored"));
         }
         for no in owed {
@@ -24,12 +25,10 @@ pub fn check(world: &mut World) {
 fn check_owed(world: &mut World, key: DeliveryKey) {
     let row = world.store.delivery(key).expect("the store answers");
     let Some((delivery, _, attempts)) = row else {
-        let was_off = world
-            .store
-            .roster()
-            .get(key.webhook)
-            .is_none_or(|webhook| webhook.state == WebhookState::Disabled || webhook.deleted.is_some());
-        if !was_off && !world.witness.meddled.contains_key(&key.webhook) {
+        let is_dropped = world.witness.deleted.contains(&key.webhook)
+            && world.script.policy.on_delete == QueuedOnDelete::Drop;
+        let is_forgotten = world.witness.ended.contains_key(&key) && may_be_expired(world, key.event);
+        if !is_dropped && !is_forgotten && !world.witness.changed.contains(&key.webhook) {
             world.witness.object(&format!("{key:?} was owed and is unaccounted for"));
         }
         return;
@@ -48,6 +47,11 @@ fn check_owed(world: &mut World, key: DeliveryKey) {
     if world.seen.count(key) > delivery.attempts + lost + unrecorded(world, key, delivery.attempts) {
         world.witness.object(&format!("{key:?} was received more often than it was sent"));
     }
+}
+
+/// Is the event older than what housekeeping keeps?
+fn may_be_expired(world: &World, seq: Seq) -> bool {
+    world.script.retention.is_some_and(|kept| seq < Seq::first_of(world.now.minus(kept)))
 }
 
 /// Attempts that ended and were lost in a crash before they were recorded: at most one for each crash.

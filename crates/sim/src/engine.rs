@@ -98,7 +98,8 @@ impl World {
             return;
         }
         let drops = self.script.policy.on_delete == posthaste_core::policy::QueuedOnDelete::Drop;
-        while self.store.tidy(UnixMs(0), drops, self.now).expect("housekeeping works") {}
+        let expired_before = self.script.retention.map_or(UnixMs(0), |kept| self.now.minus(kept));
+        while self.store.tidy(expired_before, drops, self.now).expect("housekeeping works") {}
         self.pass_hints_on();
         self.agenda.enter(self.now.plus(TIDY_EVERY), Happening::Tidy(self.epoch));
     }

@@ -175,6 +175,7 @@ impl World {
         if self.store.update_webhook(no, patch, WebhookLimits::default(), self.now).is_ok() {
             self.note(format_args!("subscribes {no:?} anew"));
             self.witness.meddled(no, self.now);
+            self.witness.changed.insert(no);
         }
     }
 

@@ -27,6 +27,8 @@ pub struct Script {
     pub crashes: i64,
     /// How long the faulty part lasts.
     pub faulty_for: Duration,
+    /// How long what ended is kept; `None` for longer than the world lasts.
+    pub retention: Option<Duration>,
     /// How likely an attempt meets a fault of the network or the receiver.
     pub fault_rate: f64,
     /// How likely a hint is lost.
@@ -49,6 +51,7 @@ impl Script {
             acts: if dice.chance(0.3) { 0 } else { dice.between(1, 25) },
             crashes: if dice.chance(0.4) { 0 } else { dice.between(1, 5) },
             faulty_for: Duration::from_secs(dice.between(1, 600).unsigned_abs()),
+            retention: dice.chance(0.5).then(|| Duration::from_secs(dice.between(5, 400).unsigned_abs())),
             fault_rate: *dice.pick(&[0.0, 0.1, 0.5, 0.9, 1.0]),
             hint_loss: *dice.pick(&[0.0, 0.0, 0.2, 1.0]),
             slowest_ms: *dice.pick(&[1, 50, 8_000]),

@@ -25,7 +25,11 @@ pub struct Witness {
     not_before: BTreeMap<DeliveryKey, UnixMs>,
     /// Webhooks that somebody changed: what is owed to them may change too.
     pub meddled: BTreeMap<WebhookNo, UnixMs>,
-    deleted: BTreeSet<WebhookNo>,
+    /// Webhooks that were subscribed anew or switched off for a while: some events may not be theirs any more.
+    pub changed: BTreeSet<WebhookNo>,
+    /// Deliveries that were recorded as ended, and when last.
+    pub ended: BTreeMap<DeliveryKey, UnixMs>,
+    pub deleted: BTreeSet<WebhookNo>,
     paused: BTreeSet<WebhookNo>,
     pub health: BTreeMap<WebhookNo, Health>,
     pub lost_attempts: BTreeMap<DeliveryKey, u32>,
@@ -44,6 +48,8 @@ impl Witness {
             started: BTreeMap::new(),
             not_before: BTreeMap::new(),
             meddled: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            ended: BTreeMap::new(),
             deleted: BTreeSet::new(),
             paused: BTreeSet::new(),
             health: BTreeMap::new(),
@@ -114,6 +120,7 @@ impl Witness {
 
     /// Recomputes the running records from what is written, in words of its own: the engine's are what is checked.
     pub fn recorded(&mut self, batch: &RecordBatch) {
+        self.changed.extend(batch.disable.iter().map(|(no, _)| *no));
         for recorded in &batch.attempts {
             let is_success = matches!(recorded.attempt.outcome.status(), Some(200..=299));
             if is_success != (recorded.state == DeliveryState::Delivered) {
@@ -125,6 +132,9 @@ impl Witness {
             let counts_attempts = self.policy.disable.count == DisableCount::Attempt;
             let is_counted = recorded.state == DeliveryState::Failed || counts_attempts;
             let ended_at = Some(recorded.attempt.finished_at());
+            if recorded.state != DeliveryState::Pending {
+                self.ended.insert(recorded.key, recorded.attempt.finished_at());
+            }
             let health = self.health.entry(recorded.key.webhook).or_default();
             health.last_attempt_at = health.last_attempt_at.max(ended_at);
             if is_success {
