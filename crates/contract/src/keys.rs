@@ -53,6 +53,12 @@ impl Contract {
         Secret::from(format!("{}{text}", rule.prefix))
     }
 
+    /// Does a text have the form of a signing secret, so that a key can be made from it?
+    #[must_use]
+    pub fn is_secret(&self, text: &str) -> bool {
+        !text.trim().is_empty() && signing_key(&self.secret, self.secret.key, text).is_some()
+    }
+
     /// May this key do what the route needs?
     #[must_use]
     pub fn allows(&self, key: &ApiKey, need: Option<Need>) -> bool {

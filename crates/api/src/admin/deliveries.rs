@@ -74,7 +74,7 @@ pub(crate) async fn get(
 
 async fn find(admin: &Admin, id: &str) -> Result<Found, Problem> {
     let key = admin.ids.read_delivery(id).ok_or_else(Problem::not_found)?;
-    let webhook = admin.store.roster().get(key.webhook).ok_or_else(Problem::not_found)?;
+    let webhook = admin.webhook_by_no(key.webhook).await?.ok_or_else(Problem::not_found)?;
     let checkpoint = admin.store.checkpoint().await?;
     let found = match admin.store.delivery(key).await? {
         Some((delivery, event, attempts)) => Found { webhook, event, delivery, attempts },

@@ -1,6 +1,6 @@
 //! Publishing events, and what became of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -113,7 +113,7 @@ pub(crate) async fn get(
     };
     let account = match event.audience {
         Audience::Account(no) => admin.store.account_by_no(no).await?.map(|account| account.id),
-        Audience::Webhook(no) => admin.store.roster().get(no).map(|webhook| webhook.account_id.clone()),
+        Audience::Webhook(no) => admin.webhook_by_no(no).await?.map(|webhook| webhook.account_id.clone()),
         Audience::Broadcast => None,
     };
     let (webhooks, is_cut) = fates(&admin, &event).await?;
@@ -147,12 +147,28 @@ async fn fates(admin: &Admin, event: &Event) -> Result<(Vec<FateShown>, bool), P
     let last_known = if rows.len() < WEBHOOKS_MAX { None } else { rows.last().map(|row| row.key.webhook) };
     let rows: HashMap<WebhookNo, Delivery> = rows.into_iter().map(|row| (row.key.webhook, row)).collect();
     let mut webhooks = audience(admin, event);
+    webhooks.extend(departed(admin, &rows, &webhooks).await?);
+    webhooks.sort_unstable_by_key(|webhook| webhook.no);
     let all = webhooks.len();
     webhooks.truncate(WEBHOOKS_MAX);
     webhooks.retain(|webhook| last_known.is_none_or(|last| webhook.no <= last));
     let is_cut = webhooks.len() < all;
     let tell = |webhook: &Arc<Webhook>| show(admin, event, webhook, rows.get(&webhook.no), checkpoint);
     Ok((webhooks.iter().map(tell).collect(), is_cut))
+}
+
+/// The webhooks that were deleted since and have nothing left to come, as far as the event had deliveries to them.
+async fn departed(
+    admin: &Admin,
+    rows: &HashMap<WebhookNo, Delivery>,
+    known: &[Arc<Webhook>],
+) -> Result<Vec<Arc<Webhook>>, Problem> {
+    let known: HashSet<WebhookNo> = known.iter().map(|webhook| webhook.no).collect();
+    let mut departed = Vec::new();
+    for no in rows.keys().filter(|no| !known.contains(no)) {
+        departed.extend(admin.webhook_by_no(*no).await?);
+    }
+    Ok(departed)
 }
 
 /// The webhooks an event could be for, and one more than are shown.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthaste_contract::Contract;
-use posthaste_core::{Account, Clock, Dice, Secret, Webhook};
+use posthaste_core::{Account, Clock, Dice, Secret, Webhook, WebhookNo};
 use posthaste_store::Store;
 
 use super::problem::Problem;
@@ -72,6 +72,14 @@ impl Admin {
     /// The account that a path names.
     pub async fn account(&self, id: &str) -> Result<Account, Problem> {
         self.store.account(id).await?.ok_or_else(Problem::not_found)
+    }
+
+    /// The webhook of a delivery, also one that is deleted.
+    pub async fn webhook_by_no(&self, no: WebhookNo) -> Result<Option<Arc<Webhook>>, Problem> {
+        match self.store.roster().get(no) {
+            Some(webhook) => Ok(Some(webhook)),
+            None => Ok(self.store.webhook_by_no(no).await?.map(Arc::new)),
+        }
     }
 
     /// The webhook that a path names, with its account.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use posthaste_contract::model::{SecretOrigin, SecretRule};
+use posthaste_contract::model::SecretOrigin;
 use posthaste_contract::{Contract, Op};
 use posthaste_core::{Account, Secret, UnixMs, Webhook, WebhookState};
 use posthaste_store::change::Rotation;
@@ -120,7 +120,7 @@ impl RotationAsked {
         let mut members = Members::read(body, true)?;
         let overlap_s = members.number("overlap_seconds", OVERLAP_MAX.as_secs());
         let secret = members.text("secret", contract.secret.max_chars).this();
-        if let Err(why) = check_secret(secret.as_deref(), &contract.secret) {
+        if let Err(why) = check_secret(secret.as_deref(), contract) {
             members.refuse("secret", why);
         }
         members.finish()?;
@@ -129,15 +129,19 @@ impl RotationAsked {
     }
 }
 
-fn check_secret(given: Option<&str>, rule: &SecretRule) -> Result<(), String> {
+fn check_secret(given: Option<&str>, contract: &Contract) -> Result<(), String> {
+    let rule = &contract.secret;
     match (given, rule.origin) {
         (None, SecretOrigin::Caller) => {
             Err("secret is missing; in this contract the customer brings it".to_owned())
         }
         (None, _) => Ok(()),
         (Some(_), SecretOrigin::Server) => Err("secret is made by the server in this contract".to_owned()),
-        (Some(text), _) if text.chars().count() < rule.min_chars || text.trim().is_empty() => {
+        (Some(text), _) if text.chars().count() < rule.min_chars => {
             Err(format!("secret must have at least {} characters", rule.min_chars))
+        }
+        (Some(text), _) if !contract.is_secret(text) => {
+            Err("secret does not have the form of a signing secret".to_owned())
         }
         (Some(_), _) => Ok(()),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use posthaste_core::{DeliveryKey, Seq};
+use posthaste_core::{Clock, DeliveryKey, Seq, UnixMs};
 use posthaste_store::{RecordBatch, Spill, Store};
 use serde_json::{Value, json};
 
@@ -89,6 +89,33 @@ async fn a_broadcast_tells_of_every_account() {
     let told: Vec<String> = fates(&rig, &id).await;
     assert_eq!(told.iter().map(|line| &line[..12]).collect::<Vec<_>>(), ["wh_a pending", "wh_b pending"]);
     assert_eq!(rig.get("/events/b-1").await.ok(200)["id"], json!(id));
+}
+
+#[tokio::test]
+async fn a_deleted_webhook_is_still_accounted_for() {
+    let rig = Rig::with_account("pipai").await;
+    let taken = rig.webhook("acme", "wh_taken", &["*"]).await.no;
+    let owed = rig.webhook("acme", "wh_owed", &["*"]).await.no;
+    rig.webhook("acme", "wh_kept", &["account.*"]).await;
+    let id = rig.publish(EVENT).await;
+    let event = rig.last_event().await;
+    rig.attempted(event, taken, 1, Ended::Delivered).await;
+    rig.attempted(event, owed, 1, Ended::WillBeTriedAgain).await;
+    handled(&rig, event).await;
+    for no in [taken, owed] {
+        rig.store.delete_webhook(no, rig.clock.now()).await.unwrap();
+    }
+    while rig.store.tidy(UnixMs(0), true, rig.clock.now()).await.unwrap() {}
+    assert!(rig.store.roster().get(taken).is_none() && rig.store.roster().get(owed).is_none());
+    assert_eq!(
+        fates(&rig, &id).await,
+        ["wh_taken delivered - -", "wh_owed canceled webhook_deleted -", "wh_kept not_sent not_subscribed -"]
+    );
+    let shown = rig.get(&format!("/events/{id}")).await.ok(200);
+    let delivery = shown["webhooks"][1]["delivery_id"].as_str().unwrap();
+    let told = rig.get(&format!("/deliveries/{delivery}")).await.ok(200);
+    assert_eq!((&told["status"], &told["attempt_count"]), (&json!("canceled"), &json!(1)));
+    assert_eq!(rig.post(&format!("/deliveries/{delivery}/retry"), "").await.told(), "409 conflict");
 }
 
 #[tokio::test]

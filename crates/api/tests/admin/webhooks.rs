@@ -95,6 +95,19 @@ async fn where_customers_bring_the_secret_the_operator_does_too() {
 }
 
 #[tokio::test]
+async fn a_secret_that_could_not_sign_is_refused() {
+    let rig = Rig::with_account("standard").await;
+    let webhook = rig.webhook("acme", "wh_1", &[]).await;
+    let path = "/accounts/acme/webhooks/wh_1/rotate-secret";
+    for secret in ["x", "whsec_AAAA", "whsec_no base 64, whatever its length is"] {
+        let body = json!({ "secret": secret }).to_string();
+        assert_eq!(rig.post(path, body).await.pointers(), ["/secret"], "{secret}");
+    }
+    assert!(rig.store.roster().get(webhook.no).unwrap().secrets == webhook.secrets);
+    rig.post(path, r#"{"secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}"#).await.ok(200);
+}
+
+#[tokio::test]
 async fn a_test_is_awaited_until_its_attempt_is_recorded() {
     let rig = Rig::with_account("pipai").await;
     let webhook = rig.webhook("acme", "wh_1", &["account.*"]).await;

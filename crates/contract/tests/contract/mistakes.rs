@@ -262,14 +262,14 @@ fn nonsense_in_retries() {
             (r#"success      = ["2xx"]"#, r#"success      = ["2x", "204-200"]"#),
         ],
         expect![[r#"
-            c.toml:273:16: error: delivery.timeout: must be from 500ms to 60s
-            c.toml:274:16: error: delivery.success: at least one status has to mean success
-            c.toml:274:17: error: delivery.success[0]: `2x` is no status; write "2xx", "200" or "200-204"
-            c.toml:274:23: error: delivery.success[1]: `204-200` is no status; write "2xx", "200" or "200-204"
-            c.toml:282:22: warning: retry.delays[1]: this delay is shorter than the one before it
-            c.toml:282:28: error: retry.delays[2]: a delay is at most 7d
-            c.toml:282:34: warning: retry.delays[3]: this delay is shorter than the one before it
-            c.toml:283:15: error: retry.jitter: must be from 0.0 to 1.0
+            c.toml:275:16: error: delivery.timeout: must be from 500ms to 60s
+            c.toml:276:16: error: delivery.success: at least one status has to mean success
+            c.toml:276:17: error: delivery.success[0]: `2x` is no status; write "2xx", "200" or "200-204"
+            c.toml:276:23: error: delivery.success[1]: `204-200` is no status; write "2xx", "200" or "200-204"
+            c.toml:284:22: warning: retry.delays[1]: this delay is shorter than the one before it
+            c.toml:284:28: error: retry.delays[2]: a delay is at most 7d
+            c.toml:284:34: warning: retry.delays[3]: this delay is shorter than the one before it
+            c.toml:285:15: error: retry.jitter: must be from 0.0 to 1.0
         "#]],
     );
 }
