@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Bounds {
     /// Attempts under way at one time.
     pub in_flight: usize,
+    /// The same to webhooks whose latest attempts failed: those that hang leave slots to those that do not.
+    pub in_flight_failing: usize,
     /// Attempts under way at one time to one webhook.
     pub in_flight_per_webhook: usize,
     /// Deliveries waiting in memory for one webhook that does well.
@@ -41,6 +43,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             in_flight: 1_024,
+            in_flight_failing: 512,
             in_flight_per_webhook: 64,
             lane: 256,
             failing_lane: 8,

@@ -305,6 +305,27 @@ fn accounts_take_turns_whatever_they_queue() {
 }
 
 #[test]
+fn webhooks_that_fail_leave_slots_to_those_that_do_not() {
+    let bounds = Bounds { in_flight: 2, in_flight_failing: 1, ..Bounds::default() };
+    let failing =
+        |no| Webhook { health: Health { consecutive_failures: 1, ..Health::default() }, ..webhook(no, no) };
+    let mut rig = Rig::new(bounds, vec![failing(1), failing(2), webhook(3, 3)]);
+    for account in [1, 2, 3] {
+        rig.publish(Audience::Account(AccountNo(account)));
+    }
+    rig.expect(expect![[r#"
+        attempt wh_1#1 of event 1
+        attempt wh_3#1 of event 3
+    "#]]);
+    rig.answer(silence());
+    rig.expect(expect![[r#"
+        attempt wh_2#1 of event 2
+        record event 1 pending due Some(5000)
+        checkpoint 1
+    "#]]);
+}
+
+#[test]
 fn a_lost_hint_is_made_good_by_the_next_look() {
     let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
     rig.last = Seq(7);

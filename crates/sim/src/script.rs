@@ -82,6 +82,7 @@ fn policy(dice: &SeededDice) -> DeliveryPolicy {
 fn bounds(dice: &SeededDice) -> Bounds {
     Bounds {
         in_flight: dice.between(1, 32) as usize,
+        in_flight_failing: dice.between(1, 4) as usize,
         in_flight_per_webhook: dice.between(1, 8) as usize,
         lane: dice.between(2, 16) as usize,
         failing_lane: dice.between(1, 4) as usize,

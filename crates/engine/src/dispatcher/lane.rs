@@ -110,6 +110,11 @@ impl Lane {
         self.known.is_empty() && self.waiting.is_empty() && self.in_flight == 0 && !self.is_loading
     }
 
+    /// Did its latest attempts fail, so that the next one is likely to?
+    pub fn is_failing(&self, bounds: &Bounds) -> bool {
+        self.window == 1 && bounds.in_flight_per_webhook > 1
+    }
+
     /// May an attempt be started?
     pub fn can_start(&self) -> bool {
         !self.waiting.is_empty() && self.in_flight < self.window

@@ -83,6 +83,8 @@ pub struct Claim {
     pub at: UnixMs,
     /// Has the delivery a row in the store already?
     pub is_written: bool,
+    /// Does it take one of the slots for webhooks that fail?
+    pub is_failing: bool,
 }
 
 /// The outcome of one step.
@@ -105,6 +107,9 @@ pub struct Dispatcher {
     pub(super) fan_out: FanOut,
     pub(super) lanes: HashMap<WebhookNo, Lane>,
     pub(super) turns: Turns,
+    /// The turns of webhooks that fail.
+    pub(super) failing_turns: Turns,
+    pub(super) was_failings_turn: bool,
     pub(super) ledger: Ledger,
     /// When webhooks' rows in the store are due.
     pub(super) timers: BTreeSet<(UnixMs, WebhookNo)>,
@@ -114,6 +119,7 @@ pub struct Dispatcher {
     /// Deliveries without a row that wait in memory, by when they came.
     pub(super) unwritten: VecDeque<(UnixMs, DeliveryKey)>,
     pub(super) in_flight: usize,
+    pub(super) in_flight_failing: usize,
     pub(super) waiting: usize,
     pub(super) waiting_bytes: usize,
     pub(super) look_around_at: UnixMs,
@@ -138,12 +144,15 @@ impl Dispatcher {
             fan_out: FanOut::new(checkpoint),
             lanes: HashMap::new(),
             turns: Turns::default(),
+            failing_turns: Turns::default(),
+            was_failings_turn: false,
             ledger: Ledger::new(checkpoint),
             timers: BTreeSet::new(),
             wanted: VecDeque::new(),
             loads_in_flight: 0,
             unwritten: VecDeque::new(),
             in_flight: 0,
+            in_flight_failing: 0,
             waiting: 0,
             waiting_bytes: 0,
             look_around_at: UnixMs(0),
@@ -183,7 +192,7 @@ impl Dispatcher {
         if let Some(batch) = self.ledger.hand_out() {
             step.effects.push(Effect::Record(batch));
         }
-        let can_start = self.in_flight < self.bounds.in_flight && !self.turns.is_empty();
+        let can_start = self.has_slot() && (!self.turns.is_empty() || self.failing_may_start());
         step.has_more = !self.is_draining
             && self.ledger.len() < self.bounds.record
             && (can_start || self.fan_out.has_event());

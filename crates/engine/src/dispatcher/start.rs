@@ -19,8 +19,8 @@ enum Turn {
 impl Dispatcher {
     /// Starts attempts in fair turns while there are slots.
     pub(super) fn start_some(&mut self, now: UnixMs, effects: &mut Vec<Effect>) {
-        while self.in_flight < self.bounds.in_flight && self.ledger.len() < self.bounds.record {
-            let Some(no) = self.turns.next() else { break };
+        while self.has_slot() && self.ledger.len() < self.bounds.record {
+            let Some(no) = self.next_turn() else { break };
             if let Some(lane) = self.lanes.get_mut(&no) {
                 lane.has_turn = false;
             }
@@ -28,6 +28,22 @@ impl Dispatcher {
             self.give_turn(no);
             self.refill(no);
         }
+    }
+
+    pub(super) fn has_slot(&self) -> bool {
+        self.in_flight < self.bounds.in_flight
+    }
+
+    /// Is there a webhook that fails, and a slot for it?
+    pub(super) fn failing_may_start(&self) -> bool {
+        self.in_flight_failing < self.bounds.in_flight_failing && !self.failing_turns.is_empty()
+    }
+
+    /// By turns one that does well and one that fails, while both wait and may start.
+    fn next_turn(&mut self) -> Option<WebhookNo> {
+        let is_failings = self.failing_may_start() && (!self.was_failings_turn || self.turns.is_empty());
+        self.was_failings_turn = is_failings;
+        if is_failings { self.failing_turns.next() } else { self.turns.next() }
     }
 
     /// Queues a lane for a turn if it can start something.
@@ -38,7 +54,8 @@ impl Dispatcher {
         }
         lane.has_turn = true;
         let account = self.roster.get(no).map_or(AccountNo(0), |webhook| webhook.account);
-        self.turns.join(account, no);
+        let turns = if lane.is_failing(&self.bounds) { &mut self.failing_turns } else { &mut self.turns };
+        turns.join(account, no);
     }
 
     /// Takes the first delivery of a lane and starts it, holds it or calls it off, as its webhook stands now.
@@ -53,8 +70,11 @@ impl Dispatcher {
                 lane.see(&webhook);
                 lane.in_flight += 1;
                 self.in_flight += 1;
+                let is_failing = lane.is_failing(&self.bounds);
+                self.in_flight_failing += usize::from(is_failing);
                 let Job { key, event, attempts, is_written } = job;
-                let claim = Claim { key, event, webhook, number: attempts + 1, at: now, is_written };
+                let claim =
+                    Claim { key, event, webhook, number: attempts + 1, at: now, is_written, is_failing };
                 effects.push(Effect::Attempt(claim));
             }
             (Turn::Hold, Some(_)) => self.put_away(&job),
@@ -70,6 +90,7 @@ impl Dispatcher {
         let Some(lane) = self.lanes.get_mut(&key.webhook) else { return };
         lane.in_flight -= 1;
         self.in_flight -= 1;
+        self.in_flight_failing -= usize::from(claim.is_failing);
         let is_test = claim.event.is_test();
         let settlement = settle(&attempt, webhook.as_deref(), is_test, &self.policy, &*self.dice);
         if !is_test {
