@@ -1,10 +1,10 @@
 //! Who is who in here, and what may be lost.
 //!
-//! - [`FanOut`](fan_out::FanOut) walks the accepted events in order and finds the webhooks each is owed to.
-//! - A [`Lane`](lane::Lane) holds one webhook's deliveries that wait in memory; the rest of its backlog stays in the
+//! - `FanOut` walks the accepted events in order and finds the webhooks each is owed to.
+//! - A `Lane` holds one webhook's deliveries that wait in memory; the rest of its backlog stays in the
 //!   store and is read when there is room.
-//! - [`Turns`](turns::Turns) says whose lane may start the next attempt: accounts in turn, within them webhooks in turn.
-//! - [`Ledger`](ledger::Ledger) collects what has to be remembered and knows up to which event everything is.
+//! - `Turns` says whose lane may start the next attempt: accounts in turn, within them webhooks in turn.
+//! - `Ledger` collects what has to be remembered and knows up to which event everything is.
 //! - [`Dispatcher`] moves deliveries between them.
 //!
 //! All of it is a cache of the store. A delivery is either written (it has a row) or implied by an event above the
