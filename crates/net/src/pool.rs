@@ -1,7 +1,7 @@
 //! Idle connections, kept for the next request to the same place by the same account.
 //!
 //! Connections of two accounts are never exchanged, so that a receiver shared by both cannot confuse one with what it
-//! heard from the other. Nothing here outlives [`CONNECTION_AGE_MAX`]; the driver of each connection sees to it.
+//! heard from the other. Nothing here outlives `CONNECTION_AGE_MAX`; the driver of each connection sees to it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
