@@ -73,20 +73,24 @@ pub(crate) async fn get(
 }
 
 async fn find(admin: &Admin, id: &str) -> Result<Found, Problem> {
-    let key = admin.ids.read_delivery(id).ok_or_else(Problem::not_found)?;
-    let webhook = admin.webhook_by_no(key.webhook).await?.ok_or_else(Problem::not_found)?;
+    let key = admin.ids.read_delivery(id).ok_or_else(unknown)?;
+    let webhook = admin.webhook_by_no(key.webhook).await?.ok_or_else(unknown)?;
     let checkpoint = admin.store.checkpoint().await?;
     let found = match admin.store.delivery(key).await? {
         Some((delivery, event, attempts)) => Found { webhook, event, delivery, attempts },
         None => {
-            let event = admin.store.event(key.event).await?.ok_or_else(Problem::not_found)?;
-            let delivery = unwritten(key, &event, &webhook, checkpoint).ok_or_else(Problem::not_found)?;
+            let event = admin.store.event(key.event).await?.ok_or_else(unknown)?;
+            let delivery = unwritten(key, &event, &webhook, checkpoint).ok_or_else(unknown)?;
             Found { webhook, event, delivery, attempts: Vec::new() }
         }
     };
     // An id is only good with the very time it was made with.
     let is_same = admin.ids.delivery(key, found.event.created_at) == id;
-    if is_same { Ok(found) } else { Err(Problem::not_found()) }
+    if is_same { Ok(found) } else { Err(unknown()) }
+}
+
+fn unknown() -> Problem {
+    Problem::unknown("delivery")
 }
 
 /// A delivery that is owed but not yet written down.

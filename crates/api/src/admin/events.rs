@@ -109,7 +109,7 @@ pub(crate) async fn get(
 ) -> Result<Json<EventShown>, Problem> {
     let event = match find_by_id(&admin, &id).await? {
         Some(event) => event,
-        None => find_by_key(&admin, &id, query.as_deref()).await?.ok_or_else(Problem::not_found)?,
+        None => find_by_key(&admin, &id, query.as_deref()).await?.ok_or_else(|| Problem::unknown("event"))?,
     };
     let account = match event.audience {
         Audience::Account(no) => admin.store.account_by_no(no).await?.map(|account| account.id),

@@ -100,9 +100,14 @@ impl Problem {
         Self { kind: Kind::Invalid, detail, errors }
     }
 
-    /// The one answer to everything that is unknown, deleted or spelled wrong.
+    /// The one answer to every address that is none.
     pub fn not_found() -> Self {
         Self::new(Kind::NotFound, "There is nothing at this address.")
+    }
+
+    /// No such account, webhook, event or delivery: unknown, deleted or spelled wrong.
+    pub fn unknown(what: &str) -> Self {
+        Self::new(Kind::NotFound, format!("There is no {what} with this id."))
     }
 
     /// The HTTP status.

@@ -71,7 +71,7 @@ impl Admin {
 
     /// The account that a path names.
     pub async fn account(&self, id: &str) -> Result<Account, Problem> {
-        self.store.account(id).await?.ok_or_else(Problem::not_found)
+        self.store.account(id).await?.ok_or_else(|| Problem::unknown("account"))
     }
 
     /// The webhook of a delivery, also one that is deleted.
@@ -85,7 +85,8 @@ impl Admin {
     /// The webhook that a path names, with its account.
     pub async fn webhook(&self, account_id: &str, id: &str) -> Result<(Account, Webhook), Problem> {
         let account = self.account(account_id).await?;
-        let webhook = self.store.webhook(account.no, None, id).await?.ok_or_else(Problem::not_found)?;
+        let found = self.store.webhook(account.no, None, id).await?;
+        let webhook = found.ok_or_else(|| Problem::unknown("webhook of this account"))?;
         Ok((account, webhook))
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, IsTerminal as _, Read as _, Write as _};
 
 use clap::{Args, Subcommand};
+use posthaste_contract::json::{self, JsonFault};
 use serde_json::{Value, json};
 
 use super::Call;
@@ -69,6 +70,7 @@ async fn send_one(ask: SendEvent, call: &Call) -> Result<Exit, Failure> {
         return Err(Failure::usage("say whom the event is for: --account ID or --broadcast"));
     }
     let data = read_data(&ask.data)?;
+    check_data(&data)?;
     let mut members = vec![format!("\"type\":{}", json!(ask.event_type))];
     members.extend(ask.account.map(|account| format!("\"account\":{}", json!(account))));
     members.extend(ask.broadcast.then(|| "\"broadcast\":true".to_owned()));
@@ -94,6 +96,15 @@ fn read_data(given: &str) -> Result<String, Failure> {
         None => return Ok(given.to_owned()),
     };
     read.map_err(|error| Failure::usage(format!("the data {given} cannot be read: {error}")))
+}
+
+/// Is it one object? The server would speak of places in a body that nobody wrote.
+fn check_data(data: &str) -> Result<(), Failure> {
+    match json::members(data.as_bytes(), json::DEPTH_MAX) {
+        // The server has a better word for this.
+        Ok(_) | Err(JsonFault::TooDeep(_)) => Ok(()),
+        Err(fault) => Err(Failure::usage(format!("--data must be a JSON object: {fault}"))),
+    }
 }
 
 /// How a batch is going.

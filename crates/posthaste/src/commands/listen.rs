@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use clap::Args;
-use http::{Request, StatusCode};
+use http::uri::Scheme;
+use http::{Request, StatusCode, Uri};
 use posthaste_contract::Contract;
 use posthaste_core::{Clock as _, Secret};
 
@@ -56,6 +57,7 @@ impl Listen {
     /// If it cannot listen.
     pub async fn run(self, json: bool) -> Result<Exit, Failure> {
         let contract = contract_file::load(&self.contract)?.contract;
+        self.check(&contract)?;
         let mut end = EndSignals::new()?;
         let identity = self.identity()?;
         let scheme = if identity.is_some() { "https" } else { "http" };
@@ -82,6 +84,20 @@ impl Listen {
             () = end.wait() => {}
         }
         Ok(Exit::Done)
+    }
+
+    /// What would go wrong with every delivery is said before the first.
+    fn check(&self, contract: &Contract) -> Result<(), Failure> {
+        let forward = self.forward.as_deref().unwrap_or("http://127.0.0.1/");
+        let is_http = forward.parse::<Uri>().is_ok_and(|uri| uri.scheme() == Some(&Scheme::HTTP));
+        if !is_http {
+            return Err(Failure::usage(format!("--forward is `{forward}`, which is no http:// address")));
+        }
+        if self.secret.as_deref().is_some_and(|secret| !contract.is_secret(secret)) {
+            let name = &self.contract;
+            return Err(Failure::usage(format!("--secret is no signing secret of the contract {name}")));
+        }
+        Ok(())
     }
 
     fn identity(&self) -> Result<Option<Identity>, Failure> {

@@ -26,6 +26,10 @@ impl Backup {
     /// If there is no store, or the file is there already.
     pub fn run(self, json: bool) -> Result<Exit, Failure> {
         let settings = client_settings(&self.flags)?;
+        if self.file.exists() {
+            let file = self.file.display();
+            return Err(Failure::refused(format!("{file} is there already; a backup goes into a new file")));
+        }
         posthaste_store::snapshot(&settings.data, &self.file)
             .map_err(|error| Failure::refused(error.to_string()))?;
         let bytes = std::fs::metadata(&self.file).map(|file| file.len()).unwrap_or_default();

@@ -52,6 +52,9 @@ async fn an_event_its_delivery_and_its_replay() {
         operator.ask(&["event", "send", "invoice.paid", "--account", "acme", "--data", data, "--id", "one"]);
     assert_eq!((&again[0]["id"], &again[0]["duplicate"]), (&event[0]["id"], &Value::Bool(true)));
 
+    let torn = operator.run(&["event", "send", "invoice.paid", "--account", "acme", "--data", "{"]);
+    assert!(sentence(&torn, 2).contains("--data must be a JSON object"), "{torn:?}");
+
     let first = inbox.next().await;
     assert!(String::from_utf8_lossy(&first.body).contains(data.trim_matches(['{', '}'])), "{first:?}");
     let delivery = until("the record of the delivery", async || {
@@ -135,7 +138,8 @@ async fn a_backup_beside_a_running_server_verifies_and_serves() {
     customer(&server, "acme").await;
     let operator = Operator(&server);
     operator.ask(&["backup", "copy.db"]);
-    assert_eq!(operator.run(&["backup", "copy.db"]).status.code(), Some(1));
+    let again = operator.run(&["backup", "copy.db"]);
+    assert!(sentence(&again, 1).contains("copy.db is there already"), "{again:?}");
     assert_eq!(operator.ask(&["verify"])[0]["sound"], true);
     assert_eq!(operator.ask(&["verify", "copy.db"])[0]["sound"], true);
     assert_eq!(operator.run(&["verify", "absent.db"]).status.code(), Some(1));
@@ -235,6 +239,19 @@ async fn listen_judges_what_arrives() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn listen_refuses_what_could_never_work() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, named) in [
+        (["--forward", "https://127.0.0.1:1/"], "no http:// address"),
+        (["--forward", "somewhere"], "no http:// address"),
+        (["--secret", "z?"], "no signing secret of the contract standard"),
+    ] {
+        let output = run(folder.path(), &["listen", "--listen", "127.0.0.1:0", arguments[0], arguments[1]]);
+        assert!(sentence(&output, 2).contains(named), "{output:?}");
+    }
 }
 
 /// A delivery by the contract; one that is not to verify gets another body after it was signed.
