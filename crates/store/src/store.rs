@@ -179,7 +179,8 @@ pub trait Store: Send + Sync + 'static {
     async fn record(&self, batch: RecordBatch) -> Answer<()>;
     /// One small step of housekeeping: ends pending deliveries of deleted webhooks where `drop_queued_of_deleted`,
     /// and of disabled ones; deletes what ended before `expired_before` and forgotten idempotency keys, gives space
-    /// back. Answers whether more is left.
+    /// back. If the clock was set back, makes due again what would wait for the time it once was. Answers whether more
+    /// is left.
     async fn tidy(&self, expired_before: UnixMs, drop_queued_of_deleted: bool, now: UnixMs) -> Answer<bool>;
 
     // ------------------------------------------------------------------ the whole

@@ -40,7 +40,7 @@ impl Dispatcher {
         if is_dropped || !webhook.is_owed(&event.event_type, event.seq) {
             return;
         }
-        if webhook.is_holding() || event.due_at() > now {
+        if webhook.is_holding() || event.send_at.is_some_and(|at| at > now) {
             return self.leave_to_store(key, event.due_at());
         }
         self.take_up(key, event, webhook, now);

@@ -104,6 +104,26 @@ pub async fn what_expired_is_deleted_and_what_is_owed_stays(store: Arc<dyn Store
     assert_eq!(newest.items[0].delivery.key, fresh);
 }
 
+pub async fn a_clock_set_back_strands_nothing(store: Arc<dyn Store>) {
+    let scene = begin(store.clone()).await;
+    let webhook = scene.webhook("a").await.no;
+    let later = after_s(864_000);
+    let key = async || DeliveryKey { event: scene.event(later).await, webhook };
+    let (retry, held, resent) = (key().await, key().await, key().await);
+    scene.tidy(NEVER, true, later).await;
+    scene.record(vec![retried(retry, 1, later, later.plus(Duration::from_secs(5)))]).await;
+    scene.record(vec![failed(resent, 1, later)]).await;
+    scene.spill(held, later).await;
+    store.retry_delivery(resent, later).await.unwrap();
+    let due = async |key| store.delivery(key).await.unwrap().unwrap().0.next_attempt_at.unwrap();
+    for now in [NOW, after_s(1)] {
+        scene.tidy(NEVER, true, now).await;
+        assert_eq!((due(held).await, due(resent).await), (NOW, NOW), "they were due at once");
+        let delay = due(retry).await.since(NOW);
+        assert!((4_900..=5_000).contains(&delay.as_millis()), "{delay:?}");
+    }
+}
+
 pub async fn places_are_not_given_twice(store: Arc<dyn Store>) {
     let scene = begin(store.clone()).await;
     let last = scene.event(after_s(500)).await;

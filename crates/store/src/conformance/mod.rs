@@ -69,6 +69,7 @@ stories![
     housekeeping::many_webhooks_that_are_off_do_not_hide_one_with_rows,
     housekeeping::deleted_webhooks_leave_the_roster_when_nothing_is_owed,
     housekeeping::what_expired_is_deleted_and_what_is_owed_stays,
+    housekeeping::a_clock_set_back_strands_nothing,
     housekeeping::places_are_not_given_twice,
     housekeeping::a_deleted_account_leaves_nothing,
     housekeeping::forgotten_keys_and_tokens_can_come_again,

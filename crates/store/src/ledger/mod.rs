@@ -21,12 +21,13 @@ pub(crate) mod record;
 pub(crate) mod resend;
 
 mod purge;
+mod set_back;
 mod tidy;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use posthaste_core::{AccountNo, Event, KeyNo, Seq, Webhook, WebhookNo, WebhookState};
+use posthaste_core::{AccountNo, Event, KeyNo, Seq, UnixMs, Webhook, WebhookNo, WebhookState};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::sealing::Vault;
@@ -50,6 +51,8 @@ pub(crate) struct Ledger {
     /// Where the next step of looking for expired events begins.
     sweep_at: Seq,
     purge: Option<purge::Purge>,
+    /// The latest time that housekeeping ran at or that anything was done at.
+    latest_now: UnixMs,
     effects: Effects,
 }
 
@@ -91,6 +94,7 @@ impl Ledger {
         let checkpoint = read_seq(&conn, "checkpoint")?;
         let last_event = events::last(&conn)?.max(read_seq(&conn, "last_seq")?).max(checkpoint);
         let roster = webhooks::all_owed(&conn, &vault, checkpoint)?;
+        let latest_now = set_back::latest_told(&conn)?;
         let mut ledger = Self {
             conn,
             vault,
@@ -101,6 +105,7 @@ impl Ledger {
             close_at: WebhookNo(0),
             sweep_at: Seq(0),
             purge: None,
+            latest_now,
             effects: Effects::none(last_event),
         };
         ledger.note_closing(&roster)?;

@@ -59,6 +59,9 @@ impl Ledger {
         let changed = std::mem::take(&mut self.effects.changed);
         self.note_closing(&changed)?;
         self.effects.changed = changed;
+        if self.sweep_at == Seq(0) {
+            self.unstrand(now)?;
+        }
         let mut is_more = self.end_pending(drop_queued_of_deleted)?;
         self.leave_roster()?;
         is_more |= self.expire(expired_before)?;
