@@ -6,7 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use posthaste_contract::{SigningFacts, json};
-use posthaste_core::{Attempt, Audience, Delivery, DeliveryKey, DeliveryState, Event, Seq, Webhook};
+use posthaste_core::{
+    Attempt, Audience, Delivery, DeliveryKey, DeliveryState, Event, Seq, Webhook, WebhookState,
+};
 use posthaste_store::{DeliveryRow, PageCursor, Refusal, StoreError};
 
 use super::fate;
@@ -164,11 +166,14 @@ pub(crate) async fn retry(
     if found.webhook.deleted.is_some() {
         return Err(refused("The webhook is deleted."));
     }
+    if found.webhook.state == WebhookState::Disabled {
+        return Err(refused("The webhook is switched off; resume it first."));
+    }
     found.delivery = match admin.store.retry_delivery(found.delivery.key, admin.clock.now()).await {
         Ok(delivery) => delivery,
         // One without a row was found all the same: its first attempt is still to come.
         Err(StoreError::Refused(Refusal::WrongState | Refusal::NotFound)) => {
-            return Err(refused("The delivery is still pending, or its webhook is switched off."));
+            return Err(refused("The delivery is still pending: it is attempted at its next_attempt_at."));
         }
         Err(error) => return Err(error.into()),
     };

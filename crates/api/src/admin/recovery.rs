@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use posthaste_core::{UnixMs, Webhook};
+use posthaste_core::{UnixMs, Webhook, WebhookState};
 use posthaste_store::Window;
 
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
 use super::reading::{JsonBody, Members, Named};
 use super::state::{Admin, Shared};
 use super::wire::RecoveryShown;
@@ -25,6 +25,9 @@ pub(crate) async fn recover(
     let (_, webhook) = admin.webhook(&account, &id).await?;
     let now = admin.clock.now();
     let (window, dry_run) = read_window(&body, now)?;
+    if webhook.state == WebhookState::Disabled {
+        return Err(Problem::new(Kind::Conflict, "The webhook is switched off; resume it first."));
+    }
     let count = if dry_run {
         admin.store.recover(webhook.no, window, true, RECOVER_MAX, now).await?
     } else {

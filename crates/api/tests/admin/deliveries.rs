@@ -187,3 +187,22 @@ async fn a_broadcast_names_the_account_it_goes_to() {
     let body = shown["attempts"][0]["request"]["body"].as_str().unwrap();
     assert!(body.contains(r#""org_id":"acme""#) && body.contains(r#""data":{"a":1}"#), "{body}");
 }
+
+#[tokio::test]
+async fn a_webhook_that_is_off_is_resumed_before_anything_is_repeated() {
+    let (rig, webhook, id) = on_its_way().await;
+    rig.attempted(rig.last_event().await, webhook.no, 1, Ended::GivenUp).await;
+    rig.record(RecordBatch { disable: vec![(webhook.no, "gone")], ..RecordBatch::default() }).await;
+    let (retry, recover) =
+        (format!("/deliveries/{id}/retry"), "/accounts/acme/webhooks/wh_1/recover".to_owned());
+    let since = json!({"since": "2026-09-21T14:00:00Z", "dry_run": true}).to_string();
+    for (path, body) in [(&retry, ""), (&recover, since.as_str())] {
+        let refused = rig.post(path, body.to_owned()).await;
+        assert_eq!(refused.told(), "409 conflict");
+        assert!(refused.text.contains("resume it first"), "{refused:?}");
+    }
+    rig.post("/accounts/acme/webhooks/wh_1/resume", "").await.ok(200);
+    rig.clock.advance(Duration::from_secs(1));
+    assert_eq!(rig.post(&recover, since).await.ok(200)["count"], 1);
+    rig.post(&retry, "").await.ok(202);
+}
