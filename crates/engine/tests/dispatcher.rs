@@ -464,6 +464,24 @@ fn a_test_goes_even_to_a_paused_webhook_and_only_once() {
 }
 
 #[test]
+fn a_test_of_a_paused_webhook_is_not_held_when_it_waits_long_for_a_slot() {
+    let bounds = Bounds { in_flight: 1, ..Bounds::default() };
+    let mut rig = Rig::new(bounds, vec![webhook(1, 1), webhook(2, 2)]);
+    rig.change(|webhook| webhook.state = WebhookState::Paused);
+    rig.publish(Audience::Account(AccountNo(2)));
+    rig.publish(Audience::Webhook(WebhookNo(1)));
+    rig.now = UnixMs(9_000);
+    rig.step();
+    rig.answer(status(200));
+    rig.expect(expect![[r#"
+        attempt wh_2#1 of event 1
+        attempt wh_1#1 of event 2
+        record event 1 delivered due None
+        checkpoint 1
+    "#]]);
+}
+
+#[test]
 fn draining_starts_nothing_and_waits_for_the_record() {
     let mut rig = Rig::new(Bounds { in_flight: 1, ..Bounds::default() }, vec![webhook(1, 1)]);
     rig.publish(ACCOUNT);

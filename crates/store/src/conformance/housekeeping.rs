@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use posthaste_core::delivery::reasons;
 use posthaste_core::{Audience, DeliveryKey, DeliveryState, Seq, UnixMs, WebhookState};
+use tokio::task::JoinSet;
 
-use super::scene::{NOW, after_s, begin, body, delivered, draft, failed, new_account, retried};
-use crate::change::{EventDraft, IdempotencyKey, WebhookPatch};
+use super::scene::{NOW, after_s, begin, body, delivered, draft, failed, new_account, new_webhook, retried};
+use crate::change::{EventDraft, IdempotencyKey, WebhookLimits, WebhookPatch};
 use crate::store::Store;
 
 const NEVER: UnixMs = UnixMs(0);
@@ -38,11 +39,17 @@ pub async fn pending_deliveries_of_deleted_and_disabled_webhooks_end(store: Arc<
 pub async fn many_webhooks_that_are_off_do_not_hide_one_with_rows(store: Arc<dyn Store>) {
     let scene = begin(store.clone()).await;
     let off = || WebhookPatch { state: Some(WebhookState::Disabled), ..WebhookPatch::default() };
-    let mut last = scene.webhook("last").await.no;
+    let mut tasks = JoinSet::new();
     for number in 0..520 {
-        last = scene.webhook(&format!("off{number}")).await.no;
-        scene.patch(last, off(), NOW).await;
+        let (store, new) = (store.clone(), new_webhook(scene.account.no, &format!("off{number}")));
+        tasks.spawn(async move {
+            let no = store.create_webhook(new, WebhookLimits::default(), NOW).await.unwrap().no;
+            store.update_webhook(no, off(), WebhookLimits::default(), NOW).await.unwrap();
+        });
     }
+    tasks.join_all().await;
+    let last = scene.webhook("last").await.no;
+    scene.patch(last, off(), NOW).await;
     let key = DeliveryKey { event: scene.event(NOW).await, webhook: last };
     scene.record(vec![retried(key, 1, NOW, after_s(5))]).await;
     assert!(store.tidy(NEVER, true, NOW).await.unwrap(), "a step is small");
@@ -137,7 +144,7 @@ pub async fn a_deleted_account_leaves_nothing(store: Arc<dyn Store>) {
     let scene = begin(store.clone()).await;
     let webhook = scene.webhook("a").await.no;
     let other = store.create_account(new_account("other"), NOW).await.unwrap();
-    let kept = super::scene::new_webhook(other.no, "kept");
+    let kept = new_webhook(other.no, "kept");
     let kept = store.create_webhook(kept, Default::default(), NOW).await.unwrap().no;
     let drafts = vec![draft(Audience::Broadcast), draft(Audience::Webhook(webhook))];
     let published = store.publish(drafts, &|_, _, _| body("{}"), NOW).await.unwrap();
