@@ -9,6 +9,8 @@ pub mod listen;
 pub mod recover;
 pub mod store_files;
 
+use serde_json::Value;
+
 use crate::admin_client::{AdminClient, escaped};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -42,9 +44,16 @@ impl Call {
         if let Some(webhook) = only {
             return Ok(vec![webhook.to_owned()]);
         }
-        let webhooks =
-            self.admin.list(&format!("/accounts/{}/webhooks", escaped(account)), LIST_MOST).await?;
+        let webhooks = self.all_webhooks(account).await?;
         Ok(webhooks.iter().filter_map(|webhook| webhook["id"].as_str().map(str::to_owned)).collect())
+    }
+
+    /// An account's webhooks as the server tells of them.
+    ///
+    /// # Errors
+    /// If the server cannot be reached or refuses.
+    pub async fn all_webhooks(&self, account: &str) -> Result<Vec<Value>, Failure> {
+        self.admin.list(&format!("/accounts/{}/webhooks", escaped(account)), LIST_MOST).await
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Call;
 use crate::admin_client::escaped;
 use crate::failure::{Exit, Failure};
+use crate::output::note;
 use crate::outside::SystemClock;
 use crate::settings::ClientFlags;
 
@@ -52,7 +53,8 @@ impl Recover {
         let since = instant(&self.since, now)?;
         let until = self.until.as_deref().map_or(Ok(now), |text| instant(text, now))?;
         let window = json!({"since": since.rfc3339_ms(), "until": until.rfc3339_ms()});
-        let webhooks = call.webhooks(&self.account, self.webhook.as_deref()).await?;
+        let (webhooks, is_whole) = self.webhooks(&call).await?;
+        let exit = if is_whole { Exit::Done } else { Exit::Partly };
 
         let mut found = 0;
         for webhook in &webhooks {
@@ -62,7 +64,7 @@ impl Recover {
         if self.dry_run || found == 0 {
             let answer = json!({"dry_run": true, "count": found});
             call.output.answer(format!("{found} failed deliveries in that time"), &answer);
-            return Ok(Exit::Done);
+            return Ok(exit);
         }
         if !self.yes && !is_confirmed(found) {
             return Err(Failure::refused(format!(
@@ -75,7 +77,22 @@ impl Recover {
         }
         let answer = json!({"dry_run": false, "count": repeated});
         call.output.answer(format!("{repeated} deliveries will be sent again"), &answer);
-        Ok(Exit::Done)
+        Ok(exit)
+    }
+
+    /// The webhooks to go through, and whether those are all: of a whole account, the ones that are off are left out.
+    async fn webhooks(&self, call: &Call) -> Result<(Vec<String>, bool), Failure> {
+        if let Some(webhook) = &self.webhook {
+            return Ok((vec![webhook.clone()], true));
+        }
+        let all = call.all_webhooks(&self.account).await?;
+        let (off, on): (Vec<_>, Vec<_>) = all.iter().partition(|webhook| webhook["status"] == "disabled");
+        for webhook in &off {
+            let id = webhook["id"].as_str().unwrap_or_default();
+            note(format!("{id} is switched off and left out; resume it first"));
+        }
+        let ids = on.iter().filter_map(|webhook| webhook["id"].as_str().map(str::to_owned));
+        Ok((ids.collect(), off.is_empty()))
     }
 
     async fn repeat(&self, call: &Call, webhook: &str, window: &Value) -> Result<u64, Failure> {

@@ -129,6 +129,18 @@ async fn what_failed_is_counted_and_then_recovered() {
     inbox.answer_with(StatusCode::OK);
     assert_eq!(operator.ask(&[&asked[..], &["--yes"]].concat())[0]["count"], 1);
     inbox.next().await;
+
+    inbox.answer_with(StatusCode::GONE);
+    operator.ask(&["event", "send", "invoice.paid", "--account", "acme"]);
+    inbox.next().await;
+    let left_out = until("the webhook to be switched off", async || {
+        let output = operator.run(&[&asked[..], &["--dry-run"]].concat());
+        (!output.stderr.is_empty()).then_some(output)
+    })
+    .await;
+    assert!(sentence(&left_out, 4).contains("is switched off and left out; resume it first"));
+    server.admin.post("/accounts", &serde_json::json!({"id": "other"})).await.unwrap();
+    assert_eq!(operator.ask(&["recover", "--account", "other", "--since", "1h", "--dry-run"])[0]["count"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
