@@ -155,9 +155,6 @@ pub(crate) async fn test(
 ) -> Result<Response, Problem> {
     let (_, webhook) = admin.webhook(&account, &id).await?;
     let event_type = read_test_type(&body, &admin.contract)?;
-    if webhook.state != WebhookState::Active {
-        return Err(Problem::new(Kind::Conflict, "The webhook is not active; resume it first."));
-    }
     let parts = TestParts { contract: &admin.contract, store: &*admin.store, publisher: &admin.publisher };
     let data = sample_data(&admin.contract, &event_type);
     let outcome = send_test(parts, &webhook, &event_type, data).await?;

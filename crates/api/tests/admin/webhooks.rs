@@ -47,7 +47,6 @@ async fn pause_and_resume_are_steps_between_states() {
     }
     rig.record(RecordBatch { disable: vec![(webhook.no, "gone")], ..RecordBatch::default() }).await;
     assert_eq!(rig.post("/accounts/acme/webhooks/wh_1/pause", "").await.told(), "409 conflict");
-    assert_eq!(rig.post("/accounts/acme/webhooks/wh_1/test", "").await.told(), "409 conflict");
     assert_eq!(rig.post("/accounts/acme/webhooks/wh_1/resume", "").await.ok(200)["status"], "active");
     assert_eq!(rig.store.roster().get(webhook.no).unwrap().state, WebhookState::Active);
 }
@@ -111,6 +110,8 @@ async fn a_secret_that_could_not_sign_is_refused() {
 async fn a_test_is_awaited_until_its_attempt_is_recorded() {
     let rig = Rig::with_account("pipai").await;
     let webhook = rig.webhook("acme", "wh_1", &["account.*"]).await;
+    // A receiver is tested before deliveries go to it again.
+    rig.post("/accounts/acme/webhooks/wh_1/pause", "").await.ok(200);
     let answered = Response { status: 503, ..Response::default() };
     let engine = async {
         let event = loop {
