@@ -11,6 +11,8 @@ pub struct Bounds {
     pub in_flight_failing: usize,
     /// Attempts under way at one time to one webhook.
     pub in_flight_per_webhook: usize,
+    /// Attempts that go one after the other when a webhook is resumed, before the window widens.
+    pub one_by_one_after_resume: usize,
     /// Deliveries waiting in memory for one webhook that does well.
     pub lane: usize,
     /// The same for a webhook whose latest deliveries failed.
@@ -45,6 +47,7 @@ impl Default for Bounds {
             in_flight: 1_024,
             in_flight_failing: 512,
             in_flight_per_webhook: 64,
+            one_by_one_after_resume: 100,
             lane: 256,
             failing_lane: 8,
             waiting: 65_536,

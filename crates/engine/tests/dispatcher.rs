@@ -240,6 +240,28 @@ fn a_paused_webhooks_deliveries_are_left_to_the_store() {
 }
 
 #[test]
+fn what_was_held_goes_out_one_by_one_oldest_first() {
+    let bounds = Bounds { one_by_one_after_resume: 2, ..Bounds::default() };
+    let mut rig = Rig::new(bounds, vec![webhook(1, 1)]);
+    rig.change(|webhook| webhook.state = WebhookState::Paused);
+    rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        held.push(pending(rig.publish(ACCOUNT)));
+        rig.tell(Input::Recorded);
+    }
+    rig.change(|webhook| webhook.state = WebhookState::Active);
+    rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
+    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows: held, next: None });
+    let mut under_way = Vec::new();
+    for _ in 0..4 {
+        under_way.push(rig.claims.iter().map(|claim| claim.key.event.0).collect::<Vec<_>>());
+        rig.answer(status(200));
+    }
+    assert_eq!(under_way, [vec![1], vec![2], vec![3], vec![4, 5]], "then the window widens");
+}
+
+#[test]
 fn what_waits_when_a_webhook_is_deleted_is_called_off_and_what_is_under_way_is_not_repeated() {
     let bounds = Bounds { in_flight: 1, ..Bounds::default() };
     let mut rig = Rig::new(bounds, vec![webhook(1, 1)]);
@@ -399,7 +421,14 @@ fn rows_that_are_too_much_for_memory_stay_in_the_store() {
 
 #[test]
 fn a_lane_that_fails_gives_its_rows_back_to_the_store() {
-    let bounds = Bounds { in_flight_per_webhook: 2, lane: 8, failing_lane: 1, load: 8, ..Bounds::default() };
+    let bounds = Bounds {
+        in_flight_per_webhook: 2,
+        one_by_one_after_resume: 0,
+        lane: 8,
+        failing_lane: 1,
+        load: 8,
+        ..Bounds::default()
+    };
     let mut rig = Rig::new(bounds, vec![webhook(1, 1)]);
     rig.change(|webhook| webhook.state = WebhookState::Paused);
     let rows: Vec<PendingRow> = (1..=8).map(|_| rig.publish(ACCOUNT)).map(pending).collect();

@@ -49,6 +49,9 @@ pub struct Lane {
     pub look_again: bool,
     /// How many attempts may be under way now; halves with each failure, doubles with each success.
     pub window: usize,
+    /// How many more attempts go one after the other, because the webhook was resumed: what was held arrives in order
+    /// of age, and a receiver that has just come back does not get all of it at one time.
+    one_by_one: usize,
     /// The webhook's running record.
     pub health: Health,
     seen_state: WebhookState,
@@ -69,15 +72,20 @@ impl Lane {
             settled_while_loading: BTreeSet::new(),
             look_again: false,
             window,
+            one_by_one: 0,
             health: webhook.health,
             seen_state: webhook.state,
         }
     }
 
     /// Takes note of the webhook's present state. One that was switched on again starts with a clean record.
-    pub fn see(&mut self, webhook: &Webhook) {
+    pub fn see(&mut self, webhook: &Webhook, bounds: &Bounds) {
         if self.seen_state != webhook.state && webhook.state == WebhookState::Active {
             self.health.consecutive_failures = 0;
+            self.one_by_one = bounds.one_by_one_after_resume;
+            if self.one_by_one > 0 {
+                self.window = 1;
+            }
         }
         self.seen_state = webhook.state;
     }
@@ -122,6 +130,10 @@ impl Lane {
 
     /// Narrows or widens the window after an ended attempt.
     pub fn adapt(&mut self, succeeded: bool, bounds: &Bounds) {
+        if self.one_by_one > 0 {
+            self.one_by_one -= 1;
+            return;
+        }
         self.window = if succeeded {
             (self.window * 2).min(bounds.in_flight_per_webhook)
         } else {

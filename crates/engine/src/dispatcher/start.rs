@@ -67,7 +67,7 @@ impl Dispatcher {
         let webhook = self.roster.get(no);
         match (judge(&job, webhook.as_deref(), &self.policy), webhook) {
             (Turn::Start, Some(webhook)) => {
-                lane.see(&webhook);
+                lane.see(&webhook, &self.bounds);
                 lane.in_flight += 1;
                 self.in_flight += 1;
                 let is_failing = lane.is_failing(&self.bounds);

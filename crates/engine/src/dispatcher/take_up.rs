@@ -55,7 +55,7 @@ impl Dispatcher {
             self.waiting >= self.bounds.waiting || self.waiting_bytes + bytes > self.bounds.waiting_bytes;
         let bounds = self.bounds;
         let Some(lane) = self.lane(key.webhook) else { return };
-        lane.see(webhook);
+        lane.see(webhook, &bounds);
         if is_full || lane.room(&bounds) == 0 {
             return self.leave_to_store(key, event.due_at());
         }
@@ -158,8 +158,9 @@ impl Dispatcher {
 
     /// The webhook was changed, or rows of it were made due by somebody else.
     pub(super) fn webhook_changed(&mut self, no: WebhookNo) {
+        let bounds = self.bounds;
         if let (Some(webhook), Some(lane)) = (self.roster.get(no), self.lane(no)) {
-            lane.see(&webhook);
+            lane.see(&webhook, &bounds);
             self.expect_row(no, UnixMs(0));
             self.give_turn(no);
         }
