@@ -1,6 +1,7 @@
 //! `serve`: the server from its start to its end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -10,6 +11,9 @@ use crate::logging;
 use crate::server::{Listeners, Server};
 use crate::settings::{self, ServerFlags, ServerSettings};
 use crate::signals::EndSignals;
+
+/// How long the end may take when the server is broken.
+const BROKEN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What `serve` is told.
 #[derive(Args)]
@@ -34,8 +38,16 @@ impl Serve {
         let mut end = EndSignals::new()?;
         let listeners = Listeners::bind(&settings).await?;
         let server = Server::start(&settings, Arc::new(loaded.contract), listeners).await?;
-        end.wait().await;
-        server.stop().await;
-        Ok(Exit::Done)
+        let broken = tokio::select! {
+            () = end.wait() => None,
+            why = server.until_broken() => Some(why),
+        };
+        let Some(why) = broken else {
+            server.stop().await;
+            return Ok(Exit::Done);
+        };
+        tracing::error!(why, "the server cannot go on and ends");
+        let _ = tokio::time::timeout(BROKEN_PATIENCE, server.stop()).await;
+        Err(Failure::refused(format!("the server ended because it could not go on: {why}")))
     }
 }

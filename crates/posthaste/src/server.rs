@@ -33,6 +33,8 @@ use outward::Outward;
 const ATTEMPTS_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the whole end may take.
 const STOP_PATIENCE: Duration = Duration::from_secs(14);
+/// How often a running server asks itself whether it still works.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A server that runs.
 pub struct Server {
@@ -46,6 +48,7 @@ pub struct Server {
     pub store: Arc<dyn Store>,
     folder: DataFolder,
     engine: SharedEngine,
+    readiness: Readiness,
     shutdown: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
 }
@@ -113,7 +116,7 @@ impl Server {
         let engine = start_engine(settings, &common, &mut registry).await?;
         let readiness = readiness(store.clone(), engine.clone());
         let customers = for_customers(settings, &common, public, readiness.clone());
-        let operators = for_operators(settings, &common, &token, registry, readiness);
+        let operators = for_operators(settings, &common, &token, registry, readiness.clone());
         let (shutdown, stopping) = watch::channel(false);
         let run = |(listener, parts)| {
             let site = Arc::new(Site::new(parts));
@@ -127,7 +130,18 @@ impl Server {
         let name = common.contract.name.clone();
         tracing::info!(%public, %admin, contract = name, data = %settings.data.display(), "serving");
         folder.announce(&ServerFile { public, admin, contract: name, process_id: std::process::id() })?;
-        Ok(Self { public, admin, token, store, folder, engine, shutdown, listeners })
+        Ok(Self { public, admin, token, store, folder, engine, readiness, shutdown, listeners })
+    }
+
+    /// Waits until the store has failed or deliveries have ended, and says why. Neither mends itself: the process has to
+    /// be started again, and whoever watches over it should see it end.
+    pub async fn until_broken(&self) -> String {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if let Err(why) = (self.readiness)() {
+                return why;
+            }
+        }
     }
 
     /// Takes no new requests, lets requests and attempts under way finish, closes the store. What does not finish in

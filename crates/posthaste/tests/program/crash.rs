@@ -75,3 +75,36 @@ async fn publish_until_killed(server: &mut Server, inbox: &Inbox) -> BTreeSet<u6
 fn token(server: &Server) -> posthaste_core::Secret {
     posthaste::data_folder::DataFolder::at(server.folder.join("data")).token().unwrap().unwrap()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_store_fails_ends_and_loses_nothing_it_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut inbox = Inbox::start().await;
+    let mut failing = Server::start_where_files_end_at(folder.path(), 1024).await;
+    failing.admin.post("/accounts", &json!({"id": "acme"})).await.unwrap();
+    let mut acknowledged = BTreeSet::new();
+    let padding = "x".repeat(64 * 1024);
+    for number in 0..64_u64 {
+        let data = json!({"number": number, "padding": padding});
+        let event = json!({"type": "load.numbered", "account": "acme", "data": data});
+        match failing.admin.post("/events", &event).await {
+            Ok(answer) => acknowledged.insert(answer["id"].as_str().unwrap().to_owned()),
+            Err(_) => break,
+        };
+    }
+    assert!(
+        (1..64).contains(&acknowledged.len()),
+        "the store takes some and fails then: {}",
+        acknowledged.len()
+    );
+    assert_eq!(failing.wait().await.code(), Some(1), "{}", failing.log());
+
+    let restarted = Server::start(folder.path(), &inbox.flags()).await;
+    for id in &acknowledged {
+        restarted.admin.get(&format!("/events/{id}")).await.unwrap();
+    }
+    customer(&restarted, "other").await;
+    let event = json!({"type": "load.numbered", "account": "other", "data": {}});
+    restarted.admin.post("/events", &event).await.unwrap();
+    inbox.next().await;
+}

@@ -68,12 +68,25 @@ pub struct Server {
 impl Server {
     /// Starts `serve` on a free port with `data` below `folder`, and waits until it is ready.
     pub async fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut all = vec!["serve", "--data", "data", "--listen", "127.0.0.1:0"];
-        all.extend(arguments);
+        let all = [&["serve", "--data", "data", "--listen", "127.0.0.1:0"], arguments].concat();
+        Self::start_as(folder, program(folder, &all)).await
+    }
+
+    /// The same, but no file may grow beyond so many KiB: writing fails then, as on a disk that gives out.
+    pub async fn start_where_files_end_at(folder: &Path, kib: u32) -> Self {
+        let limited = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2);
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &limited, env!("CARGO_BIN_EXE_posthaste")]);
+        command.args(["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
+        command.current_dir(folder).env_clear().stdin(Stdio::null());
+        Self::start_as(folder, command).await
+    }
+
+    async fn start_as(folder: &Path, mut command: Command) -> Self {
         let data = DataFolder::at(folder.join("data"));
         data.withdraw();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
-        let mut child = program(folder, &all).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let found = until("a server", async || {
             let log = || std::fs::read_to_string(folder.join("log")).unwrap();
             assert!(child.try_wait().unwrap().is_none(), "the server ended: {}", log());
