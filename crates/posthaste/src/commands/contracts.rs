@@ -22,7 +22,7 @@ pub fn check(file: &str, json: bool) -> Result<Exit, Failure> {
         output.answer(finding, &to_json(finding));
     }
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-    let counts = format!("{} errors, {} warnings", count(Severity::Error), count(Severity::Warning));
+    let counts = format!("errors: {}, warnings: {}", count(Severity::Error), count(Severity::Warning));
     if output.is_for_people() {
         match &name {
             Some(name) => output.line(format!("{file}: the contract {name} is sound ({counts})")),

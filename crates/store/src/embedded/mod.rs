@@ -5,6 +5,7 @@ mod readers;
 mod verbs;
 mod writer;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::change::{EventDraft, Published};
 use crate::error::{Refusal, StoreError};
 use crate::folder::{Folder, OpenError};
-use crate::ledger::trouble::Outcome;
+use crate::ledger::trouble::{Outcome, Trouble};
 use crate::ledger::{Ledger, events};
 use crate::memory::Memory;
 use crate::sealing::{MasterKey, Vault};
@@ -223,7 +224,11 @@ fn command<T: Send + 'static>(
 ) -> (Command, oneshot::Receiver<Answer<T>>) {
     let (sender, answer) = oneshot::channel();
     let verb: writer::Verb = Box::new(move |ledger| {
-        let (answer, outcome) = match verb(ledger) {
+        // Caught here and not by the writer: unwinding through this closure would drop the sender, and the caller would
+        // hear of the end before it is known to be a failure.
+        let outcome = catch_unwind(AssertUnwindSafe(|| verb(ledger)));
+        let outcome = outcome.unwrap_or(Err(Trouble::Broken("the writer met a fault of ours")));
+        let (answer, outcome) = match outcome {
             Ok(value) => (Some(Ok(value)), Ok(())),
             Err(trouble) if trouble.is_fatal() => (None, Err(trouble)),
             Err(trouble) => (Some(Err(StoreError::from(trouble))), Ok(())),
@@ -238,7 +243,6 @@ fn command<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::trouble::Trouble;
     use crate::{NewAccount, Store};
 
     struct Fixed;
