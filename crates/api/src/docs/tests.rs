@@ -3,14 +3,13 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use posthaste_contract::{Contract, SigningFacts};
+use posthaste_contract::{Contract, SigningFacts, builtin};
 use posthaste_core::{Dice, Secret, UnixMs};
 use serde_json::json;
 
 use super::page;
 use super::snippets::{Language, check};
 
-const CONTRACTS: [&str; 5] = ["aioka", "aira", "elydora", "pipai", "standard"];
 const BODY: &[u8] = b"{\"type\":\"invoice.paid\",\"data\":{\"n\":1}}";
 
 struct Sevens;
@@ -23,7 +22,7 @@ impl Dice for Sevens {
 
 #[test]
 fn the_page_tells_of_every_route_and_event() {
-    for name in CONTRACTS {
+    for name in builtin::names() {
         let contract = Contract::builtin(name).unwrap();
         let html = page::write(&contract, "http://localhost:8080");
         assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
@@ -96,7 +95,7 @@ fn the_snippets_take_real_deliveries_and_refuse_others() {
         if !is_installed(program) {
             continue;
         }
-        for name in CONTRACTS {
+        for name in builtin::names() {
             let contract = Contract::builtin(name).unwrap();
             let secret = contract.new_secret(&Sevens);
             let headers = delivery(&contract, &secret, BODY);

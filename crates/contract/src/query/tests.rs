@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Basis, Contract, Method, Op};
+use crate::model::{Basis, Method, Op};
 
 fn route(paging: Paging) -> Route {
     Route {
@@ -79,14 +79,4 @@ fn offsets_and_ids_are_read() {
     let by_id = route(Paging::StartingAfter { after: "starting_after".into(), size: size(Beyond::Clamp) });
     assert_eq!(by_id.read_query("starting_after=we_1").unwrap().page, PageAsk::After("we_1".into()));
     assert_eq!(route(Paging::Latest { max: 50 }).read_query("per_page=9").unwrap().size, 50);
-}
-
-#[test]
-fn filters_speak_the_contracts_words() {
-    let contract = Contract::builtin("pipai").unwrap();
-    let route = contract.routes.iter().find(|route| route.op == Op::WebhookList).unwrap();
-    let ask = route.read_query("status=broken&event=strategy.error").unwrap();
-    assert_eq!(ask.webhook_state, Some(WebhookState::Disabled));
-    assert_eq!(ask.covers.as_deref(), Some("strategy.error"));
-    assert_eq!(route.read_query("status=disabled").unwrap_err()[0].field, "status");
 }

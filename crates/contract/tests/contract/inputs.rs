@@ -361,3 +361,13 @@ fn routes_are_found_by_their_most_literal_path() {
     }
     assert_eq!(route_of(&contract, Op::WebhookTest).segments.len(), 3);
 }
+
+#[test]
+fn filters_speak_the_contracts_words() {
+    let contract = Contract::builtin("pipai").unwrap();
+    let route = contract.routes.iter().find(|route| route.op == Op::WebhookList).unwrap();
+    let ask = route.read_query("status=broken&event=strategy.error").unwrap();
+    assert_eq!(ask.webhook_state, Some(WebhookState::Disabled));
+    assert_eq!(ask.covers.as_deref(), Some("strategy.error"));
+    assert_eq!(route.read_query("status=disabled").unwrap_err()[0].field, "status");
+}
