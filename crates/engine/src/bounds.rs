@@ -13,9 +13,9 @@ pub struct Bounds {
     pub in_flight_per_webhook: usize,
     /// Attempts that go one after the other when a webhook is resumed, before the window widens.
     pub one_by_one_after_resume: usize,
-    /// Deliveries waiting in memory for one webhook that does well.
+    /// Deliveries waiting in memory for one webhook that does well. The number shrinks with the webhook's window.
     pub lane: usize,
-    /// The same for a webhook whose latest deliveries failed.
+    /// What it never shrinks below.
     pub failing_lane: usize,
     /// Deliveries waiting in memory for all webhooks.
     pub waiting: usize,

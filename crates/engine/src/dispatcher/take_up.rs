@@ -34,7 +34,7 @@ impl Dispatcher {
     fn owe(&mut self, event: &Arc<Event>, webhook: &Webhook, now: UnixMs) {
         let key = DeliveryKey { event: event.seq, webhook: webhook.no };
         if event.is_test() {
-            return self.take_up(key, event, webhook, now);
+            return self.put_in_front(Job { key, event: event.clone(), attempts: 0, is_written: false });
         }
         let is_dropped = webhook.deleted.is_some() && no_retry_reason(Some(webhook), &self.policy).is_some();
         if is_dropped || !webhook.is_owed(&event.event_type, event.seq) {
@@ -48,9 +48,6 @@ impl Dispatcher {
 
     fn take_up(&mut self, key: DeliveryKey, event: &Arc<Event>, webhook: &Webhook, now: UnixMs) {
         let bytes = event.body.bytes.len();
-        if event.is_test() {
-            return self.put_in_front(Job { key, event: event.clone(), attempts: 0, is_written: false });
-        }
         let is_full =
             self.waiting >= self.bounds.waiting || self.waiting_bytes + bytes > self.bounds.waiting_bytes;
         let bounds = self.bounds;
