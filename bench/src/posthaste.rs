@@ -32,13 +32,18 @@ const START_MAX: Duration = Duration::from_secs(30);
 const START_LOOK: Duration = Duration::from_millis(1);
 
 /// A key may make 600 calls a minute under the standard contract, so webhooks are made with many keys.
-const WEBHOOKS_PER_KEY: u32 = 500;
+const WEBHOOKS_PER_KEY: usize = 500;
 /// Keys at work at one time.
 const KEYS_AT_ONCE: usize = 16;
 
 impl Posthaste {
     /// Starts the program at `binary` with its store in `folder`.
     pub async fn start(binary: &Path, folder: &Path) -> anyhow::Result<Self> {
+        Self::start_with(binary, folder, &[]).await
+    }
+
+    /// The same with further flags.
+    pub async fn start_with(binary: &Path, folder: &Path, further: &[String]) -> anyhow::Result<Self> {
         let address = free_address()?;
         let log = folder.join("server.log");
         let data: PathBuf = folder.join("data");
@@ -46,6 +51,7 @@ impl Posthaste {
         command
             .args(["serve", "--contract", "standard", "--allow-http", "--allow-net", "127.0.0.0/8"])
             .args(["--listen".as_ref(), address.to_string().as_ref(), "--data".as_ref(), data.as_os_str()])
+            .args(further)
             .env("POSTHASTE_ADMIN_TOKEN", TOKEN)
             .current_dir(folder);
         let began = Instant::now();
@@ -69,14 +75,19 @@ impl Posthaste {
 
     /// Makes an account with a webhook for each number, which points to `/w/NUMBER` at `receiver`.
     pub async fn account(&self, id: &str, webhooks: Range<u32>, receiver: &str) -> anyhow::Result<()> {
+        let urls: Vec<String> = webhooks.map(|number| format!("http://{receiver}/w/{number}")).collect();
+        self.account_at(id, &urls).await
+    }
+
+    /// Makes an account with a webhook at each URL.
+    pub async fn account_at(&self, id: &str, urls: &[String]) -> anyhow::Result<()> {
         let mut admin = self.admin().await?;
         admin.post("/admin/v1/accounts", &json!({ "id": id })).await?;
         let mut work = JoinSet::new();
-        for first in webhooks.clone().step_by(WEBHOOKS_PER_KEY as usize) {
+        for some in urls.chunks(WEBHOOKS_PER_KEY) {
             let key = admin.post(&format!("/admin/v1/accounts/{id}/keys"), &json!({})).await?;
             let key = key["key"].as_str().context("a new key is not shown")?.to_owned();
-            let last = webhooks.end.min(first + WEBHOOKS_PER_KEY);
-            work.spawn(register(self.address, key, first..last, receiver.to_owned()));
+            work.spawn(register(self.address, key, some.to_vec()));
             if work.len() >= KEYS_AT_ONCE {
                 work.join_next().await.context("nothing under way")???;
             }
@@ -88,16 +99,10 @@ impl Posthaste {
     }
 }
 
-async fn register(
-    server: SocketAddr,
-    key: String,
-    numbers: Range<u32>,
-    receiver: String,
-) -> anyhow::Result<()> {
+async fn register(server: SocketAddr, key: String, urls: Vec<String>) -> anyhow::Result<()> {
     let mut customer = Client::connect(server, &key).await?;
-    for number in numbers {
-        let webhook = json!({ "url": format!("http://{receiver}/w/{number}") });
-        customer.post("/v1/webhooks", &webhook).await?;
+    for url in urls {
+        customer.post("/v1/webhooks", &json!({ "url": url })).await?;
     }
     Ok(())
 }
