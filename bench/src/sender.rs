@@ -1,38 +1,40 @@
 //! The sender: what signing and sending costs when there is nothing else to do.
 
+mod line;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::ensure;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use http::{Request, header};
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use ipnet::IpNet;
-use posthaste_net::{
-    Dialler, Guard, GuardPolicy, Host, HttpTransport, Outgoing, PoolLimits, Resolver, Target, Tls, Transport,
-};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock;
 use crate::pace::Pace;
 use crate::payload::filled;
+use line::{Line, Ways};
 
 /// How to send.
 #[derive(Args)]
 pub struct Options {
-    /// Where to send to: an http URL (with an address as host for the bare client).
+    /// Where to send to: a URL. `{}` in it stands for the number of the connection.
     #[arg(long)]
     target: String,
+    /// Connect there, whatever the URL's host is. Without it the bare client takes addresses only.
+    #[arg(long, value_name = "ADDR:PORT")]
+    connect: Option<SocketAddr>,
+    /// Whom to trust in TLS (PEM).
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// Connections, each with one request under way.
     #[arg(long, default_value_t = 64)]
     connections: u32,
@@ -84,36 +86,17 @@ pub struct Report {
     pub cpu_us_per_request: f64,
 }
 
-const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Sends for the given time, then prints what came of it.
+/// Connects, sends one request on each connection before the time begins, sends for the given time, and prints what
+/// came of it.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let nets = ["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
-    let nets: Vec<IpNet> = nets.iter().map(|net| net.parse()).collect::<Result<_, _>>()?;
-    let guard = Arc::new(Guard::new(GuardPolicy::new(nets)?.allowing_http(true)));
-    let target = Arc::new(guard.check_url(&options.target)?);
-    let dialler = Dialler::new(guard, Resolver::system(Vec::new())?, Tls::new(None)?);
-    let transport =
-        Arc::new(HttpTransport::new(Arc::new(dialler), PoolLimits { per_origin: 4096, in_all: 4096 }));
-
+    let ready = ready(&options).await?;
     let tally = Arc::new(Tally::default());
-    let until = Instant::now() + Duration::from_secs(options.seconds);
     let (began, cpu_before_us) = (Instant::now(), clock::cpu_us());
+    let until = began + Duration::from_secs(options.seconds);
     let mut senders = JoinSet::new();
-    for number in 0..options.connections {
-        let job = Job {
-            number,
-            connections: options.connections,
-            body_bytes: options.body_bytes,
-            pace: Pace::new(options.per_second, options.connections, number, began),
-            target: target.clone(),
-            tally: tally.clone(),
-            until,
-        };
-        match options.client {
-            Client::Bare => senders.spawn(send_bare(job)),
-            Client::Posthaste => senders.spawn(send_through(transport.clone(), job)),
-        };
+    for sender in ready {
+        let pace = Pace::new(options.per_second, options.connections, sender.number, began);
+        senders.spawn(sender.run(pace, until, tally.clone()));
     }
     while let Some(ended) = senders.join_next().await {
         ended??;
@@ -134,29 +117,60 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What one connection has to do.
-struct Job {
+/// What is sent before the time begins: nothing that the sink would count a time or a number of.
+const WARM_UP: &str = "{}";
+
+/// All connections, with one request answered on each.
+async fn ready(options: &Options) -> anyhow::Result<Vec<Sender>> {
+    let ways = Arc::new(Ways::new(options)?);
+    let mut work = JoinSet::new();
+    for number in 0..options.connections {
+        let url = options.target.replace("{}", &number.to_string());
+        let (ways, connections, body_bytes) = (ways.clone(), options.connections, options.body_bytes);
+        work.spawn(async move {
+            let line = ways.to(&url).await?;
+            let mut sender = Sender { number, connections, body_bytes, line, key: signing_key() };
+            let first = sender.send(0, WARM_UP.to_owned()).await?;
+            ensure!(first, "connection {number}: the first request failed");
+            anyhow::Ok(sender)
+        });
+    }
+    let mut ready = Vec::with_capacity(options.connections as usize);
+    while let Some(ended) = work.join_next().await {
+        ready.push(ended??);
+    }
+    Ok(ready)
+}
+
+/// One connection.
+struct Sender {
     number: u32,
     connections: u32,
     body_bytes: usize,
-    pace: Pace,
-    target: Arc<Target>,
-    tally: Arc<Tally>,
-    until: Instant,
+    line: Line,
+    key: hmac::Key,
 }
 
-impl Job {
-    /// The body and headers of one request, signed anew.
-    fn signed(&self, key: &hmac::Key, count: u64) -> (Bytes, [(&'static str, String); 5]) {
-        let now_us = clock::unix_us();
-        let body = filled(
-            now_us,
-            (count - 1) * u64::from(self.connections) + u64::from(self.number),
-            self.body_bytes,
-        );
+impl Sender {
+    async fn run(mut self, pace: Pace, until: Instant, tally: Arc<Tally>) -> anyhow::Result<()> {
+        for count in 1.. {
+            pace.turn(count).await;
+            if Instant::now() >= until {
+                break;
+            }
+            let number = (count - 1) * u64::from(self.connections) + u64::from(self.number);
+            let is_answered = self.send(count, filled(clock::unix_us(), number, self.body_bytes)).await?;
+            let counter = if is_answered { &tally.answered } else { &tally.failed };
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Signs a body anew and sends it.
+    async fn send(&mut self, count: u64, body: String) -> anyhow::Result<bool> {
         let id = format!("msg_{:08x}{count:016x}", self.number);
-        let timestamp = (now_us / 1_000_000).to_string();
-        let mut context = hmac::Context::with_key(key);
+        let timestamp = (clock::unix_us() / 1_000_000).to_string();
+        let mut context = hmac::Context::with_key(&self.key);
         for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body.as_bytes()] {
             context.update(part);
         }
@@ -168,75 +182,10 @@ impl Job {
             ("webhook-timestamp", timestamp),
             ("webhook-signature", signature),
         ];
-        (Bytes::from(body), headers)
-    }
-
-    /// Waits for the turn, and says whether there is time left.
-    async fn may_send(&self, count: u64) -> bool {
-        self.pace.turn(count).await;
-        Instant::now() < self.until
-    }
-
-    fn count(&self, is_answered: bool) {
-        let counter = if is_answered { &self.tally.answered } else { &self.tally.failed };
-        counter.fetch_add(1, Ordering::Relaxed);
+        self.line.post(headers, Bytes::from(body)).await
     }
 }
 
 fn signing_key() -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, b"a key of thirty-two bytes length")
-}
-
-async fn send_through(transport: Arc<HttpTransport>, job: Job) -> anyhow::Result<()> {
-    let key = signing_key();
-    let mut count = 0;
-    loop {
-        count += 1;
-        if !job.may_send(count).await {
-            break;
-        }
-        let (body, headers) = job.signed(&key, count);
-        let request = Outgoing {
-            partition: 1,
-            target: job.target.clone(),
-            headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
-            body,
-            timeout: TIMEOUT,
-        };
-        let sent = transport.send(request).await;
-        job.count(sent.outcome.status() == Some(200));
-    }
-    Ok(())
-}
-
-async fn send_bare(job: Job) -> anyhow::Result<()> {
-    let key = signing_key();
-    let mut sender = connect(&job.target).await?;
-    let mut count = 0;
-    loop {
-        count += 1;
-        if !job.may_send(count).await {
-            break;
-        }
-        let (body, headers) = job.signed(&key, count);
-        let mut request = Request::post(job.target.path_and_query()).header(header::HOST, "localhost");
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
-        sender.ready().await?;
-        let response = sender.send_request(request.body(Full::new(body))?).await?;
-        let status = response.status();
-        response.into_body().collect().await?;
-        job.count(status == 200);
-    }
-    Ok(())
-}
-
-async fn connect(target: &Target) -> anyhow::Result<SendRequest<Full<Bytes>>> {
-    let Host::Ip(ip) = target.host() else { bail!("the bare client takes an address, not a name") };
-    let stream = TcpStream::connect((*ip, target.port())).await.context("cannot connect")?;
-    stream.set_nodelay(true)?;
-    let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(driver);
-    Ok(sender)
 }

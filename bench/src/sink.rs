@@ -2,7 +2,7 @@
 
 mod tally;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_rustls::TlsAcceptor;
 
+use crate::certificate::Identity;
 use crate::request::{MESSAGE_MAX_BYTES, first, is_get, number_in_path};
 pub use tally::Counts;
 use tally::Tally;
@@ -26,13 +27,13 @@ pub struct Options {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:9000")]
     listen: SocketAddr,
-    /// Speak TLS, with a certificate made on the spot for `--name`.
-    #[arg(long)]
-    tls: bool,
-    /// The host name or address the certificate is for.
+    /// Listen there too, and speak TLS, with a certificate made on the spot for `--name`.
+    #[arg(long, value_name = "ADDR:PORT")]
+    tls_listen: Option<SocketAddr>,
+    /// The host names or addresses the certificate is for; `*.` stands for all names right below one.
     #[arg(long, default_value = "localhost")]
-    name: String,
-    /// Write the certificate here (PEM), for the sender to trust.
+    name: Vec<String>,
+    /// Write the certificate of the authority here (PEM), for the sender to trust.
     #[arg(long, value_name = "FILE")]
     ca_out: Option<PathBuf>,
     /// The status to answer with.
@@ -60,11 +61,12 @@ type Shared = Arc<Mutex<Tally>>;
 /// Receives until told to end, then prints what was received.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let listener = TcpListener::bind(options.listen).await.context("cannot listen")?;
-    let tls = if options.tls { Some(certificate(&options)?) } else { None };
+    let tls = tls(&options).await?;
     let tally: Shared = Arc::new(Mutex::new(Tally::new(options.paths)));
     eprintln!("listening on {}", listener.local_addr()?);
     tokio::select! {
-        accepted = accept(listener, tls, options.status, &tally) => accepted?,
+        accepted = accept(listener, None, options.status, &tally) => accepted?,
+        accepted = accept_tls(tls, options.status, &tally) => accepted?,
         told = print_each_second(&tally), if options.each_second => told?,
         ended = end(options.seconds) => ended?,
     }
@@ -101,6 +103,17 @@ async fn print_each_second(tally: &Shared) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn accept_tls(
+    tls: Option<(TcpListener, TlsAcceptor)>,
+    status: u16,
+    tally: &Shared,
+) -> anyhow::Result<()> {
+    match tls {
+        Some((listener, acceptor)) => accept(listener, Some(acceptor), status, tally).await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -125,6 +138,7 @@ async fn serve(
     answer: &[u8],
     tally: &Shared,
 ) -> std::io::Result<()> {
+    lock(tally).connected();
     match tls {
         Some(tls) => answer_all(tls.accept(stream).await?, answer, tally).await,
         None => answer_all(stream, answer, tally).await,
@@ -168,21 +182,13 @@ fn told(tally: &Shared) -> String {
     )
 }
 
-fn certificate(options: &Options) -> anyhow::Result<TlsAcceptor> {
-    let mut names = vec![options.name.clone()];
-    if !options.listen.ip().is_unspecified() && options.name.parse::<IpAddr>().is_err() {
-        names.push(options.listen.ip().to_string());
-    }
-    let made = rcgen::generate_simple_self_signed(names)?;
+/// The listener for TLS, if there is to be one, and what it shows.
+async fn tls(options: &Options) -> anyhow::Result<Option<(TcpListener, TlsAcceptor)>> {
+    let Some(address) = options.tls_listen else { return Ok(None) };
+    let identity = Identity::for_names(&options.name)?;
     if let Some(path) = &options.ca_out {
-        std::fs::write(path, made.cert.pem()).context("cannot write the certificate")?;
+        std::fs::write(path, identity.authority_pem).context("cannot write the certificate")?;
     }
-    let key = rustls_pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der())
-        .map_err(|error| anyhow::anyhow!("the key cannot be used: {error}"))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    let listener = TcpListener::bind(address).await.context("cannot listen for TLS")?;
+    Ok(Some((listener, identity.acceptor)))
 }

@@ -12,6 +12,7 @@ const MARKS_MAX: u64 = 1 << 28;
 
 /// Counts of everything that arrived.
 pub struct Tally {
+    connections: u64,
     requests: u64,
     body_bytes: u64,
     last_arrival_us: i64,
@@ -25,6 +26,8 @@ pub struct Tally {
 /// What is told of it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Counts {
+    /// Connections that were opened, those for questions included.
+    pub connections: u64,
     /// All requests.
     pub requests: u64,
     /// Those with a number, each number counted once for each path.
@@ -45,6 +48,7 @@ impl Tally {
     /// Tells `paths` numbered paths apart.
     pub fn new(paths: u64) -> Self {
         Self {
+            connections: 0,
             requests: 0,
             body_bytes: 0,
             last_arrival_us: 0,
@@ -54,6 +58,11 @@ impl Tally {
             time_needle: format!("\"{TIME_KEY}\":"),
             number_needle: format!("\"{NUMBER_KEY}\":"),
         }
+    }
+
+    /// Counts a connection.
+    pub fn connected(&mut self) {
+        self.connections += 1;
     }
 
     /// Counts a request by the number in its path, if there is one, and what its body says.
@@ -74,6 +83,7 @@ impl Tally {
     /// What was counted so far.
     pub fn counts(&self) -> Counts {
         Counts {
+            connections: self.connections,
             requests: self.requests,
             distinct: self.seen.distinct,
             duplicates: self.seen.repeated,
