@@ -114,6 +114,7 @@ async fn is_ready(address: SocketAddr) -> bool {
     }
 }
 
-fn free_address() -> anyhow::Result<SocketAddr> {
+/// An address on loopback where nobody listens.
+pub fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

@@ -7,6 +7,7 @@ mod memory;
 mod results;
 mod stage;
 mod table;
+mod tls;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,6 +55,8 @@ enum Part {
     FanOut,
     /// Start and memory.
     Memory,
+    /// Broadcasts over TLS to 1,000 hosts.
+    Tls,
 }
 
 /// Events in a batch request.
@@ -100,6 +103,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             results.registered.push(registered);
             results.fan_out.push(fan_out);
         }
+    }
+    if wants(Part::Tls) {
+        progress("TLS to 1,000 hosts");
+        results.tls = Some(tls::measure(&setting).await?);
     }
     results.conclude();
     print!("{}", table::of(&results));

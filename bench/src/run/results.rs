@@ -6,6 +6,7 @@ use super::fan_out::FanOut;
 use super::latency::Latency;
 use super::load::Load;
 use super::memory::{Empty, Registered};
+use super::tls::TlsHosts;
 use crate::sender;
 
 /// All numbers of a run.
@@ -27,6 +28,8 @@ pub struct Results {
     pub empty: Option<Empty>,
     /// Servers with many webhooks.
     pub registered: Vec<Registered>,
+    /// Broadcasts over TLS.
+    pub tls: Option<TlsHosts>,
     /// The budgets.
     pub budgets: Vec<Verdict>,
 }
@@ -81,7 +84,8 @@ impl Results {
     pub fn lost(&self) -> u64 {
         let loads = [&self.events, &self.batch].into_iter().flatten().map(|load| load.lost);
         let latency = self.latency.iter().map(|latency| latency.lost);
-        let fan_out = self.fan_out.iter().map(|fan_out| fan_out.lost);
+        let tls = self.tls.iter().map(|tls| &tls.fan_out);
+        let fan_out = self.fan_out.iter().chain(tls).map(|fan_out| fan_out.lost);
         loads.chain(latency).chain(fan_out).sum()
     }
 
@@ -130,6 +134,10 @@ impl Results {
             let kib = registered.kib.max(registered.restarted_kib);
             verdicts.push(most("memory with 100,000 webhooks", "MiB", mib(kib), 160.0));
         }
+        if let Some(tls) = &self.tls {
+            let what = "TLS, 1,000 hosts: against bare TLS sender";
+            verdicts.push(most(what, "×", tls.ratio(), 1.5));
+        }
         self.budgets = verdicts;
     }
 }
@@ -154,7 +162,8 @@ fn least(what: &str, unit: &'static str, measured: f64, budget: f64) -> Verdict 
     Verdict { what: what.to_owned(), unit, measured, budget, is_floor: true, is_met }
 }
 
-fn median(numbers: impl Iterator<Item = f64>) -> f64 {
+/// The one in the middle.
+pub fn median(numbers: impl Iterator<Item = f64>) -> f64 {
     let mut numbers: Vec<f64> = numbers.collect();
     numbers.sort_by(f64::total_cmp);
     match numbers.len() {

@@ -1,7 +1,7 @@
 //! A server with an empty store, and a sink that its webhooks point to.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -45,8 +45,20 @@ const ARRIVAL_MAX: Duration = Duration::from_secs(300);
 impl Sink {
     /// Starts one that tells so many webhooks apart.
     pub async fn start(paths: u32) -> anyhow::Result<Self> {
+        Self::start_with(paths, &[]).await
+    }
+
+    /// Starts one that listens for TLS too, at `tls`, as every host right below `domain`.
+    pub async fn start_tls(paths: u32, tls: SocketAddr, domain: &str, ca_out: &Path) -> anyhow::Result<Self> {
+        let (tls, names) = (tls.to_string(), format!("*.{domain}"));
+        let ca_out = ca_out.to_str().context("the path of the certificate is no text")?;
+        Self::start_with(paths, &["--tls-listen", &tls, "--name", &names, "--ca-out", ca_out]).await
+    }
+
+    async fn start_with(paths: u32, further: &[&str]) -> anyhow::Result<Self> {
         let paths = paths.to_string();
-        let (process, address) = listener(&["sink", "--listen", "127.0.0.1:0", "--paths", &paths]).await?;
+        let args = ["sink", "--listen", "127.0.0.1:0", "--paths", &paths];
+        let (process, address) = listener(&[&args[..], further].concat()).await?;
         let client = Client::connect(address.parse::<SocketAddr>()?, "none").await?;
         Ok(Self { address, client, _process: process })
     }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::load::Load;
-use super::results::{Results, Verdict, mib, ms};
+use super::results::{Results, Verdict, median, mib, ms};
+use super::tls::TlsHosts;
 use crate::histogram::Summary;
 
 /// All results as text.
@@ -54,6 +55,9 @@ pub fn of(results: &Results) -> String {
         );
         lines.row(&format!("{} webhooks", one.webhooks), text);
     }
+    if let Some(tls) = &results.tls {
+        lines.tls(tls);
+    }
     lines.0.push('\n');
     results.budgets.iter().for_each(|verdict| lines.verdict(verdict));
     lines.0
@@ -90,6 +94,31 @@ impl Lines {
         self.row("", text);
         self.times("  acknowledged", &published.answer);
         self.times("  end to end", &received.age);
+    }
+
+    fn tls(&mut self, tls: &TlsHosts) {
+        let bare = median(tls.bare.iter().map(|report| report.per_second));
+        let bare_cpu = tls.bare_cpu_us();
+        let text = format!("{bare:.0}/s, {bare_cpu:.1} µs each (median of {})", tls.bare.len());
+        self.row(&format!("bare TLS, {} hosts", tls.hosts), text);
+        let (rate, cpu) = (tls.transport.per_second, tls.transport.cpu_us_per_request);
+        self.row("  transport alone", format!("{rate:.0}/s, {cpu:.1} µs each"));
+        let one = &tls.fan_out;
+        let text = format!(
+            "{:.0}/s, {:.1} µs each with publish, fan-out, store and log ({:.2} × bare), lost {}, duplicates {}",
+            one.deliveries_per_second,
+            one.cpu_us_per_delivery,
+            tls.ratio(),
+            one.lost,
+            one.duplicates
+        );
+        self.row(&format!("  {} broadcasts", one.broadcasts), text);
+        let deliveries = one.broadcasts * u64::from(tls.hosts);
+        let text = format!(
+            "{} opened in the warm-up, {} more for {deliveries} deliveries",
+            tls.warm_up_connections, tls.connections
+        );
+        self.row("  connections", text);
     }
 
     fn times(&mut self, name: &str, times: &Summary) {
