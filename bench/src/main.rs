@@ -1,5 +1,6 @@
 //! Load tools for measuring deliveries, and one command that measures everything with them.
 
+mod bad_receiver;
 mod certificate;
 mod child;
 mod client;

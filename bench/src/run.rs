@@ -1,6 +1,7 @@
 //! Everything measured on one machine in one run, each number beside the bare sender's.
 
 mod fan_out;
+mod isolation;
 mod latency;
 mod load;
 mod memory;
@@ -57,6 +58,8 @@ enum Part {
     Memory,
     /// Broadcasts over TLS to 1,000 hosts.
     Tls,
+    /// A webhook that does well beside those that do not, and beside a flood.
+    Isolation,
 }
 
 /// Events in a batch request.
@@ -107,6 +110,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     if wants(Part::Tls) {
         progress("TLS to 1,000 hosts");
         results.tls = Some(tls::measure(&setting).await?);
+    }
+    if wants(Part::Isolation) {
+        progress("a webhook that does well beside others");
+        results.isolation = Some(isolation::measure(&setting).await?);
     }
     results.conclude();
     print!("{}", table::of(&results));

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::fan_out::FanOut;
+use super::isolation::Isolation;
 use super::latency::Latency;
 use super::load::Load;
 use super::memory::{Empty, Registered};
@@ -30,6 +31,8 @@ pub struct Results {
     pub registered: Vec<Registered>,
     /// Broadcasts over TLS.
     pub tls: Option<TlsHosts>,
+    /// Noisy neighbours.
+    pub isolation: Option<Isolation>,
     /// The budgets.
     pub budgets: Vec<Verdict>,
 }
@@ -86,7 +89,8 @@ impl Results {
         let latency = self.latency.iter().map(|latency| latency.lost);
         let tls = self.tls.iter().map(|tls| &tls.fan_out);
         let fan_out = self.fan_out.iter().chain(tls).map(|fan_out| fan_out.lost);
-        loads.chain(latency).chain(fan_out).sum()
+        let beside = self.isolation.iter().flat_map(Isolation::all).map(|beside| beside.lost);
+        loads.chain(latency).chain(fan_out).chain(beside).sum()
     }
 
     /// Requests a second of the bare sender.
@@ -137,6 +141,16 @@ impl Results {
         if let Some(tls) = &self.tls {
             let what = "TLS, 1,000 hosts: against bare TLS sender";
             verdicts.push(most(what, "×", tls.ratio(), 1.5));
+        }
+        if let Some(isolation) = &self.isolation {
+            for one in &isolation.receivers {
+                let what = format!("beside {}: p99", one.neighbours);
+                verdicts.push(most(&what, "×", one.p99_ratio(), 2.0));
+            }
+            let flood = &isolation.flood;
+            for (name, ratio) in [("p50", flood.p50_ratio()), ("p99", flood.p99_ratio())] {
+                verdicts.push(most(&format!("beside {}: {name}", flood.neighbours), "×", ratio, 2.0));
+            }
         }
         self.budgets = verdicts;
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::isolation::Beside;
 use super::load::Load;
 use super::results::{Results, Verdict, median, mib, ms};
 use super::tls::TlsHosts;
@@ -57,6 +58,9 @@ pub fn of(results: &Results) -> String {
     }
     if let Some(tls) = &results.tls {
         lines.tls(tls);
+    }
+    if let Some(isolation) = &results.isolation {
+        isolation.all().for_each(|one| lines.beside(one));
     }
     lines.0.push('\n');
     results.budgets.iter().for_each(|verdict| lines.verdict(verdict));
@@ -119,6 +123,18 @@ impl Lines {
             tls.warm_up_connections, tls.connections
         );
         self.row("  connections", text);
+    }
+
+    fn beside(&mut self, one: &Beside) {
+        let Beside { neighbours, alone, beside, neighbours_per_second, lost } = one;
+        self.row(
+            &format!("beside {neighbours}"),
+            format!("({neighbours_per_second:.0} events/s), lost {lost}"),
+        );
+        self.times("  alone", alone);
+        self.times("  beside them", beside);
+        let (p50, p99) = (one.p50_ratio(), one.p99_ratio());
+        self.row("  against alone", format!("p50 {p50:.2} ×, p99 {p99:.2} ×"));
     }
 
     fn times(&mut self, name: &str, times: &Summary) {
