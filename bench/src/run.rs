@@ -9,6 +9,7 @@ mod results;
 mod stage;
 mod table;
 mod tls;
+mod verdict;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,8 +59,10 @@ enum Part {
     Memory,
     /// Broadcasts over TLS to 1,000 hosts.
     Tls,
-    /// A webhook that does well beside those that do not, and beside a flood.
+    /// A webhook that does well beside 1,000 that do not.
     Isolation,
+    /// An account beside one that floods.
+    Flood,
 }
 
 /// Events in a batch request.
@@ -112,8 +115,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         results.tls = Some(tls::measure(&setting).await?);
     }
     if wants(Part::Isolation) {
-        progress("a webhook that does well beside others");
-        results.isolation = Some(isolation::measure(&setting).await?);
+        results.isolation = isolation::beside_receivers(&setting).await?;
+    }
+    if wants(Part::Flood) {
+        results.flood = Some(isolation::beside_floods(&setting).await?);
     }
     results.conclude();
     print!("{}", table::of(&results));

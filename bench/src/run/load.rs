@@ -35,6 +35,13 @@ pub const PUBLISHER_PATIENCE: Duration = Duration::from_secs(90);
 /// Publishes for so long, with so many events in each request, and waits for everything to arrive.
 pub async fn measure(setting: &Setting, batch: u32, seconds: u64) -> anyhow::Result<Load> {
     let mut stage = Stage::set(setting, 1, 1).await?;
+    let load = on(&mut stage, batch, seconds).await?;
+    stage.server.process.end().await?;
+    Ok(load)
+}
+
+/// The same on a stage that is set already, whose sink has received nothing yet.
+pub async fn on(stage: &mut Stage, batch: u32, seconds: u64) -> anyhow::Result<Load> {
     let process = &stage.server.process;
     let cpu_before_us = process.cpu_us()?;
     let (server, batch, time) = (stage.server.address.to_string(), batch.to_string(), seconds.to_string());
@@ -46,7 +53,7 @@ pub async fn measure(setting: &Setting, batch: u32, seconds: u64) -> anyhow::Res
     sleep(SETTLING).await;
     let cpu_us = process.cpu_us()? - cpu_before_us;
     let took = (received.last_arrival_us - published.began_us) as f64 / 1e6;
-    let load = Load {
+    Ok(Load {
         deliveries_per_second: received.distinct as f64 / took,
         cpu_us_per_delivery: cpu_us as f64 / received.distinct.max(1) as f64,
         peak_kib: process.memory_kib()?.1,
@@ -54,7 +61,5 @@ pub async fn measure(setting: &Setting, batch: u32, seconds: u64) -> anyhow::Res
         seconds_behind: (took - published.seconds).max(0.0),
         published,
         received,
-    };
-    stage.server.process.end().await?;
-    Ok(load)
+    })
 }

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use super::isolation::Beside;
 use super::load::Load;
-use super::results::{Results, Verdict, median, mib, ms};
+use super::results::{Results, median, mib, ms};
 use super::tls::TlsHosts;
+use super::verdict::Verdict;
 use crate::histogram::Summary;
 
 /// All results as text.
@@ -59,9 +60,7 @@ pub fn of(results: &Results) -> String {
     if let Some(tls) = &results.tls {
         lines.tls(tls);
     }
-    if let Some(isolation) = &results.isolation {
-        isolation.all().for_each(|one| lines.beside(one));
-    }
+    results.beside().for_each(|one| lines.beside(one));
     lines.0.push('\n');
     results.budgets.iter().for_each(|verdict| lines.verdict(verdict));
     lines.0
