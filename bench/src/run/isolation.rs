@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::load::PUBLISHER_PATIENCE;
+use super::progress;
 use super::stage::{Setting, Sink};
 use crate::bad_receiver::{BadReceiver, Ill};
 use crate::child::report_of;
@@ -19,14 +20,12 @@ use crate::histogram::Summary;
 use crate::posthaste::{Posthaste, TOKEN};
 use crate::publisher;
 
-/// A webhook that does well, with steady traffic.
+/// Beside accounts that publish much.
 #[derive(Debug, Serialize)]
-pub struct Isolation {
-    /// Beside many bad receivers with traffic, of one kind or of each.
-    pub receivers: Vec<Beside>,
-    /// Beside an account with a hundred times the events.
-    pub flood: Beside,
-    /// Beside an account that publishes as fast as it is let.
+pub struct Floods {
+    /// A hundred times the events.
+    pub hundredfold: Beside,
+    /// As fast as it is let.
     pub beyond: Vec<Beside>,
 }
 
@@ -57,10 +56,10 @@ impl Beside {
     }
 }
 
-impl Isolation {
-    /// All pairs.
+impl Floods {
+    /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Beside> {
-        self.receivers.iter().chain([&self.flood]).chain(&self.beyond)
+        std::iter::once(&self.hundredfold).chain(&self.beyond)
     }
 }
 
@@ -79,22 +78,25 @@ const FLOOD_BATCH: u32 = 100;
 /// How long the flood rises before the other account is looked at.
 const RISING: Duration = Duration::from_secs(1);
 
-/// Measures beside each kind of neighbour.
-pub async fn measure(setting: &Setting) -> anyhow::Result<Isolation> {
-    let mut receivers = Vec::new();
+/// Measures beside many bad receivers with traffic, of one kind or of each.
+pub async fn beside_receivers(setting: &Setting) -> anyhow::Result<Vec<Beside>> {
+    let mut measured = Vec::new();
     for (name, ills) in [
         ("dead", &[Ill::Dead][..]),
         ("hanging", &[Ill::Hanging]),
         ("dripping", &[Ill::Dripping]),
         ("mixed", &[Ill::Dead, Ill::Hanging, Ill::Dripping]),
     ] {
-        receivers.push(beside_bad(setting, name, ills).await?);
+        measured.push(beside_bad(setting, &format!("{BAD_WEBHOOKS} {name} webhooks"), ills).await?);
     }
-    let rate = FLOOD_PER_SECOND.to_string();
-    let batch = FLOOD_BATCH.to_string();
-    Ok(Isolation {
-        receivers,
-        flood: beside_flood(setting, "a flood of 100 to 1", &["--per-second", &rate]).await?,
+    Ok(measured)
+}
+
+/// Measures beside one account that floods.
+pub async fn beside_floods(setting: &Setting) -> anyhow::Result<Floods> {
+    let (rate, batch) = (FLOOD_PER_SECOND.to_string(), FLOOD_BATCH.to_string());
+    Ok(Floods {
+        hundredfold: beside_flood(setting, "a flood of 100 to 1", &["--per-second", &rate]).await?,
         beyond: vec![
             beside_flood(setting, "a flood without end, 1 a request", &[]).await?,
             beside_flood(setting, "a flood without end, 100 a request", &["--batch", &batch]).await?,
@@ -103,6 +105,7 @@ pub async fn measure(setting: &Setting) -> anyhow::Result<Isolation> {
 }
 
 async fn beside_bad(setting: &Setting, name: &str, ills: &[Ill]) -> anyhow::Result<Beside> {
+    progress(&format!("beside {name}"));
     let mut stage = Quarter::set(setting).await?;
     let mut bad = Vec::new();
     for ill in ills {
@@ -120,7 +123,7 @@ async fn beside_bad(setting: &Setting, name: &str, ills: &[Ill]) -> anyhow::Resu
     let accepted = traffic.join_next().await.context("no traffic")???;
     stage.server.process.end().await?;
     Ok(Beside {
-        neighbours: format!("{BAD_WEBHOOKS} {name} webhooks"),
+        neighbours: name.to_owned(),
         neighbours_per_second: f64::from(accepted) / BESIDE_SECONDS as f64,
         lost: alone.lost + beside.lost,
         alone: alone.end_to_end,
@@ -158,6 +161,7 @@ async fn bad_traffic(mut admin: Client) -> anyhow::Result<u32> {
 }
 
 async fn beside_flood(setting: &Setting, name: &str, rate: &[&str]) -> anyhow::Result<Beside> {
+    progress(&format!("beside {name}"));
     let mut stage = Quarter::set(setting).await?;
     let flooded = Sink::start(1).await?;
     stage.server.account(FLOOD, 0..1, &flooded.address).await?;
