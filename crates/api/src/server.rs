@@ -12,6 +12,7 @@ mod unread;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -19,13 +20,16 @@ pub use bounds::ServerBounds;
 pub use site::{Metrics, Readiness, Site, SiteParts};
 
 /// Serves a site until `shutdown` turns true; then takes no more connections, lets requests under way finish within
-/// [`ServerBounds::drain`], and returns.
+/// [`ServerBounds::drain`], and returns. Connections go to `homes` in turn; without any, they stay on this runtime.
 pub async fn serve(
     listener: TcpListener,
     site: Arc<Site>,
     bounds: ServerBounds,
+    homes: &[Handle],
     shutdown: watch::Receiver<bool>,
 ) {
+    let here = [Handle::current()];
+    let mut homes = if homes.is_empty() { here.iter() } else { homes.iter() }.cycle();
     let mut stop = shutdown.clone();
     let places = Arc::new(Semaphore::new(bounds.connections));
     let mut connections = JoinSet::new();
@@ -34,11 +38,18 @@ pub async fn serve(
             _ = stop.wait_for(|stop| *stop) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             (stream, place) = accept(&listener, &places, bounds) => {
+                // A socket belongs to the runtime that waits for it.
+                let stream = stream.into_std();
                 let (site, shutdown) = (site.clone(), shutdown.clone());
-                connections.spawn(async move {
-                    connection::run(stream, site, bounds, shutdown).await;
+                let connection = async move {
+                    if let Ok(stream) = stream.and_then(TcpStream::from_std) {
+                        connection::run(stream, site, bounds, shutdown).await;
+                    }
                     drop(place);
-                });
+                };
+                if let Some(home) = homes.next() {
+                    connections.spawn_on(connection, home);
+                }
             }
         }
     }

@@ -1,23 +1,23 @@
 //! Carries the dispatcher's effects out and brings it what came of them.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use posthaste_contract::Contract;
 use posthaste_core::policy::QueuedOnDelete;
-use posthaste_core::{Clock, Dice, FaultKind, Seq, UnixMs};
-use posthaste_net::{Guard, Transport};
+use posthaste_core::{Clock, Dice, Seq, UnixMs};
+use posthaste_net::Guard;
 use posthaste_store::{Hint, Store, StoreError};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::bounds::Bounds;
-use crate::dispatcher::{Claim, Dispatcher, Effect, Input};
+pub use crate::crew::Home;
+use crate::crew::{Crew, Ended};
+use crate::dispatcher::{Dispatcher, Effect, Input};
 use crate::housekeeping;
 use crate::observe::Observe;
-use crate::sending::{Sending, not_sent};
+use crate::sending::Sending;
 
 /// What an engine is made of.
 pub struct EngineParts {
@@ -27,8 +27,8 @@ pub struct EngineParts {
     pub store: Arc<dyn Store>,
     /// Where deliveries may go.
     pub guard: Arc<Guard>,
-    /// How they get there.
-    pub transport: Arc<dyn Transport>,
+    /// How they get there: at least one home for attempts.
+    pub homes: Vec<Home>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Chance, for jitter.
@@ -92,9 +92,14 @@ impl Engine {
 
 struct Driver {
     dispatcher: Dispatcher,
-    worker: Arc<Worker>,
+    crew: Crew,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    observe: Observe,
     hints: mpsc::Receiver<Hint>,
-    inputs: mpsc::UnboundedReceiver<Result<Input, StoreError>>,
+    ended: mpsc::UnboundedReceiver<Ended>,
+    answers: mpsc::UnboundedReceiver<Result<Input, StoreError>>,
+    tell: mpsc::UnboundedSender<Result<Input, StoreError>>,
     tidy_asked: Arc<Notify>,
 }
 
@@ -108,37 +113,52 @@ impl Driver {
             parts.dice,
             checkpoint,
         );
-        let sending = Sending::new(parts.contract, parts.guard, parts.transport, parts.store.id_key());
-        // Bounded by what the dispatcher asks for at one time: every effect gives one input.
-        let (answers, inputs) = mpsc::unbounded_channel();
-        let worker =
-            Worker { sending, store: parts.store, clock: parts.clock, observe: parts.observe, answers };
-        Self { dispatcher, worker: Arc::new(worker), hints, inputs, tidy_asked }
+        let id_key = parts.store.id_key();
+        let member = |home: Home| {
+            let (contract, guard) = (parts.contract.clone(), parts.guard.clone());
+            (home.runtime, Sending::new(contract, guard, home.transport, id_key))
+        };
+        // Both bounded by what the dispatcher asks for at one time: every effect gives one input.
+        let (tell_ended, ended) = mpsc::unbounded_channel();
+        let (tell, answers) = mpsc::unbounded_channel();
+        Self {
+            dispatcher,
+            crew: Crew::new(parts.homes.into_iter().map(member).collect(), &parts.observe, &tell_ended),
+            store: parts.store,
+            clock: parts.clock,
+            observe: parts.observe,
+            hints,
+            ended,
+            answers,
+            tell,
+            tidy_asked,
+        }
     }
 
     async fn run(mut self, mut stopping: watch::Receiver<bool>) {
-        let mut batch = Vec::with_capacity(INPUTS_AT_ONCE);
+        let (mut endings, mut answers) = (Vec::with_capacity(INPUTS_AT_ONCE), Vec::new());
         loop {
-            let now = self.worker.clock.now();
+            let now = self.clock.now();
             let step = self.dispatcher.step(now);
-            step.effects.into_iter().for_each(|effect| self.carry_out(effect));
+            self.carry_out(step.effects);
             let (in_flight, waiting) = self.dispatcher.load();
-            self.worker.observe.load(in_flight, waiting);
+            self.observe.load(in_flight, waiting);
             if self.dispatcher.is_draining() && self.dispatcher.is_drained() {
                 return;
             }
-            let patience = if step.has_more { Duration::ZERO } else { until(step.next_due, now) };
             tokio::select! {
                 biased;
                 _ = stopping.changed(), if !self.dispatcher.is_draining() => self.dispatcher.drain(),
-                count = self.inputs.recv_many(&mut batch, INPUTS_AT_ONCE) => {
-                    if count == 0 || !self.take_in(&mut batch) {
-                        return;
-                    }
-                }
+                _ = self.answers.recv_many(&mut answers, INPUTS_AT_ONCE) => {}
+                _ = self.ended.recv_many(&mut endings, INPUTS_AT_ONCE) => {}
                 Some(hint) = self.hints.recv() => self.hear(hint),
-                () = tokio::time::sleep(patience) => {}
+                () = tokio::task::yield_now(), if step.has_more => {}
+                () = tokio::time::sleep(until(step.next_due, now)), if !step.has_more => {}
             }
+            if !self.take_in(&mut answers) {
+                return;
+            }
+            self.take_in_endings(&mut endings);
             while let Ok(hint) = self.hints.try_recv() {
                 self.hear(hint);
             }
@@ -154,11 +174,14 @@ impl Driver {
 
     /// Hands answers to the dispatcher. The store stops for good when it fails, and so do deliveries.
     fn take_in(&mut self, batch: &mut Vec<Result<Input, StoreError>>) -> bool {
+        while let Ok(answer) = self.answers.try_recv() {
+            batch.push(answer);
+        }
         for input in batch.drain(..) {
             match input {
                 Ok(input) => self.dispatcher.handle(input),
                 Err(error) => {
-                    self.worker.observe.store_failed(&error);
+                    self.observe.store_failed(&error);
                     return false;
                 }
             }
@@ -166,66 +189,67 @@ impl Driver {
         true
     }
 
-    fn carry_out(&self, effect: Effect) {
-        let worker = self.worker.clone();
-        tokio::spawn(async move {
-            let answer = worker.carry_out(effect).await;
-            // Nobody listens only when deliveries have stopped.
-            let _ = worker.answers.send(answer);
-        });
+    fn take_in_endings(&mut self, batch: &mut Vec<Ended>) {
+        while let Some(ended) = self.ended.try_recv().ok().filter(|_| batch.len() < INPUTS_AT_ONCE) {
+            batch.push(ended);
+        }
+        for Ended { member, claim, attempt } in batch.drain(..) {
+            self.crew.ended(member);
+            self.dispatcher.handle(Input::Ended(claim, attempt));
+        }
     }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Attempt(claim) => self.crew.assign(claim),
+                Effect::Record(batch) => {
+                    self.observe.recording(&batch);
+                    self.ask(|store| async move { store.record(batch).await.map(|()| Input::Recorded) });
+                }
+                Effect::LoadEvents { after, limit, with_written } => {
+                    self.ask(move |store| load_events(store, after, limit, with_written));
+                }
+                Effect::LoadPending { webhook, until, limit } => self.ask(move |store| async move {
+                    let (rows, next) = store.pending(webhook, until, limit).await?;
+                    Ok(Input::PendingLoaded { webhook, rows, next })
+                }),
+                Effect::LoadHeads => {
+                    self.ask(|store| async move { store.pending_heads().await.map(Input::HeadsLoaded) });
+                }
+            }
+        }
+        self.crew.start();
+    }
+
+    /// Asks the store for what becomes an input.
+    fn ask<Answer>(&self, question: impl FnOnce(Arc<dyn Store>) -> Answer)
+    where
+        Answer: Future<Output = Result<Input, StoreError>> + Send + 'static,
+    {
+        let (answer, tell) = (question(self.store.clone()), self.tell.clone());
+        // Nobody listens only when deliveries have stopped.
+        tokio::spawn(async move { _ = tell.send(answer.await) });
+    }
+}
+
+async fn load_events(
+    store: Arc<dyn Store>,
+    after: Seq,
+    limit: usize,
+    with_written: bool,
+) -> Result<Input, StoreError> {
+    let events = store.events_after(after, limit).await?;
+    let is_end = events.len() < limit;
+    let mut loaded = Vec::with_capacity(events.len());
+    for event in events {
+        let written = if with_written { store.written(event.seq).await? } else { Vec::new() };
+        loaded.push((event, written));
+    }
+    Ok(Input::EventsLoaded { events: loaded, is_end })
 }
 
 /// How long from `now` until `due`.
 fn until(due: Option<UnixMs>, now: UnixMs) -> Duration {
     due.map_or(Duration::from_secs(60), |due| due.since(now).max(Duration::from_millis(1)))
-}
-
-struct Worker {
-    sending: Sending,
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    observe: Observe,
-    answers: mpsc::UnboundedSender<Result<Input, StoreError>>,
-}
-
-impl Worker {
-    async fn carry_out(&self, effect: Effect) -> Result<Input, StoreError> {
-        match effect {
-            Effect::Attempt(claim) => Ok(self.attempt(claim).await),
-            Effect::Record(batch) => {
-                self.observe.recording(&batch);
-                self.store.record(batch).await.map(|()| Input::Recorded)
-            }
-            Effect::LoadEvents { after, limit, with_written } => {
-                self.load_events(after, limit, with_written).await
-            }
-            Effect::LoadPending { webhook, until, limit } => {
-                let (rows, next) = self.store.pending(webhook, until, limit).await?;
-                Ok(Input::PendingLoaded { webhook, rows, next })
-            }
-            Effect::LoadHeads => self.store.pending_heads().await.map(Input::HeadsLoaded),
-        }
-    }
-
-    async fn attempt(&self, claim: Claim) -> Input {
-        let attempt =
-            AssertUnwindSafe(self.sending.attempt(&claim)).catch_unwind().await.unwrap_or_else(|_| {
-                self.observe.attempt_panicked(&claim);
-                not_sent(&claim, FaultKind::Internal, "the attempt could not be made")
-            });
-        self.observe.attempt_ended(&claim, &attempt);
-        Input::Ended(claim, attempt)
-    }
-
-    async fn load_events(&self, after: Seq, limit: usize, with_written: bool) -> Result<Input, StoreError> {
-        let events = self.store.events_after(after, limit).await?;
-        let is_end = events.len() < limit;
-        let mut loaded = Vec::with_capacity(events.len());
-        for event in events {
-            let written = if with_written { self.store.written(event.seq).await? } else { Vec::new() };
-            loaded.push((event, written));
-        }
-        Ok(Input::EventsLoaded { events: loaded, is_end })
-    }
 }

@@ -1,8 +1,8 @@
 //! The engine: makes happen what the store says is owed.
 //!
 //! [`dispatcher`] decides everything and does nothing: a state machine fed with hints, loaded rows and ended attempts,
-//! whose steps answer with effects. [`driver`] carries the effects out: [`sending`] makes attempts, the store
-//! remembers, [`housekeeping`] forgets. The simulator drives the same dispatcher through simulated years.
+//! whose steps answer with effects. [`driver`] carries the effects out: [`sending`] makes attempts on as many runtimes as
+//! there are processors, the store remembers, [`housekeeping`] forgets. The simulator drives the same dispatcher through simulated years.
 
 pub mod bounds;
 
@@ -11,6 +11,8 @@ pub mod dispatcher;
 pub mod observe;
 
 pub mod sending;
+
+mod crew;
 
 pub mod housekeeping;
 

@@ -1,5 +1,6 @@
 //! The server: what it is made of, how it starts, how it stops.
 
+mod cores;
 mod outward;
 
 use std::net::SocketAddr;
@@ -13,12 +14,13 @@ use posthaste_api::server::{Metrics, Readiness, ServerBounds, Site, SiteParts, s
 use posthaste_contract::Contract;
 use posthaste_core::{Clock, Dice, Secret};
 use posthaste_engine::bounds::Bounds;
-use posthaste_engine::driver::{Engine, EngineParts};
+use posthaste_engine::driver::{Engine, EngineParts, Home};
 use posthaste_engine::observe::Observe;
 use posthaste_net::{HttpTransport, PoolLimits};
 use posthaste_store::{Embedded, Options, Store};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -27,6 +29,7 @@ use crate::data_folder::{DataFolder, ServerFile};
 use crate::failure::Failure;
 use crate::outside::{SystemClock, SystemDice};
 use crate::settings::ServerSettings;
+use cores::Cores;
 use outward::Outward;
 
 /// How long attempts under way may take after the end was announced.
@@ -47,6 +50,7 @@ pub struct Server {
     /// The store.
     pub store: Arc<dyn Store>,
     folder: DataFolder,
+    cores: Cores,
     engine: SharedEngine,
     readiness: Readiness,
     shutdown: watch::Sender<bool>,
@@ -89,6 +93,7 @@ struct Common {
     clock: Arc<dyn Clock>,
     dice: Arc<dyn Dice>,
     outward: Outward,
+    homes: Arc<[Handle]>,
 }
 
 impl Server {
@@ -106,7 +111,9 @@ impl Server {
         let outward = outward::build(settings, vec![public, admin])?;
         let (clock, dice) = (Arc::new(SystemClock), Arc::new(SystemDice::default()));
         let store = open_store(settings, clock.clone()).await?;
-        let common = Common { contract, store: store.clone(), clock, dice, outward };
+        let cores = Cores::start()?;
+        let homes = cores.homes();
+        let common = Common { contract, store: store.clone(), clock, dice, outward, homes: homes.clone() };
         let folder = DataFolder::at(&settings.data);
         let token = match &settings.admin_token {
             Some(token) => token.clone(),
@@ -119,8 +126,10 @@ impl Server {
         let operators = for_operators(settings, &common, &token, registry, readiness.clone());
         let (shutdown, stopping) = watch::channel(false);
         let run = |(listener, parts)| {
-            let site = Arc::new(Site::new(parts));
-            tokio::spawn(serve(listener, site, ServerBounds::default(), stopping.clone()))
+            let (site, homes, stopping) = (Arc::new(Site::new(parts)), homes.clone(), stopping.clone());
+            tokio::spawn(async move {
+                serve(listener, site, ServerBounds::default(), &homes, stopping).await;
+            })
         };
         let sites = match listeners.admin {
             Some(listener) => vec![(listeners.public, customers), (listener, operators)],
@@ -130,7 +139,7 @@ impl Server {
         let name = common.contract.name.clone();
         tracing::info!(%public, %admin, contract = name, data = %settings.data.display(), "serving");
         folder.announce(&ServerFile { public, admin, contract: name, process_id: std::process::id() })?;
-        Ok(Self { public, admin, token, store, folder, engine, readiness, shutdown, listeners })
+        Ok(Self { public, admin, token, store, folder, cores, engine, readiness, shutdown, listeners })
     }
 
     /// Waits until the store has failed or deliveries have ended, and says why. Neither mends itself: the process has to
@@ -161,10 +170,11 @@ impl Server {
                 engine.stop(ATTEMPTS_PATIENCE).await;
             }
         };
-        let store = self.store;
+        let (store, cores) = (self.store, self.cores);
         let everything = async {
             tokio::join!(listeners, deliveries);
             store.close().await;
+            cores.stop().await;
         };
         if tokio::time::timeout(STOP_PATIENCE, everything).await.is_err() {
             tracing::warn!("not everything ended in time; what is left is done after the next start");
@@ -198,12 +208,15 @@ async fn start_engine(
     common: &Common,
     registry: &mut Registry,
 ) -> Result<SharedEngine, Failure> {
-    let transport = HttpTransport::new(common.outward.dialler.clone(), PoolLimits::default());
+    let home = |runtime: &Handle| {
+        let transport = HttpTransport::new(common.outward.dialler.clone(), PoolLimits::default());
+        Home { runtime: runtime.clone(), transport: Arc::new(transport) }
+    };
     let starting = Engine::start(EngineParts {
         contract: common.contract.clone(),
         store: common.store.clone(),
         guard: common.outward.guard.clone(),
-        transport: Arc::new(transport),
+        homes: common.homes.iter().map(home).collect(),
         clock: common.clock.clone(),
         dice: common.dice.clone(),
         bounds: Bounds { in_flight_per_webhook: settings.webhook_concurrency, ..Bounds::default() },

@@ -2,6 +2,7 @@
 
 pub(crate) mod opening;
 mod readers;
+mod replies;
 mod verbs;
 mod writer;
 
@@ -13,6 +14,7 @@ use std::thread::JoinHandle;
 
 use posthaste_core::{Clock, EventBody, Seq, UnixMs};
 use rusqlite::Connection;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::change::{EventDraft, Published};
@@ -24,7 +26,8 @@ use crate::memory::Memory;
 use crate::sealing::{MasterKey, Vault};
 use crate::store::{Answer, Hint};
 use readers::Readers;
-use writer::{Command, Reply, Status, Writer};
+use replies::Reply;
+use writer::{Command, Status, Writer};
 
 /// How many hints wait for a slow listener before further ones are dropped.
 const HINTS_MAX: usize = 1_024;
@@ -223,6 +226,7 @@ fn command<T: Send + 'static>(
     verb: impl FnOnce(&mut Ledger) -> Outcome<T> + Send + 'static,
 ) -> (Command, oneshot::Receiver<Answer<T>>) {
     let (sender, answer) = oneshot::channel();
+    let home = Handle::try_current().ok();
     let verb: writer::Verb = Box::new(move |ledger| {
         // Caught here and not by the writer: unwinding through this closure would drop the sender, and the caller would
         // hear of the end before it is known to be a failure.
@@ -234,7 +238,7 @@ fn command<T: Send + 'static>(
             Err(trouble) => (Some(Err(StoreError::from(trouble))), Ok(())),
         };
         // A caller that went away does not undo what it asked for.
-        let reply: Reply = Box::new(move || _ = answer.map(|answer| sender.send(answer)));
+        let reply = Reply::new(home, move || _ = answer.map(|answer| sender.send(answer)));
         (reply, outcome)
     });
     (Command::Write { verb, rows }, answer)

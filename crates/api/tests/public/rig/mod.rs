@@ -91,7 +91,7 @@ impl Rig {
             metrics: None,
         });
         let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(serve(listener, Arc::new(site), bounds, stopped));
+        let server = tokio::spawn(async move { serve(listener, Arc::new(site), bounds, &[], stopped).await });
         let account =
             store.create_account(NewAccount { id: "acme".into(), name: None }, clock.time()).await.unwrap();
         let holder = make_key(&contract, &*store, &clock, &dice, &account, &rights(&contract)).await;
