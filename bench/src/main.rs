@@ -6,6 +6,7 @@ mod child;
 mod client;
 mod clock;
 mod histogram;
+mod open_files;
 mod pace;
 mod payload;
 mod posthaste;
@@ -39,6 +40,7 @@ enum Tool {
 }
 
 fn main() -> anyhow::Result<()> {
+    open_files::allow_many()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match Cli::parse().tool {
         Tool::Run(options) => runtime.block_on(run::run(options)),

@@ -78,6 +78,13 @@ const FLOOD_BATCH: u32 = 100;
 /// How long the flood rises before the other account is looked at.
 const RISING: Duration = Duration::from_secs(1);
 
+/// Says on the way what came of one neighbour: all of them together take minutes.
+fn told(one: Beside) -> Beside {
+    let (p50, p99, lost) = (one.p50_ratio(), one.p99_ratio(), one.lost);
+    progress(&format!("beside {}: p50 {p50:.1} ×, p99 {p99:.1} × as alone, lost {lost}", one.neighbours));
+    one
+}
+
 /// Measures beside many bad receivers with traffic, of one kind or of each.
 pub async fn beside_receivers(setting: &Setting) -> anyhow::Result<Vec<Beside>> {
     let mut measured = Vec::new();
@@ -105,7 +112,6 @@ pub async fn beside_floods(setting: &Setting) -> anyhow::Result<Floods> {
 }
 
 async fn beside_bad(setting: &Setting, name: &str, ills: &[Ill]) -> anyhow::Result<Beside> {
-    progress(&format!("beside {name}"));
     let mut stage = Quarter::set(setting).await?;
     let mut bad = Vec::new();
     for ill in ills {
@@ -122,13 +128,13 @@ async fn beside_bad(setting: &Setting, name: &str, ills: &[Ill]) -> anyhow::Resu
     let beside = stage.quiet(BESIDE, BESIDE_SECONDS).await?;
     let accepted = traffic.join_next().await.context("no traffic")???;
     stage.server.process.end().await?;
-    Ok(Beside {
+    Ok(told(Beside {
         neighbours: name.to_owned(),
         neighbours_per_second: f64::from(accepted) / BESIDE_SECONDS as f64,
         lost: alone.lost + beside.lost,
         alone: alone.end_to_end,
         beside: beside.end_to_end,
-    })
+    }))
 }
 
 fn bad_account(number: u32) -> String {
@@ -161,7 +167,6 @@ async fn bad_traffic(mut admin: Client) -> anyhow::Result<u32> {
 }
 
 async fn beside_flood(setting: &Setting, name: &str, rate: &[&str]) -> anyhow::Result<Beside> {
-    progress(&format!("beside {name}"));
     let mut stage = Quarter::set(setting).await?;
     let flooded = Sink::start(1).await?;
     stage.server.account(FLOOD, 0..1, &flooded.address).await?;
@@ -176,13 +181,13 @@ async fn beside_flood(setting: &Setting, name: &str, rate: &[&str]) -> anyhow::R
     let (flood, beside) = tokio::join!(flood, quiet);
     let (flood, beside) = (flood?, beside?);
     stage.server.process.end().await?;
-    Ok(Beside {
+    Ok(told(Beside {
         neighbours: name.to_owned(),
         neighbours_per_second: flood.per_second,
         lost: alone.lost + beside.lost,
         alone: alone.end_to_end,
         beside: beside.end_to_end,
-    })
+    }))
 }
 
 /// The accounts. What is measured alone has an account, a webhook and a sink of its own, as alike as can be.
