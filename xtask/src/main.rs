@@ -1,6 +1,8 @@
-//! The project's chores: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask seeds FIRST..LAST`.
+//! The project's chores: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask instructions`,
+//! `cargo xtask seeds FIRST..LAST`.
 
 mod clients;
+mod instructions;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -10,9 +12,12 @@ use anyhow::{Context as _, bail};
 
 const USAGE: &str = "usage: cargo xtask VERB
 
-  test                 every test: the workspace's, the rules of the house, and real clients on real deliveries
-  clients              only the last: Python clients judge deliveries and OpenAPI documents
+  test                 every test: the workspace's, the rules of the house, real clients on real deliveries, and
+                       the hot path's instructions
+  clients              only the third: Python clients judge deliveries and OpenAPI documents
   tidy                 only the rules of the house
+  instructions         only the last: the instructions of the hot path, held against bench/hot-path.toml
+  instructions --accept    keeps what is counted now
   seeds FIRST..LAST    simulated worlds, as many as you like";
 
 fn main() -> ExitCode {
@@ -22,6 +27,8 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["clients"] => clients::run(&root()),
         ["tidy"] => tidy::run(&root()),
+        ["instructions"] => instructions::check(&root()),
+        ["instructions", "--accept"] => instructions::accept(&root()),
         ["seeds", range] => seeds(range),
         _ => Err(anyhow::anyhow!(USAGE)),
     };
@@ -38,7 +45,8 @@ fn test() -> anyhow::Result<()> {
     tidy::run(&root())?;
     cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"])?;
     cargo(&["test", "--workspace", "--doc"])?;
-    clients::run(&root())
+    clients::run(&root())?;
+    instructions::check(&root())
 }
 
 fn seeds(range: &str) -> anyhow::Result<()> {
@@ -61,4 +69,9 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
 /// The workspace's folder.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the chores have no settings but this one")]
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true")
 }
