@@ -1,7 +1,9 @@
 //! The load: publishes events over keep-alive connections, each with one request under way.
 
+mod draft;
+mod patience;
+
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -10,13 +12,14 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::clock;
 use crate::histogram::{Histogram, Summary};
 use crate::pace::Pace;
-use crate::payload::filled;
-use crate::request::{MESSAGE_MAX_BYTES, first, status};
+use crate::request::{MESSAGE_MAX_BYTES, Message, first, status};
+use draft::Draft;
+use patience::Patience;
 
 /// How to publish.
 #[derive(Args)]
@@ -74,11 +77,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Publishes for the given time, then prints what came of it.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let options = Arc::new(options);
     let (began, began_us) = (Instant::now(), clock::unix_us());
     let mut publishers = JoinSet::new();
     for number in 0..options.connections {
-        publishers.spawn(Publisher::new(options.clone(), number, began).run());
+        publishers.spawn(Publisher::new(&options, number, began).run());
     }
     let mut total = Done::default();
     while let Some(ended) = publishers.join_next().await {
@@ -110,89 +112,79 @@ struct Done {
 
 /// One connection.
 struct Publisher {
-    options: Arc<Options>,
-    number: u32,
+    server: SocketAddr,
     pace: Pace,
     until: Instant,
-    buffer: Vec<u8>,
+    requests: u64,
+    /// Events in each request.
+    batch: u64,
+    /// The number of its first event, and how far it is from one request's first to the next.
+    first_number: u64,
+    stride: u64,
+    draft: Draft,
+    answer: Vec<u8>,
     done: Done,
 }
 
 impl Publisher {
-    fn new(options: Arc<Options>, number: u32, began: Instant) -> Self {
+    /// Events are numbered without gaps over all connections.
+    fn new(options: &Options, number: u32, began: Instant) -> Self {
+        let batch = u64::from(options.batch);
         Self {
+            server: options.server,
             pace: Pace::new(options.per_second, options.connections, number, began),
             until: began + Duration::from_secs(options.seconds),
-            number,
-            options,
-            buffer: Vec::with_capacity(16 * 1024),
+            requests: options.requests,
+            batch,
+            first_number: u64::from(number) * batch,
+            stride: u64::from(options.connections) * batch,
+            draft: Draft::new(options),
+            answer: Vec::with_capacity(16 * 1024),
             done: Done::default(),
         }
     }
 
     async fn run(mut self) -> anyhow::Result<Done> {
-        let mut stream = TcpStream::connect(self.options.server).await.context("cannot connect")?;
+        let mut stream = TcpStream::connect(self.server).await.context("cannot connect")?;
         stream.set_nodelay(true)?;
-        for count in 1..=self.options.requests {
+        let mut patience = Patience::new(PATIENCE);
+        for count in 1..=self.requests {
             self.pace.turn(count).await;
             if Instant::now() >= self.until {
                 break;
             }
-            let request = self.request(count);
+            let request = self.draft.write((count - 1) * self.stride + self.first_number);
             let sent = Instant::now();
-            timeout(PATIENCE, self.exchange(&mut stream, &request)).await.context("no answer in time")??;
+            let exchange = exchange(&mut stream, request, &mut self.answer);
+            let answer = patience.wait(sent, exchange).await.context("no answer in time")??;
             self.done.answer.add(sent.elapsed().as_micros() as u64);
+            self.count(answer)?;
         }
         Ok(self.done)
     }
 
-    /// The whole request; its events are numbered without gaps over all connections.
-    fn request(&self, count: u64) -> String {
-        let options = &*self.options;
-        let first_number = ((count - 1) * u64::from(options.connections) + u64::from(self.number))
-            * u64::from(options.batch);
-        let (path, body) = match options.batch {
-            1 => ("/admin/v1/events", self.event(first_number)),
-            many => {
-                let events: Vec<String> =
-                    (0..u64::from(many)).map(|n| self.event(first_number + n)).collect();
-                ("/admin/v1/events/batch", format!("[{}]", events.join(",")))
-            }
+    fn count(&mut self, answer: Message) -> anyhow::Result<()> {
+        let Some(status) = status(&self.answer) else { bail!("the answer has no status") };
+        let accepted = match (status, self.batch) {
+            (202, 1) => 1,
+            (202, _) => accepted(&self.answer[answer.body])?,
+            _ => 0,
         };
-        format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            options.server,
-            options.token,
-            body.len(),
-        )
+        self.done.acknowledged += accepted;
+        self.done.failed += self.batch - accepted.min(self.batch);
+        Ok(())
     }
+}
 
-    fn event(&self, number: u64) -> String {
-        let data = filled(clock::unix_us(), number, self.options.data_bytes);
-        match &self.options.account {
-            Some(account) => format!(r#"{{"type":"bench.event","account":"{account}","data":{data}}}"#),
-            None => format!(r#"{{"type":"bench.event","broadcast":true,"data":{data}}}"#),
-        }
-    }
-
-    async fn exchange(&mut self, stream: &mut TcpStream, request: &str) -> anyhow::Result<()> {
-        stream.write_all(request.as_bytes()).await?;
-        self.buffer.clear();
-        loop {
-            ensure!(stream.read_buf(&mut self.buffer).await? > 0, "the server closed the connection");
-            ensure!(self.buffer.len() <= MESSAGE_MAX_BYTES, "the answer is too long");
-            let Some(answer) = first(&self.buffer) else { continue };
-            let Some(status) = status(&self.buffer) else { bail!("the answer has no status") };
-            let batch = u64::from(self.options.batch);
-            let accepted = match (status, batch) {
-                (202, 1) => 1,
-                (202, _) => accepted(&self.buffer[answer.body])?,
-                _ => 0,
-            };
-            self.done.acknowledged += accepted;
-            self.done.failed += batch - accepted.min(batch);
-            return Ok(());
+/// Sends a request and reads its answer.
+async fn exchange(stream: &mut TcpStream, request: &[u8], answer: &mut Vec<u8>) -> anyhow::Result<Message> {
+    stream.write_all(request).await?;
+    answer.clear();
+    loop {
+        ensure!(stream.read_buf(answer).await? > 0, "the server closed the connection");
+        ensure!(answer.len() <= MESSAGE_MAX_BYTES, "the answer is too long");
+        if let Some(message) = first(answer)? {
+            return Ok(message);
         }
     }
 }

@@ -145,33 +145,39 @@ async fn serve(
     }
 }
 
-/// Counts deliveries. A `GET` is answered with the counts.
+/// How much is read at once at first; a longer message makes room for itself.
+const READ_BYTES: usize = 4096;
+
+/// Counts deliveries. A `GET` is answered with the counts. Whatever came in one read is answered in one write.
 async fn answer_all<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     answer: &[u8],
     tally: &Shared,
 ) -> std::io::Result<()> {
-    let mut buffer = Vec::with_capacity(4096);
-    while stream.read_buf(&mut buffer).await? > 0 && buffer.len() <= MESSAGE_MAX_BYTES {
+    let (mut received, mut answers) = (Vec::with_capacity(READ_BYTES), Vec::new());
+    let mut is_last = false;
+    while !is_last && received.len() <= MESSAGE_MAX_BYTES && stream.read_buf(&mut received).await? > 0 {
         let mut taken = 0;
-        while let Some(request) = first(&buffer[taken..]) {
-            let bytes = &buffer[taken..];
+        while let Some(request) = first(&received[taken..])? {
+            let bytes = &received[taken..];
             if is_get(bytes) {
-                let told = told(tally);
-                stream.write_all(told.as_bytes()).await?;
+                answers.extend_from_slice(told(tally).as_bytes());
             } else {
                 lock(tally).add(number_in_path(bytes), &bytes[request.body.clone()]);
-                stream.write_all(answer).await?;
-            }
-            if request.is_last {
-                return stream.shutdown().await;
+                answers.extend_from_slice(answer);
             }
             taken += request.body.end;
+            is_last = request.is_last;
+            if is_last {
+                break;
+            }
         }
+        received.drain(..taken);
+        stream.write_all(&answers).await?;
         stream.flush().await?;
-        buffer.drain(..taken);
+        answers.clear();
     }
-    Ok(())
+    stream.shutdown().await
 }
 
 fn told(tally: &Shared) -> String {

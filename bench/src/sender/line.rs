@@ -119,7 +119,7 @@ impl Line {
                 let request = Outgoing {
                     partition: 1,
                     target: self.target.clone(),
-                    headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
+                    headers: headers.into_iter().collect(),
                     body,
                     timeout: TIMEOUT,
                 };

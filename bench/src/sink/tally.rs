@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock;
 use crate::histogram::{Histogram, Summary};
 use crate::payload::{NUMBER_KEY, TIME_KEY};
-use crate::request::number_after;
+use crate::request::Field;
 
 /// The most different deliveries that can be told apart.
 const MARKS_MAX: u64 = 1 << 28;
@@ -19,8 +19,8 @@ pub struct Tally {
     age: Histogram,
     seen: Seen,
     paths: u64,
-    time_needle: String,
-    number_needle: String,
+    time: Field,
+    number: Field,
 }
 
 /// What is told of it.
@@ -55,8 +55,8 @@ impl Tally {
             age: Histogram::new(),
             seen: Seen::default(),
             paths: paths.max(1),
-            time_needle: format!("\"{TIME_KEY}\":"),
-            number_needle: format!("\"{NUMBER_KEY}\":"),
+            time: Field::new(TIME_KEY),
+            number: Field::new(NUMBER_KEY),
         }
     }
 
@@ -71,11 +71,10 @@ impl Tally {
         self.requests += 1;
         self.body_bytes += body.len() as u64;
         self.last_arrival_us = now_us;
-        if let Some(made_us) = number_after(body, &self.time_needle) {
-            self.age.add(u64::try_from(now_us - made_us).unwrap_or(0));
+        if let Some(made_us) = self.time.read(body) {
+            self.age.add(u64::try_from(now_us).unwrap_or(0).saturating_sub(made_us));
         }
-        let number = number_after(body, &self.number_needle).and_then(|number| u64::try_from(number).ok());
-        if let Some(number) = number {
+        if let Some(number) = self.number.read(body) {
             self.seen.mark(number.saturating_mul(self.paths).saturating_add(path.unwrap_or(0) % self.paths));
         }
     }

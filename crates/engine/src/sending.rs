@@ -40,7 +40,7 @@ impl Sending {
         let outgoing = Outgoing {
             partition: claim.webhook.account.0,
             target,
-            headers,
+            headers: headers.into_iter().collect(),
             body,
             timeout: self.contract.policy.timeout,
         };

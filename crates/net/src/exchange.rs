@@ -1,29 +1,23 @@
 //! One request and its answer over a connection.
 
+use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use posthaste_core::{Fault, FaultKind, Response};
-use tokio::time::{Instant, timeout_at};
+use posthaste_core::{Fault, FaultKind};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::Sleep;
 
-use crate::connection::{Connection, Meter};
+use crate::answer::{Answered, BadAnswer, Ending, Reading};
+use crate::dial::Stream;
 use crate::fault::{fault, timed_out};
+use crate::request::Message;
 use crate::tls;
 
-/// How much of an answer's body is read before the connection is given up.
-const BODY_READ_MAX_BYTES: usize = 64 * 1024;
-
-/// A complete response head arrived.
-pub(crate) struct Answered {
-    pub response: Response,
-    /// Was the answer read to its end, so that another request may follow?
-    pub is_connection_clean: bool,
-}
+/// Read at one time. Most answers are shorter.
+const READ_BYTES: usize = 4 * 1024;
 
 /// No complete response head arrived.
 pub(crate) struct Broken {
@@ -32,119 +26,113 @@ pub(crate) struct Broken {
     pub is_silent: bool,
 }
 
-/// Sends a request and reads the answer, all before `deadline`.
+/// Sends a request and reads the answer, until `patience` ends.
+///
+/// Both are done at the same time: a receiver may answer before it has read everything, and then read no further.
 pub(crate) async fn exchange(
-    connection: &mut Connection,
-    mut request: Request<Full<Bytes>>,
-    deadline: Instant,
+    stream: &mut Stream,
+    message: &mut Message,
+    mut patience: Pin<&mut Sleep>,
 ) -> Result<Answered, Broken> {
-    let meter = connection.meter.clone();
-    count_interim_answers(&mut request, &meter);
-    let mark = meter.begin();
-    let head = match timeout_at(deadline, connection.sender.send_request(request)).await {
-        Ok(Ok(head)) => head,
-        Ok(Err(error)) => {
-            let is_silent = error.is_canceled() || (meter.is_silent_since(mark) && is_loss(&error));
-            return Err(Broken { fault: head_fault(&error, &meter), is_silent });
+    let sending = Sending::UnderWay(message);
+    let mut exchange = Exchange { stream, sending, reading: Reading::new(), is_silent: true };
+    poll_fn(|cx| match exchange.poll(cx) {
+        Poll::Pending => patience.as_mut().poll(cx).map(|()| exchange.give_up()),
+        ended => ended,
+    })
+    .await
+}
+
+struct Exchange<'a> {
+    stream: &'a mut Stream,
+    sending: Sending<'a>,
+    reading: Reading,
+    /// Did no byte come yet?
+    is_silent: bool,
+}
+
+/// How far the request is.
+enum Sending<'a> {
+    UnderWay(&'a mut Message),
+    Done,
+    /// The receiver takes no more of it. It may have said why, so the answer is still waited for.
+    Failed(io::Error),
+}
+
+impl Exchange<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answered, Broken>> {
+        self.send(cx);
+        loop {
+            let mut room = [MaybeUninit::uninit(); READ_BYTES];
+            let mut room = ReadBuf::uninit(&mut room);
+            let read = ready!(Pin::new(&mut *self.stream).poll_read(cx, &mut room));
+            if let Some(ended) = self.heard(read.map(|()| room.filled())) {
+                return Poll::Ready(ended);
+            }
         }
-        Err(_) => {
-            let fault = timed_out("before the receiver's answer was complete");
-            return Err(Broken { fault, is_silent: false });
+    }
+
+    fn send(&mut self, cx: &mut Context<'_>) {
+        let Sending::UnderWay(message) = &mut self.sending else { return };
+        match message.poll_send(self.stream, cx) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => self.sending = Sending::Done,
+            Poll::Ready(Err(error)) => self.sending = Sending::Failed(error),
         }
-    };
-    let (head, body) = head.into_parts();
-    let (body, end) = match head.status {
-        // The receiver wants to speak another protocol; nothing after the head is an answer.
-        StatusCode::SWITCHING_PROTOCOLS => (Vec::new(), BodyEnd::Cut),
-        _ => read_body(body, deadline).await,
-    };
-    // A message with both is how requests are smuggled (RFC 9112 section 6.3).
-    let is_ambiguous =
-        head.headers.contains_key(CONTENT_LENGTH) && head.headers.contains_key(TRANSFER_ENCODING);
-    let response = Response {
-        status: head.status.as_u16(),
-        headers: kept_headers(&head.headers),
-        body,
-        is_cut: end != BodyEnd::Whole && head.status != StatusCode::SWITCHING_PROTOCOLS,
-    };
-    Ok(Answered { response, is_connection_clean: end != BodyEnd::Cut && !is_ambiguous })
-}
+    }
 
-fn count_interim_answers(request: &mut Request<Full<Bytes>>, meter: &Arc<Meter>) {
-    let meter = meter.clone();
-    hyper::ext::on_informational(request, move |_| meter.count_interim());
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BodyEnd {
-    /// All of it was read and kept.
-    Whole,
-    /// All of it was read, the beginning kept.
-    Longer,
-    /// It broke, or there is more.
-    Cut,
-}
-
-/// Reads a body within bounds; gives back what is kept of it.
-async fn read_body(mut body: Incoming, deadline: Instant) -> (Vec<u8>, BodyEnd) {
-    let mut kept = Vec::new();
-    let mut read_bytes = 0;
-    loop {
-        let frame = match timeout_at(deadline, body.frame()).await {
-            Ok(Some(Ok(frame))) => frame,
-            Ok(None) if read_bytes > kept.len() => return (kept, BodyEnd::Longer),
-            Ok(None) => return (kept, BodyEnd::Whole),
-            Ok(Some(Err(_))) | Err(_) => return (kept, BodyEnd::Cut),
+    /// Takes in what was read; says so when the exchange has ended by it.
+    fn heard(&mut self, read: io::Result<&[u8]>) -> Option<Result<Answered, Broken>> {
+        let (answered, lost) = match read {
+            Ok([]) => (self.reading.end(Ending::Closed), Some(None)),
+            Ok(bytes) => {
+                self.is_silent = false;
+                (self.reading.take(bytes), None)
+            }
+            Err(error) => (self.reading.end(Ending::Broken), Some(Some(error))),
         };
-        let Ok(data) = frame.into_data() else { continue };
-        read_bytes += data.len();
-        let room = Response::BODY_KEPT_BYTES - kept.len();
-        kept.extend_from_slice(&data[..data.len().min(room)]);
-        if read_bytes > BODY_READ_MAX_BYTES {
-            return (kept, BodyEnd::Cut);
+        match (answered, lost) {
+            (Ok(Some(mut answered)), _) => {
+                answered.is_connection_clean &= matches!(self.sending, Sending::Done);
+                Some(Ok(answered))
+            }
+            (Ok(None), None) => None,
+            (Ok(None), Some(error)) => {
+                Some(Err(Broken { fault: self.loss(error.as_ref()), is_silent: self.is_silent }))
+            }
+            (Err(bad), _) => Some(Err(Broken { fault: bad_response(bad), is_silent: false })),
+        }
+    }
+
+    /// The connection ended before there was an answer.
+    fn loss(&self, read: Option<&io::Error>) -> Fault {
+        let written = if let Sending::Failed(error) = &self.sending { Some(error) } else { None };
+        match read.into_iter().chain(written).find_map(tls::sentence) {
+            Some(sentence) => fault(FaultKind::TlsError, sentence),
+            None => fault(
+                FaultKind::ConnectionLost,
+                "The receiver closed the connection without a complete answer.",
+            ),
+        }
+    }
+
+    /// The time is up. What came of a body counts nevertheless.
+    fn give_up(&mut self) -> Result<Answered, Broken> {
+        match self.reading.end(Ending::Broken) {
+            Ok(Some(answered)) => Ok(answered),
+            Ok(None) | Err(_) => {
+                let fault = timed_out("before the receiver's answer was complete");
+                Err(Broken { fault, is_silent: false })
+            }
         }
     }
 }
 
-fn kept_headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-    let mut room = Response::HEADERS_KEPT_BYTES;
-    let mut kept = Vec::with_capacity(headers.len());
-    for (name, value) in headers {
-        let Some(left) = room.checked_sub(name.as_str().len() + value.len()) else { break };
-        room = left;
-        kept.push((name.as_str().to_owned(), value.as_bytes().to_vec()));
-    }
-    kept
-}
-
-/// Did the connection end, as opposed to saying something wrong?
-fn is_loss(error: &hyper::Error) -> bool {
-    error.is_incomplete_message() || error.is_closed() || io_source(error).is_some()
-}
-
-fn head_fault(error: &hyper::Error, meter: &Meter) -> Fault {
-    if meter.is_over() {
-        return fault(FaultKind::BadResponse, "The receiver sent interim answers without end.");
-    }
-    if error.is_parse_too_large() {
-        return fault(FaultKind::BadResponse, "The head of the receiver's answer is too large.");
-    }
-    if error.is_parse() {
-        return fault(FaultKind::BadResponse, "The receiver's answer is not proper HTTP/1.1.");
-    }
-    if let Some(sentence) = io_source(error).and_then(tls::sentence) {
-        return fault(FaultKind::TlsError, sentence);
-    }
-    if is_loss(error) || error.is_canceled() {
-        return fault(
-            FaultKind::ConnectionLost,
-            "The receiver closed the connection without a complete answer.",
-        );
-    }
-    tracing::warn!(%error, "a request could not be sent");
-    fault(FaultKind::Internal, "The request could not be sent.")
-}
-
-fn io_source(error: &hyper::Error) -> Option<&io::Error> {
-    std::error::Error::source(error)?.downcast_ref()
+fn bad_response(bad: BadAnswer) -> Fault {
+    let sentence = match bad {
+        BadAnswer::Malformed => "The receiver's answer is not proper HTTP/1.1.",
+        BadAnswer::TooLarge => "The head of the receiver's answer is too large.",
+        BadAnswer::EndlessInterim => "The receiver sent interim answers without end.",
+    };
+    fault(FaultKind::BadResponse, sentence)
 }

@@ -15,6 +15,9 @@ pub mod tls;
 pub mod dial;
 pub mod probe;
 
+pub mod request;
+
+mod answer;
 mod connection;
 mod exchange;
 mod pool;
@@ -25,6 +28,7 @@ pub use dial::Dialler;
 pub use guard::{Guard, GuardPolicy, Host, Origin, Refusal, Rule, Scheme, Target};
 pub use pool::PoolLimits;
 pub use probe::{Probe, Unreachable};
+pub use request::Headers;
 pub use resolve::{ConnectTo, Resolver};
 pub use tls::Tls;
 pub use transport::{HttpTransport, Outgoing, Sent, Transport};

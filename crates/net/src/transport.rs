@@ -1,22 +1,20 @@
 //! Sending requests to receivers.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
-use http_body_util::Full;
 use posthaste_core::{Fault, FaultKind, Outcome};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::connection::Connection;
 use crate::dial::Dialler;
-use crate::exchange::{Answered, Broken, exchange};
-use crate::fault::fault;
+use crate::exchange::{Broken, exchange};
 use crate::guard::Target;
-use crate::pool::{Pool, PoolKey, PoolLimits, drive};
+use crate::pool::{Pool, PoolKey, PoolLimits};
+use crate::request::{Headers, Message};
 
 /// The longest an attempt may take, whatever is asked for.
 pub const ATTEMPT_MAX: Duration = Duration::from_secs(120);
@@ -28,12 +26,18 @@ pub struct Outgoing {
     pub partition: i64,
     /// Where to.
     pub target: Arc<Target>,
-    /// The headers. `Host` follows from the target unless given; those that frame the message are ours and left out.
-    pub headers: Vec<(String, String)>,
+    /// The headers, but for those that follow from the rest.
+    pub headers: Headers,
     /// The body.
     pub body: Bytes,
     /// The longest the attempt may take, from the name lookup to the last byte read.
     pub timeout: Duration,
+}
+
+/// When an attempt must end. Connections are made against the time; the exchange waits for one timer.
+struct Deadline<'a> {
+    at: Instant,
+    timer: Pin<&'a mut Sleep>,
 }
 
 /// A request that was sent, or tried to be.
@@ -72,70 +76,54 @@ impl HttpTransport {
         self.pool.clear();
     }
 
-    async fn attempt(&self, request: &Outgoing, deadline: Instant) -> Result<Outcome, Fault> {
-        let key = PoolKey { partition: request.partition, origin: request.target.origin().clone() };
-        let mut pooled = self.pooled(&key, &request.target, deadline).await;
+    async fn attempt(
+        &self,
+        request: &Outgoing,
+        started: Instant,
+        mut deadline: Deadline<'_>,
+    ) -> Result<Outcome, Fault> {
+        let target = &*request.target;
+        let mut message = Message::post(target, &request.headers, &request.body)?;
+        let key = PoolKey { partition: request.partition, origin: target.origin().clone() };
+        let mut pooled = self.pooled(&key, target, started);
         loop {
             let was_pooled = pooled.is_some();
-            let connection = match pooled.take() {
+            let mut connection = match pooled.take() {
                 Some(connection) => connection,
                 // Boxed, so that the many requests that need no new connection do not carry room for making one.
-                None => Box::pin(self.fresh(&key, &request.target, deadline)).await?,
+                None => Box::pin(self.fresh(target, deadline.at)).await?,
             };
-            match self.exchange_on(connection, &key, request, deadline).await? {
+            match exchange(&mut connection.stream, &mut message, deadline.timer.as_mut()).await {
+                Ok(answered) => {
+                    if answered.is_connection_clean {
+                        self.pool.put(key, connection);
+                    }
+                    return Ok(Outcome::Answered(answered.response));
+                }
                 // The receiver may close a connection at any time while it is idle. A request that met the closing
                 // was not refused by anybody: it is sent again, once and within the same limit.
-                Err(Broken { is_silent: true, .. }) if was_pooled => {}
-                ended => return ended.map_err(|broken| broken.fault),
+                Err(Broken { is_silent: true, .. }) if was_pooled => message.rewind(),
+                Err(broken) => return Err(broken.fault),
             }
         }
     }
 
-    /// An idle connection that the guard still lets through and that has nothing left to be read.
-    async fn pooled(&self, key: &PoolKey, target: &Target, deadline: Instant) -> Option<Connection> {
-        while let Some(mut connection) = self.pool.take(key) {
-            let verdict = self.dialler.guard().check_answer(target, &[connection.address], connection.origin);
-            if !connection.is_fresh() || verdict.is_err() {
-                continue;
-            }
-            if let Ok(Ok(())) = timeout_at(deadline, connection.sender.ready()).await {
-                return Some(connection);
-            }
-        }
-        None
+    /// An idle connection that the guard still lets through.
+    fn pooled(&self, key: &PoolKey, target: &Target, now: Instant) -> Option<Connection> {
+        let guard = self.dialler.guard();
+        let is_allowed = |connection: &Connection| {
+            guard.check_answer(target, &[connection.address], connection.origin).is_ok()
+        };
+        std::iter::from_fn(|| self.pool.take(key, now)).find(is_allowed)
     }
 
-    async fn fresh(&self, key: &PoolKey, target: &Target, deadline: Instant) -> Result<Connection, Fault> {
+    async fn fresh(&self, target: &Target, deadline: Instant) -> Result<Connection, Fault> {
         let line = self.dialler.dial(target, deadline).await.inspect_err(|fault| {
             if fault.kind == FaultKind::Internal {
                 self.pool.clear();
             }
         })?;
-        let opened = Connection::open(line).await;
-        let (connection, driver) =
-            opened.map_err(|_| fault(FaultKind::ConnectionLost, "The connection could not be used."))?;
-        let pool = Arc::downgrade(&self.pool);
-        tokio::spawn(drive(driver, pool, key.clone(), connection.meter.clone(), connection.expires));
-        Ok(connection)
-    }
-
-    /// Sends the request over a connection, and puts the connection back if it can serve again.
-    async fn exchange_on(
-        &self,
-        mut connection: Connection,
-        key: &PoolKey,
-        request: &Outgoing,
-        deadline: Instant,
-    ) -> Result<Result<Outcome, Broken>, Fault> {
-        let answered = match exchange(&mut connection, http_request(request)?, deadline).await {
-            Ok(answered) => answered,
-            Err(broken) => return Ok(Err(broken)),
-        };
-        let Answered { response, is_connection_clean } = answered;
-        if is_connection_clean {
-            self.pool.put(key.clone(), connection);
-        }
-        Ok(Ok(Outcome::Answered(response)))
+        Ok(Connection::new(line))
     }
 }
 
@@ -143,29 +131,9 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     async fn send(&self, request: Outgoing) -> Sent {
         let started = Instant::now();
-        let deadline = started + request.timeout.min(ATTEMPT_MAX);
-        let outcome = self.attempt(&request, deadline).await.unwrap_or_else(Outcome::Failed);
+        let at = started + request.timeout.min(ATTEMPT_MAX);
+        let deadline = Deadline { at, timer: pin!(sleep_until(at)) };
+        let outcome = self.attempt(&request, started, deadline).await.unwrap_or_else(Outcome::Failed);
         Sent { outcome, duration: started.elapsed() }
     }
-}
-
-fn http_request(outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, Fault> {
-    let malformed = || fault(FaultKind::Internal, "A header of the request is malformed.");
-    let target = &outgoing.target;
-    let mut headers = HeaderMap::with_capacity(outgoing.headers.len() + 2);
-    headers.insert(HOST, target.host_header().clone());
-    for (name, value) in &outgoing.headers {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| malformed())?;
-        let value = HeaderValue::from_str(value).map_err(|_| malformed())?;
-        match name {
-            HOST => drop(headers.insert(HOST, value)),
-            CONNECTION | CONTENT_LENGTH | TRANSFER_ENCODING => {}
-            name => drop(headers.append(name, value)),
-        }
-    }
-    let mut request = Request::new(Full::new(outgoing.body.clone()));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = Uri::from(target.request_target().clone());
-    *request.headers_mut() = headers;
-    Ok(request)
 }

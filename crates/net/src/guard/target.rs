@@ -67,7 +67,8 @@ pub struct Target {
     port: u16,
     canonical: String,
     request_target: PathAndQuery,
-    host_header: HeaderValue,
+    /// Request line and `Host`, with their line ends.
+    head_start: Box<str>,
     origin: Arc<str>,
     unless_allowed: Option<Refusal>,
 }
@@ -79,11 +80,12 @@ impl Target {
             true => host.to_string(),
             false => format!("{host}:{port}"),
         };
-        let host_header = HeaderValue::from_str(&authority).map_err(|_| Rule::Unparsable.refused())?;
+        HeaderValue::from_str(&authority).map_err(|_| Rule::Unparsable.refused())?;
         let request_target =
             PathAndQuery::from_maybe_shared(path_and_query).map_err(|_| Rule::Unparsable.refused())?;
+        let head_start = format!("POST {request_target} HTTP/1.1\r\nHost: {authority}\r\n").into();
         let origin = format!("{}://{authority}", scheme.word()).into();
-        Ok(Self { scheme, host, port, canonical, request_target, host_header, origin, unless_allowed })
+        Ok(Self { scheme, host, port, canonical, request_target, head_start, origin, unless_allowed })
     }
 
     /// How the receiver is spoken to.
@@ -122,12 +124,9 @@ impl Target {
         self.unless_allowed
     }
 
-    pub(crate) fn request_target(&self) -> &PathAndQuery {
-        &self.request_target
-    }
-
-    pub(crate) fn host_header(&self) -> &HeaderValue {
-        &self.host_header
+    /// The request line and the `Host` header, ready to be sent.
+    pub(crate) fn head_start(&self) -> &[u8] {
+        self.head_start.as_bytes()
     }
 
     /// Scheme, host and port, as one text to compare by.

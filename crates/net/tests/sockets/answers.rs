@@ -193,7 +193,7 @@ async fn a_malformed_header_is_our_own_fault_and_nothing_is_sent() {
     let rig = Rig::local();
     for (name, value) in [("x y", "v"), ("x", "a\r\nb: c")] {
         let mut request = rig.request(1, &receiver.url());
-        request.headers.push((name.to_owned(), value.to_owned()));
+        request.headers.push(name, value);
         let sent = posthaste_net::Transport::send(&rig.transport, request).await;
         assert_eq!(fault_kind(&sent.outcome), Some(FaultKind::Internal));
     }
@@ -209,5 +209,55 @@ async fn an_attempt_that_ran_out_of_time_leaves_no_connection_behind() {
         let rig = Rig::local();
         rig.send(&receiver.url()).await;
         receiver.ended(1).await;
+    }
+}
+
+/// More than the buffers of both kernels hold.
+const LARGE_BYTES: usize = 16 * 1024 * 1024;
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_request_was_read_counts() {
+    const TOO_LARGE: &str = "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno";
+    let endless = Step::Send(b"HTTP/1.1 200 OK\r\n\r\n".to_vec());
+    for (name, script, expected) in [
+        ("and closes", vec![Step::Send(TOO_LARGE.into())], "413 2B"),
+        ("and waits", vec![Step::Send(TOO_LARGE.into()), Step::Hold], "413 2B"),
+        ("and reads it all", vec![Step::Send(TOO_LARGE.into()), Step::Read, Step::Hold], "413 2B"),
+        ("and talks on", vec![endless, Step::Endless(vec![b'x'; 65_536])], "200 16384B cut"),
+        ("with none", vec![], "connection_lost"),
+        ("resets", vec![Step::Reset], "connection_lost"),
+    ] {
+        let receiver = Receiver::always(script).await;
+        let rig = Rig::local();
+        let mut request = rig.request(1, &receiver.url());
+        request.body = vec![b'b'; LARGE_BYTES].into();
+        let sent = posthaste_net::Transport::send(&rig.transport, request).await;
+        assert_eq!(told(&sent.outcome), expected, "{name}");
+        receiver.ended(1).await;
+        assert_eq!(
+            receiver.accepts(),
+            1,
+            "{name}: such a connection does not serve again, nor is it replaced"
+        );
+    }
+}
+
+#[tokio::test]
+async fn bodies_of_every_size_arrive_whole() {
+    for length in [0, 1, 16 * 1024, 16 * 1024 + 1, 100_000, 1_000_000] {
+        let receiver = Receiver::steady().await;
+        let rig = Rig::local();
+        for _ in 0..2 {
+            let mut request = rig.request(1, &receiver.url());
+            request.timeout = Duration::from_secs(10);
+            request.body = vec![b'b'; length].into();
+            let sent = posthaste_net::Transport::send(&rig.transport, request).await;
+            assert_eq!(told(&sent.outcome), "200 2B", "{length}");
+        }
+        for (number, request) in receiver.requests() {
+            let (head, body) = request.split_once("\r\n\r\n").unwrap();
+            assert_eq!((number, body.len()), (0, length));
+            assert!(head.ends_with(&format!("\r\nContent-Length: {length}")), "{head}");
+        }
     }
 }

@@ -73,7 +73,7 @@ impl Rig {
         Outgoing {
             partition,
             target: Arc::new(self.guard.check_url(url).unwrap()),
-            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            headers: headers.into_iter().collect(),
             body: Bytes::from_static(b"{\"a\":1}"),
             timeout: TIMEOUT,
         }
