@@ -1,11 +1,16 @@
 //! Everything measured on one machine in one run, each number beside the bare sender's.
 
 mod fan_out;
+mod filling;
+mod growth;
 mod isolation;
 mod latency;
 mod load;
+mod log_page;
 mod memory;
+mod pending;
 mod results;
+mod retention;
 mod stage;
 mod table;
 mod tls;
@@ -40,7 +45,7 @@ pub struct Options {
     /// Measure these parts only (repeatable).
     #[arg(long, value_enum)]
     only: Vec<Part>,
-    /// Measure with 100,000 webhooks as well.
+    /// Measure with 100,000 webhooks as well, and with 10,000,000 stored attempts.
     #[arg(long)]
     long: bool,
 }
@@ -63,6 +68,14 @@ enum Part {
     Isolation,
     /// An account beside one that floods.
     Flood,
+    /// Start and memory with a million pending deliveries.
+    Pending,
+    /// The first page of a million deliveries.
+    LogPage,
+    /// Beside the deletion of what expired.
+    Retention,
+    /// Processor time with millions of stored attempts.
+    Growth,
 }
 
 /// Events in a batch request.
@@ -70,6 +83,7 @@ const BATCH: u32 = 100;
 /// How long the bare sender sends each time; its median counts.
 const BARE_SECONDS: u64 = 3;
 const LATENCY_SECONDS: u64 = 15;
+const MILLION: u64 = 1_000_000;
 /// As long as the bodies that the standard contract makes of the events.
 const BARE_BODY_BYTES: u32 = 410;
 
@@ -119,6 +133,24 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     }
     if wants(Part::Flood) {
         results.flood = Some(isolation::beside_floods(&setting).await?);
+    }
+    if wants(Part::Pending) {
+        progress("a million pending deliveries");
+        results.pending = pending::measure(&setting, MILLION).await?;
+    }
+    if wants(Part::LogPage) {
+        progress("the log of a million deliveries");
+        results.log = log_page::measure(&setting, MILLION).await?;
+    }
+    if wants(Part::Retention) {
+        progress("beside retention");
+        results.retention = Some(retention::measure(&setting, MILLION, options.seconds).await?);
+    }
+    for attempts in [MILLION, 10 * MILLION].into_iter().take(if options.long { 2 } else { 1 }) {
+        if wants(Part::Growth) {
+            progress(&format!("{attempts} stored attempts"));
+            results.growth.push(growth::measure(&setting, attempts, options.seconds).await?);
+        }
     }
     results.conclude();
     print!("{}", table::of(&results));

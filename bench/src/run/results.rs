@@ -3,10 +3,14 @@
 use serde::Serialize;
 
 use super::fan_out::FanOut;
+use super::growth::Growth;
 use super::isolation::{Beside, Floods};
 use super::latency::Latency;
 use super::load::Load;
+use super::log_page::LogPage;
 use super::memory::{Empty, Registered};
+use super::pending::Pending;
+use super::retention::Retention;
 use super::tls::TlsHosts;
 use super::verdict::{Verdict, least, most};
 use crate::sender;
@@ -36,6 +40,14 @@ pub struct Results {
     pub isolation: Vec<Beside>,
     /// An account beside one that floods.
     pub flood: Option<Floods>,
+    /// A million deliveries that are owed.
+    pub pending: Vec<Pending>,
+    /// The log of a million deliveries.
+    pub log: Vec<LogPage>,
+    /// A load beside retention.
+    pub retention: Option<Retention>,
+    /// Stores with a long past.
+    pub growth: Vec<Growth>,
     /// The budgets.
     pub budgets: Vec<Verdict>,
 }
@@ -76,7 +88,10 @@ impl Results {
         let tls = self.tls.iter().map(|tls| &tls.fan_out);
         let fan_out = self.fan_out.iter().chain(tls).map(|fan_out| fan_out.lost);
         let beside = self.beside().map(|beside| beside.lost);
-        loads.chain(latency).chain(fan_out).chain(beside).sum()
+        let pending = self.pending.iter().map(|pending| pending.lost);
+        let retention = self.retention.iter().map(Retention::lost);
+        let past = self.growth.iter().map(Growth::lost).chain(pending).chain(retention);
+        loads.chain(latency).chain(fan_out).chain(beside).chain(past).sum()
     }
 
     /// Everything that was measured beside neighbours.
@@ -142,6 +157,10 @@ impl Results {
                 verdicts.push(most(&format!("beside {}: {name}", one.neighbours), "×", ratio, 2.0));
             }
         }
+        self.pending.iter().for_each(|pending| pending.judge(&mut verdicts));
+        self.log.iter().for_each(|page| page.judge(&mut verdicts));
+        self.retention.iter().for_each(|retention| retention.judge(&mut verdicts));
+        self.growth.iter().for_each(|growth| growth.judge(&mut verdicts));
         self.budgets = verdicts;
     }
 }

@@ -33,9 +33,10 @@ pub struct Sink {
     /// Where it listens.
     pub address: String,
     client: Client,
-    _process: Running,
+    process: Running,
 }
 
+const ANYWHERE: &str = "127.0.0.1:0";
 /// How often the sink is asked whether all has arrived.
 const LOOK: Duration = Duration::from_millis(20);
 /// Deliveries that come later than so long after the one before do not come; the server looks around twice a minute.
@@ -45,22 +46,28 @@ const ARRIVAL_MAX: Duration = Duration::from_secs(300);
 impl Sink {
     /// Starts one that tells so many webhooks apart.
     pub async fn start(paths: u32) -> anyhow::Result<Self> {
-        Self::start_with(paths, &[]).await
+        Self::start_with(ANYWHERE, paths, &[]).await
+    }
+
+    /// One that tells one webhook from others, at the same address, that has received nothing.
+    pub async fn again(self) -> anyhow::Result<Self> {
+        self.process.end().await?;
+        Self::start_with(&self.address, 1, &[]).await
     }
 
     /// Starts one that listens for TLS too, at `tls`, as every host right below `domain`.
     pub async fn start_tls(paths: u32, tls: SocketAddr, domain: &str, ca_out: &Path) -> anyhow::Result<Self> {
         let (tls, names) = (tls.to_string(), format!("*.{domain}"));
         let ca_out = ca_out.to_str().context("the path of the certificate is no text")?;
-        Self::start_with(paths, &["--tls-listen", &tls, "--name", &names, "--ca-out", ca_out]).await
+        Self::start_with(ANYWHERE, paths, &["--tls-listen", &tls, "--name", &names, "--ca-out", ca_out]).await
     }
 
-    async fn start_with(paths: u32, further: &[&str]) -> anyhow::Result<Self> {
+    async fn start_with(listen: &str, paths: u32, further: &[&str]) -> anyhow::Result<Self> {
         let paths = paths.to_string();
-        let args = ["sink", "--listen", "127.0.0.1:0", "--paths", &paths];
+        let args = ["sink", "--listen", listen, "--paths", &paths];
         let (process, address) = listener(&[&args[..], further].concat()).await?;
         let client = Client::connect(address.parse::<SocketAddr>()?, "none").await?;
-        Ok(Self { address, client, _process: process })
+        Ok(Self { address, client, process })
     }
 
     /// What has arrived so far.

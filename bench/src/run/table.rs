@@ -2,9 +2,13 @@
 
 use std::fmt::Write as _;
 
+use super::growth::Growth;
 use super::isolation::Beside;
 use super::load::Load;
+use super::log_page::LogPage;
+use super::pending::Pending;
 use super::results::{Results, median, mib, ms};
+use super::retention::Retention;
 use super::tls::TlsHosts;
 use super::verdict::Verdict;
 use crate::histogram::Summary;
@@ -61,6 +65,12 @@ pub fn of(results: &Results) -> String {
         lines.tls(tls);
     }
     results.beside().for_each(|one| lines.beside(one));
+    let pending = results.pending.iter().map(Pending::row);
+    let log = results.log.iter().flat_map(LogPage::rows);
+    let retention = results.retention.iter().flat_map(Retention::rows);
+    let growth = results.growth.iter().flat_map(Growth::rows);
+    let past = pending.chain(log).chain(retention).chain(growth);
+    past.for_each(|(name, text)| lines.row(&name, text));
     lines.0.push('\n');
     results.budgets.iter().for_each(|verdict| lines.verdict(verdict));
     lines.0
