@@ -4,12 +4,14 @@
 //! permutation: no two are alike, the number can be read back without an index, and outsiders cannot guess a
 //! neighbour's. See `docs/decisions/0003-ids-from-numbers.md`.
 
-use siphasher::sip128::{Hasher128, SipHasher24};
-use std::hash::Hasher;
+mod digits;
+
+use siphasher::sip128::SipHasher24;
 
 use crate::ids::{DeliveryKey, Seq, WebhookNo};
 use crate::outside::Dice;
 use crate::time::UnixMs;
+use digits::{BASE36, BASE58, BASE62, CROCKFORD, Digits, HEX};
 
 /// The form of an id, as a contract declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,21 +55,19 @@ pub enum IdAlphabet {
     },
 }
 
-const HEX: &[u8] = b"0123456789abcdef";
-const BASE36: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-const BASE58: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const CROCKFORD: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const MS_BITS: u32 = 48;
+const ULID_DIGITS: usize = 26;
+/// Room for an id of every usual kind; longer ones grow.
+const USUAL_LENGTH: usize = 36;
 
 impl IdAlphabet {
     /// The digits and how many, for kinds that are plain text of one alphabet.
-    fn digits(self) -> Option<(&'static [u8], usize)> {
+    fn digits(self) -> Option<(&'static Digits, usize)> {
         match self {
-            Self::Hex { length } => Some((HEX, length)),
-            Self::Base36 { length } => Some((BASE36, length)),
-            Self::Base58 { length } => Some((BASE58, length)),
-            Self::Base62 { length } => Some((BASE62, length)),
+            Self::Hex { length } => Some((&HEX, length)),
+            Self::Base36 { length } => Some((&BASE36, length)),
+            Self::Base58 { length } => Some((&BASE58, length)),
+            Self::Base62 { length } => Some((&BASE62, length)),
             Self::Uuid4 | Self::Uuid7 | Self::Ulid => None,
         }
     }
@@ -80,8 +80,8 @@ impl IdAlphabet {
             Self::Uuid7 => 74,
             Self::Ulid => 80,
             _ => {
-                let (digits, length) = self.digits().unwrap_or((HEX, 0));
-                ((digits.len() as f64).log2() * length as f64 + 1e-9).floor().min(126.0) as u32
+                let (digits, length) = self.digits().unwrap_or((&HEX, 0));
+                ((digits.characters.len() as f64).log2() * length as f64 + 1e-9).floor().min(126.0) as u32
             }
         }
     }
@@ -108,23 +108,20 @@ impl IdAlphabet {
         matches!(self, Self::Uuid7 | Self::Ulid)
     }
 
-    /// Spells the free bits, with the time in front where the kind has one.
-    fn spell(self, at: UnixMs, free: u128) -> String {
+    /// Appends the free bits, with the time in front where the kind has one.
+    fn spell(self, text: &mut String, at: UnixMs, free: u128) {
         let ms = u128::from(at.0.unsigned_abs()) & ((1 << MS_BITS) - 1);
+        let uuid = |high: u128, version: u128| {
+            let middle = (free >> 62) & 0xfff;
+            (high << 80) | (version << 76) | (middle << 64) | (2 << 62) | (free & ((1 << 62) - 1))
+        };
         match self {
-            Self::Uuid4 => {
-                let high = free >> 74;
-                let middle = (free >> 62) & 0xfff;
-                spell_uuid((high << 80) | (4 << 76) | (middle << 64) | (2 << 62) | (free & ((1 << 62) - 1)))
-            }
-            Self::Uuid7 => {
-                let middle = (free >> 62) & 0xfff;
-                spell_uuid((ms << 80) | (7 << 76) | (middle << 64) | (2 << 62) | (free & ((1 << 62) - 1)))
-            }
-            Self::Ulid => spell_digits((ms << 80) | free, CROCKFORD, 26),
+            Self::Uuid4 => HEX.push_uuid(text, uuid(free >> 74, 4)),
+            Self::Uuid7 => HEX.push_uuid(text, uuid(ms, 7)),
+            Self::Ulid => CROCKFORD.push(text, (ms << 80) | free, ULID_DIGITS),
             _ => {
-                let (digits, length) = self.digits().unwrap_or((HEX, 0));
-                spell_digits(free, digits, length)
+                let (digits, length) = self.digits().unwrap_or((&HEX, 0));
+                digits.push(text, free, length);
             }
         }
     }
@@ -147,12 +144,12 @@ impl IdAlphabet {
                 })
             }
             Self::Ulid => {
-                let all = read_digits(text, CROCKFORD, 26)?;
+                let all = CROCKFORD.read(text, ULID_DIGITS)?;
                 Some((UnixMs((all >> 80) as i64), all & ((1 << 80) - 1)))
             }
             _ => {
                 let (digits, length) = self.digits()?;
-                let free = read_digits(text, digits, length)?;
+                let free = digits.read(text, length)?;
                 (free >> self.free_bits() == 0).then_some((UnixMs(0), free))
             }
         }
@@ -164,10 +161,17 @@ impl IdKind {
     #[must_use]
     pub fn random(&self, at: UnixMs, dice: &dyn Dice) -> String {
         if let Some((digits, length)) = self.alphabet.digits() {
-            return self.prefix.clone() + &random_text(digits, length, dice);
+            return self.prefix.clone() + &random_text(digits.characters, length, dice);
         }
         let bits = u128::from(dice.roll()) << 64 | u128::from(dice.roll());
-        self.prefix.clone() + &self.alphabet.spell(at, bits & ((1 << self.alphabet.free_bits()) - 1))
+        self.spell(at, bits & ((1 << self.alphabet.free_bits()) - 1))
+    }
+
+    fn spell(&self, at: UnixMs, free: u128) -> String {
+        let mut text = String::with_capacity(self.prefix.len() + USUAL_LENGTH);
+        text.push_str(&self.prefix);
+        self.alphabet.spell(&mut text, at, free);
+        text
     }
 
     /// Has the text the form of such an id?
@@ -178,7 +182,8 @@ impl IdKind {
             return self.alphabet.read(rest).is_some();
         };
         let (shortest, longest) = self.accept.unwrap_or((length, length));
-        (shortest..=longest).contains(&rest.len()) && rest.bytes().all(|byte| digits.contains(&byte))
+        (shortest..=longest).contains(&rest.len())
+            && rest.bytes().all(|byte| digits.characters.contains(&byte))
     }
 }
 
@@ -192,7 +197,8 @@ pub fn random_text(digits: &[u8], length: usize, dice: &dyn Dice) -> String {
 #[derive(Clone)]
 pub struct IdCodec {
     kind: IdKind,
-    key: [u8; 16],
+    half_bits: u32,
+    scrambler: SipHasher24,
 }
 
 impl IdCodec {
@@ -205,7 +211,8 @@ impl IdCodec {
     /// those with fewer than [`IdCodec::DELIVERY_BITS`] deliveries; contracts are checked for that when they are read.
     #[must_use]
     pub fn new(kind: IdKind, key: [u8; 16]) -> Self {
-        Self { kind, key }
+        let half_bits = kind.alphabet.free_bits() / 2;
+        Self { kind, half_bits, scrambler: SipHasher24::new_with_key(&key) }
     }
 
     /// The id of an event.
@@ -241,9 +248,8 @@ impl IdCodec {
     }
 
     fn make(&self, number: u128, at: UnixMs) -> String {
-        let alphabet = self.kind.alphabet;
-        let tweak = if alphabet.has_time() { at.0 } else { 0 };
-        self.kind.prefix.clone() + &alphabet.spell(at, self.permute(number, tweak, [0, 1, 2, 3]))
+        let tweak = if self.kind.alphabet.has_time() { at.0 } else { 0 };
+        self.kind.spell(at, self.permute(number, tweak, [0, 1, 2, 3]))
     }
 
     fn unmake(&self, text: &str) -> Option<(u128, Option<UnixMs>)> {
@@ -257,56 +263,33 @@ impl IdCodec {
     ///
     /// Odd widths leave the topmost bit where it is, which is always 0 in what we make.
     fn permute(&self, number: u128, tweak: i64, rounds: [u8; 4]) -> u128 {
-        let half = self.kind.alphabet.free_bits() / 2;
-        let mask = (1u128 << half) - 1;
+        let half = self.half_bits;
+        // At most 126 bits are free, so a half fits a machine word.
+        let mask = (1u64 << half) - 1;
         let top = number & !((1u128 << (2 * half)) - 1);
-        let (mut left, mut right) = ((number >> half) & mask, number & mask);
+        let (mut left, mut right) = ((number >> half) as u64 & mask, number as u64 & mask);
         for round in rounds {
             (left, right) = (right, left ^ (self.scramble(right, tweak, round) & mask));
         }
         // The halves are handed back swapped, so that the same walk with reversed rounds restores them.
-        top | (right << half) | left
+        top | (u128::from(right) << half) | u128::from(left)
     }
 
-    fn scramble(&self, half: u128, tweak: i64, round: u8) -> u128 {
-        let mut hasher = SipHasher24::new_with_key(&self.key);
-        hasher.write_u128(half);
-        hasher.write_i64(tweak);
-        hasher.write_u8(round);
-        hasher.finish128().as_u128()
+    /// A hash of 16, 8 and 1 bytes.
+    fn scramble(&self, half: u64, tweak: i64, round: u8) -> u64 {
+        let mut words = [0; 25];
+        words[..8].copy_from_slice(&half.to_le_bytes());
+        words[16..24].copy_from_slice(&tweak.to_le_bytes());
+        words[24] = round;
+        self.scrambler.hash(&words).h1
     }
-}
-
-fn spell_digits(mut number: u128, digits: &[u8], length: usize) -> String {
-    let base = digits.len() as u128;
-    let mut text = vec![digits[0]; length];
-    for place in text.iter_mut().rev() {
-        *place = digits[(number % base) as usize];
-        number /= base;
-    }
-    text.into_iter().map(char::from).collect()
-}
-
-fn read_digits(text: &str, digits: &[u8], length: usize) -> Option<u128> {
-    if text.len() != length {
-        return None;
-    }
-    text.bytes().try_fold(0u128, |number, byte| {
-        let digit = digits.iter().position(|known| *known == byte)? as u128;
-        number.checked_mul(digits.len() as u128)?.checked_add(digit)
-    })
-}
-
-fn spell_uuid(bits: u128) -> String {
-    let hex = spell_digits(bits, HEX, 32);
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 /// Only the form we write: lower case, with dashes.
 fn read_uuid(text: &str) -> Option<u128> {
     let dashes_stand = text.len() == 36 && [8, 13, 18, 23].iter().all(|at| text.as_bytes()[*at] == b'-');
     let hex: String = text.chars().filter(|c| *c != '-').collect();
-    if !dashes_stand { None } else { read_digits(&hex, HEX, 32) }
+    if !dashes_stand { None } else { HEX.read(&hex, 32) }
 }
 
 #[cfg(test)]
@@ -345,6 +328,31 @@ mod tests {
             }
             let short = codec(IdAlphabet::Hex { length: 12 });
             prop_assert_eq!(short.read_event(&short.event(Seq(seq), at)), Some((Seq(seq), None)));
+        }
+    }
+
+    #[test]
+    fn ids_once_given_out_stay_what_they_are() {
+        use IdAlphabet::{Base36, Base58, Base62, Hex, Ulid, Uuid4, Uuid7};
+        let (seq, at) = (Seq(0x4123_4567_89ab), UnixMs(1_790_000_000_123));
+        let key = DeliveryKey { event: seq, webhook: WebhookNo(0x155_5555) };
+        for (alphabet, event, delivery) in [
+            (Uuid4, "x_1baa0b65-b051-4d82-a8c7-39429912a648", "x_5686975b-0c7a-4cda-bc97-825c2850f719"),
+            (Uuid7, "x_01a0c450-6c7b-7eea-872a-28b47bc6b038", "x_01a0c450-6c7b-7b46-8c3e-0c69b009a317"),
+            (Ulid, "x_01M3250V3VBRRD26V4XJ2GMX6J", "x_01M3250V3VM1HHN7SA1Q81AWSJ"),
+            (Hex { length: 12 }, "x_4c5540f98f62", "x_bffe72eccb90"),
+            (Hex { length: 24 }, "x_50a30f8bffa54ab5e2e33a3e", "x_47bb1408934b877b22daf759"),
+            (
+                Hex { length: 40 },
+                "x_000000001c6fa207282824b3e8c739429912a648",
+                "x_000000002e71426821642b229eb7b01562e8300b",
+            ),
+            (Base36 { length: 20 }, "x_ay8yakmv0ub2fbjd29at", "x_018l1zb59rnqj392q2sz"),
+            (Base58 { length: 22 }, "x_4WfNaZ4eetTePLyjr7rYST", "x_6jdEMynYSxvE8F7EZ6HA8a"),
+            (Base62 { length: 17 }, "x_GZr9Y5yeWbuJKvZL4", "x_IPFSeKZ5241VszjkX"),
+        ] {
+            let codec = codec(alphabet);
+            assert_eq!((codec.event(seq, at).as_str(), codec.delivery(key, at).as_str()), (event, delivery));
         }
     }
 

@@ -37,13 +37,13 @@ impl UnixMs {
     /// RFC 3339 in UTC with whole seconds: `2026-04-18T10:00:00Z`.
     #[must_use]
     pub fn rfc3339(self) -> String {
-        self.spelled("%Y-%m-%dT%H:%M:%SZ")
+        self.spelled("%Y-%m-%dT%H:%M:%SZ", WITH_S)
     }
 
     /// RFC 3339 in UTC with milliseconds: `2026-04-18T10:00:00.000Z`.
     #[must_use]
     pub fn rfc3339_ms(self) -> String {
-        self.spelled("%Y-%m-%dT%H:%M:%S.%3fZ")
+        self.spelled("%Y-%m-%dT%H:%M:%S.%3fZ", WITH_MS)
     }
 
     /// Reads RFC 3339 with any offset; `None` if the text is none.
@@ -52,9 +52,36 @@ impl UnixMs {
         text.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_millisecond()))
     }
 
-    fn spelled(self, format: &str) -> String {
+    /// As `format` says, which `form` says too: reading a format at every spelling costs more than the spelling.
+    fn spelled<const LENGTH: usize>(self, format: &str, mut form: [u8; LENGTH]) -> String {
         let at = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX);
-        at.strftime(format).to_string()
+        let civil = jiff::tz::Offset::UTC.to_datetime(at);
+        let Ok(year) = u16::try_from(civil.year()) else { return at.strftime(format).to_string() };
+        put(&mut form[..4], year);
+        for (place, number) in [
+            (5, civil.month()),
+            (8, civil.day()),
+            (11, civil.hour()),
+            (14, civil.minute()),
+            (17, civil.second()),
+        ] {
+            put(&mut form[place..place + 2], number.unsigned_abs().into());
+        }
+        if LENGTH == WITH_MS.len() {
+            put(&mut form[20..23], civil.millisecond().unsigned_abs());
+        }
+        String::from_utf8_lossy(&form).into_owned()
+    }
+}
+
+const WITH_S: [u8; 20] = *b"0000-00-00T00:00:00Z";
+const WITH_MS: [u8; 24] = *b"0000-00-00T00:00:00.000Z";
+
+/// Writes a number with as many decimal digits as there are places.
+fn put(places: &mut [u8], mut number: u16) {
+    for place in places.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 
@@ -68,5 +95,15 @@ mod tests {
         assert_eq!(at.rfc3339(), "2026-04-18T10:00:00Z");
         assert_eq!(at.rfc3339_ms(), "2026-04-18T10:00:00.250Z");
         assert_eq!(UnixMs(-1).seconds(), -1);
+        for (ms, spelled) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (951_782_400_007, "2000-02-29T00:00:00.007Z"),
+            (-62_167_219_200_000, "0000-01-01T00:00:00.000Z"),
+            (-62_167_219_200_001, "-001-12-31T23:59:59.999Z"),
+            (i64::MAX, "9999-12-30T22:00:00.999Z"),
+        ] {
+            assert_eq!(UnixMs(ms).rfc3339_ms(), spelled);
+        }
     }
 }
