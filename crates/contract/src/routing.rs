@@ -20,7 +20,7 @@ pub enum RouteMatch<'p> {
     Unknown,
 }
 
-/// The most segments of a path that is looked at.
+/// Routes with more segments are not looked at.
 const SEGMENTS_MAX: usize = 16;
 
 impl Contract {
@@ -29,36 +29,41 @@ impl Contract {
     #[must_use]
     pub fn find_route<'p>(&self, method: &str, path: &'p str) -> RouteMatch<'p> {
         let Some(relative) = path.strip_prefix('/') else { return RouteMatch::Unknown };
-        let parts: Vec<&str> = relative.split('/').take(SEGMENTS_MAX + 1).collect();
-        let fitting = |route: &&(Index, &Route)| fits(&route.1.segments, &parts);
-        let routes: Vec<(Index, &Route)> = self.routes.iter().enumerate().collect();
         // The most literal path wins, whatever the method: /webhooks/test is never a webhook called "test".
-        let Some(best) = routes.iter().filter(fitting).map(|(_, route)| literals(route)).max() else {
+        let fitting = || self.routes.iter().enumerate().filter(|(_, route)| fits(&route.segments, relative));
+        let Some(best) = fitting().map(|(_, route)| literals(route)).max() else {
             return RouteMatch::Unknown;
         };
-        let mut methods = Vec::new();
-        for (index, route) in routes.iter().filter(fitting).filter(|(_, route)| literals(route) == best) {
-            if route.method.word() == method {
-                let id =
-                    |wanted: &Segment| route.segments.iter().position(|s| s == wanted).map(|at| parts[at]);
+        let best = || fitting().filter(|(_, route)| literals(route) == best);
+        match best().find(|(_, route)| route.method.word() == method) {
+            Some((index, route)) => {
+                let id = |wanted: &Segment| {
+                    let at = route.segments.iter().position(|segment| segment == wanted)?;
+                    relative.split('/').nth(at)
+                };
                 let (webhook, delivery) = (id(&Segment::Webhook), id(&Segment::Delivery));
-                return RouteMatch::Found { route: *index, webhook, delivery };
+                RouteMatch::Found { route: index, webhook, delivery }
             }
-            methods.push(route.method);
+            None => RouteMatch::OtherMethods(best().map(|(_, route)| route.method).collect()),
         }
-        RouteMatch::OtherMethods(methods)
     }
 }
 
-fn fits(segments: &[Segment], parts: &[&str]) -> bool {
-    let fits = |(segment, part): (&Segment, &&str)| match segment {
-        Segment::Literal(text) => text == part,
-        Segment::Webhook | Segment::Delivery => !part.is_empty(),
-    };
-    segments.len() == parts.len() && segments.iter().zip(parts).all(fits)
+fn fits(segments: &[Segment], path: &str) -> bool {
+    if segments.len() > SEGMENTS_MAX {
+        return false;
+    }
+    let mut parts = path.split('/');
+    let all_fit = segments.iter().all(|segment| match (segment, parts.next()) {
+        (Segment::Literal(text), Some(part)) => text == part,
+        (Segment::Webhook | Segment::Delivery, Some(part)) => !part.is_empty(),
+        (_, None) => false,
+    });
+    all_fit && parts.next().is_none()
 }
 
-/// Which segments are literal, the first counting most.
-fn literals(route: &Route) -> Vec<bool> {
-    route.segments.iter().map(|segment| matches!(segment, Segment::Literal(_))).collect()
+/// Which segments are literal, one bit each, the first counting most.
+fn literals(route: &Route) -> u32 {
+    let bits = route.segments.iter().map(|segment| u32::from(matches!(segment, Segment::Literal(_))));
+    bits.fold(0, |all, bit| (all << 1) | bit)
 }

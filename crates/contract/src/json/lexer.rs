@@ -27,6 +27,19 @@ pub struct Reader<'a> {
 
 type Read<T> = Result<T, JsonFault>;
 
+/// Bytes that stand for themselves in a string.
+static IS_PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let mut control = 0;
+    while control < 0x20 {
+        plain[control] = false;
+        control += 1;
+    }
+    plain[b'"' as usize] = false;
+    plain[b'\\' as usize] = false;
+    plain
+};
+
 /// Up to so many keys are compared in pairs, more are sorted.
 const PAIRWISE_MAX: usize = 12;
 
@@ -202,6 +215,8 @@ impl<'a> Reader<'a> {
         let mut has_escapes = false;
         self.at += 1;
         loop {
+            let rest = &self.bytes[self.at..];
+            self.at += rest.iter().position(|byte| !IS_PLAIN[usize::from(*byte)]).unwrap_or(rest.len());
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -211,7 +226,6 @@ impl<'a> Reader<'a> {
                     has_escapes = true;
                     self.skip_escape()?;
                 }
-                Some(0x20..) => self.at += 1,
                 Some(_) => return Err(self.fault("a control character in a string")),
                 None => return Err(self.fault("the string does not end")),
             }

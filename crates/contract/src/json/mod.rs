@@ -63,19 +63,31 @@ pub fn parse(bytes: &[u8]) -> Result<Value<'_>, JsonFault> {
 /// # Errors
 /// If the text is not sound, or no object.
 pub fn members(bytes: &[u8], depth_max: usize) -> Result<Vec<RawMember<'_>>, JsonFault> {
+    let mut found = Vec::new();
+    each_member(bytes, depth_max, |key, text| found.push((key, text)))?;
+    Ok(found)
+}
+
+/// The same, telling each member as it is met. Whether the text is sound is known only at its end.
+///
+/// # Errors
+/// If the text is not sound, or no object.
+pub fn each_member<'a>(
+    bytes: &'a [u8],
+    depth_max: usize,
+    mut member: impl FnMut(Cow<'a, str>, &'a str),
+) -> Result<(), JsonFault> {
     let mut reader = Reader::new(bytes, depth_max)?;
     if !reader.next_is(b'{') {
         reader.value::<Seen>()?;
         reader.end()?;
         return Err(JsonFault::NotAnObject);
     }
-    let mut found = Vec::new();
     reader.object(|key, reader| {
-        found.push((key, reader.raw_value()?));
+        member(key, reader.raw_value()?);
         Ok(())
     })?;
-    reader.end()?;
-    Ok(found)
+    reader.end()
 }
 
 /// Checks a whole text and answers the items of its outermost array, each as the text that came.
