@@ -24,22 +24,38 @@ mod keys;
 mod recovery;
 mod webhooks;
 
+mod publish;
+
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post};
 
 pub use state::{AdminParts, BodyLimits};
 
-use problem::{Kind, Problem};
+use bytes::Bytes;
+use tower::ServiceExt;
+
+use crate::body::BodyTrouble;
+use problem::Problem;
+use publish::PublishRoute;
 use state::Admin;
 
 /// Where the admin API lives.
 pub const PREFIX: &str = "/admin/v1";
 
+/// The admin API. Publishing comes far more often than all the rest, so its two routes are found before the others.
+#[derive(Clone)]
+pub struct AdminRouter {
+    admin: Arc<Admin>,
+    rest: Router,
+}
+
 /// The admin API. It answers everything under [`PREFIX`] and nothing else.
-pub fn router(parts: AdminParts) -> Router {
+pub fn router(parts: AdminParts) -> AdminRouter {
     let admin = Arc::new(Admin::new(parts));
     let mut routes = Router::new();
     for (path, methods) in routes_by_path() {
@@ -48,22 +64,34 @@ pub fn router(parts: AdminParts) -> Router {
     }
     let inner = routes
         .fallback(async || Problem::not_found())
-        .method_not_allowed_fallback(async || {
-            Problem::new(Kind::Method, "The header Allow names the methods.")
-        })
+        .method_not_allowed_fallback(async || Problem::method())
         .layer(from_fn_with_state(admin.clone(), gate::number))
-        .with_state(admin);
-    Router::new().nest(PREFIX, inner)
+        .with_state(admin.clone());
+    AdminRouter { admin, rest: Router::new().nest(PREFIX, inner) }
 }
 
-fn routes_by_path() -> [(&'static str, MethodRouter<Arc<Admin>>); 17] {
+impl AdminRouter {
+    /// Answers one request.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BodyTrouble> + Into<axum::BoxError>> + Send + 'static,
+    {
+        if let Some(route) = PublishRoute::of(request.uri().path()) {
+            return publish::answer(&self.admin, route, request).await;
+        }
+        // Boxed, because what is large here would make every request's state as large.
+        let answering = Box::pin(self.rest.clone().oneshot(request.map(Body::new)));
+        // A router answers every request; its error type has no values.
+        answering.await.unwrap_or_else(|never| match never {})
+    }
+}
+
+fn routes_by_path() -> [(&'static str, MethodRouter<Arc<Admin>>); 15] {
     [
         ("/accounts", get(accounts::list).post(accounts::create)),
         ("/accounts/{account}", get(accounts::get).patch(accounts::update).delete(accounts::delete)),
         ("/accounts/{account}/keys", get(keys::list).post(keys::create)),
         ("/accounts/{account}/keys/{key}", delete(keys::revoke)),
-        ("/events", post(events::publish)),
-        ("/events/batch", post(events::publish_batch)),
         ("/events/{event}", get(events::get)),
         ("/accounts/{account}/webhooks", get(webhooks::list)),
         ("/accounts/{account}/webhooks/{webhook}", get(webhooks::get)),

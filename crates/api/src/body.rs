@@ -1,6 +1,7 @@
 //! Request bodies: read only when asked for, never more than allowed, never for longer than allowed.
 
-use std::pin::Pin;
+use std::error::Error;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +14,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// The body of a request, with the time by which it must have arrived.
 pub struct RequestBody {
     incoming: Incoming,
-    deadline: Pin<Box<Sleep>>,
+    deadline: Deadline,
+}
+
+/// When a body is late. Most come with the request's head, and then nobody has to be woken.
+enum Deadline {
+    Within(Duration),
+    Running(Pin<Box<Sleep>>),
 }
 
 /// Why a body could not be read. The connection cannot be used for another request after that.
@@ -31,29 +38,62 @@ pub enum BodyTrouble {
 }
 
 impl RequestBody {
-    /// A body that must have arrived `within` this time from now.
+    /// A body that must have arrived `within` this time, counted from when it is first waited for.
     #[must_use]
     pub fn new(incoming: Incoming, within: Duration) -> Self {
-        Self { incoming, deadline: Box::pin(sleep_until(Instant::now() + within)) }
+        Self { incoming, deadline: Deadline::Within(within) }
     }
 
-    /// The whole body. A body announced as too long is refused without reading any of it.
+    /// The whole body; see [`read_whole`].
     ///
     /// # Errors
     /// See [`BodyTrouble`].
-    pub async fn read(mut self, limit_bytes: usize) -> Result<Bytes, BodyTrouble> {
-        if self.size_hint().lower() > limit_bytes as u64 {
+    pub async fn read(self, limit_bytes: usize) -> Result<Bytes, BodyTrouble> {
+        read_whole(self, limit_bytes).await
+    }
+}
+
+/// Reads a body to its end. One announced as too long is refused without reading any of it; one that comes in a single
+/// piece is not copied.
+///
+/// # Errors
+/// See [`BodyTrouble`].
+pub async fn read_whole<B>(body: B, limit_bytes: usize) -> Result<Bytes, BodyTrouble>
+where
+    B: Body<Data = Bytes, Error: Into<BodyTrouble>>,
+{
+    if body.size_hint().lower() > limit_bytes as u64 {
+        return Err(BodyTrouble::TooLong);
+    }
+    let mut body = pin!(body);
+    let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(Into::into)?.into_data() else { continue };
+        if first.len().max(whole.len()) + data.len() > limit_bytes {
             return Err(BodyTrouble::TooLong);
         }
-        let mut whole = BytesMut::new();
-        while let Some(frame) = self.frame().await {
-            let Ok(data) = frame?.into_data() else { continue };
-            if whole.len() + data.len() > limit_bytes {
-                return Err(BodyTrouble::TooLong);
-            }
-            whole.extend_from_slice(&data);
+        if first.is_empty() {
+            first = data;
+            continue;
         }
-        Ok(whole.freeze())
+        if whole.is_empty() {
+            whole.extend_from_slice(&first);
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+impl Deadline {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let sleep = match self {
+            Self::Running(sleep) => sleep,
+            Self::Within(within) => {
+                *self = Self::Running(Box::pin(sleep_until(Instant::now() + *within)));
+                return self.poll(context);
+            }
+        };
+        sleep.as_mut().poll(context)
     }
 }
 
@@ -67,7 +107,7 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyTrouble>>> {
         match Pin::new(&mut self.incoming).poll_frame(context) {
             Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map_err(|_| BodyTrouble::Broken))),
-            Poll::Pending => self.deadline.as_mut().poll(context).map(|()| Some(Err(BodyTrouble::TooSlow))),
+            Poll::Pending => self.deadline.poll(context).map(|()| Some(Err(BodyTrouble::TooSlow))),
         }
     }
 
@@ -77,5 +117,19 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
+    }
+}
+
+/// What broke the reading, as far down as it is wrapped.
+impl From<axum::Error> for BodyTrouble {
+    fn from(error: axum::Error) -> Self {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+        while let Some(error) = cause {
+            if let Some(trouble) = error.downcast_ref() {
+                return *trouble;
+            }
+            cause = error.source();
+        }
+        Self::Broken
     }
 }

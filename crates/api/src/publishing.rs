@@ -71,9 +71,17 @@ impl Publisher {
     /// # Errors
     /// See [`PublishFault`].
     pub async fn publish(&self, ask: Ask<'_>) -> Result<Accepted, PublishFault> {
-        let mut outcomes = self.publish_all(vec![Ok(ask)]).await.map_err(PublishFault::Store)?;
-        let lost = || StoreError::Failed("the store answered for no event".to_owned());
-        outcomes.pop().unwrap_or_else(|| Err(PublishFault::Store(lost())))
+        let audience = match &ask.to {
+            To::Account(id) => {
+                let account = self.store.account(id).await.map_err(PublishFault::Store)?;
+                Audience::Account(account.ok_or(PublishFault::UnknownAccount)?.no)
+            }
+            To::Broadcast => Audience::Broadcast,
+        };
+        let now = self.clock.now();
+        let drafts = vec![draft(&ask, audience, now)];
+        let published = self.commit(drafts, &[BodyParts::of(&ask)], now).await;
+        self.accepted(ask.event_type, published.map_err(PublishFault::Store)?.pop())
     }
 
     /// Accepts those of many events that can be, in one commit; answers for each, in order.

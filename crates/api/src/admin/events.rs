@@ -1,104 +1,20 @@
-//! Publishing events, and what became of them.
+//! Events, and what became of them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
 use posthaste_core::{Audience, Delivery, DeliveryKey, Event, Seq, Webhook, WebhookNo};
-use serde::Serialize;
 
-use super::batch;
 use super::fate;
-use super::problem::{Problem, ProblemDocument};
-use super::reading::{BatchBody, JsonBody, Named};
+use super::problem::Problem;
+use super::reading::Named;
 use super::state::{Admin, Shared};
-use super::wire::{AcceptedShown, EventShown, FateShown};
-use crate::publishing::{Accepted, MemberFault, PublishFault};
+use super::wire::{EventShown, FateShown};
 
-/// The publisher's own id of an event, in a header.
-const KEY_HEADER: &str = "idempotency-key";
 /// The most webhooks that one answer tells of.
 const WEBHOOKS_MAX: usize = 1_000;
-
-/// `POST /events`
-pub(crate) async fn publish(
-    State(admin): Shared,
-    headers: HeaderMap,
-    JsonBody(body): JsonBody,
-) -> Result<(StatusCode, Json<AcceptedShown>), Problem> {
-    let ask = admin.publisher.read(&body, header_key(&headers)?)?;
-    let accepted = admin.publisher.publish(ask).await?;
-    Ok((StatusCode::ACCEPTED, Json(accepted.into())))
-}
-
-/// The header's value, which may stand there once.
-fn header_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let mut values = headers.get_all(KEY_HEADER).iter();
-    let refused = |why: &str| {
-        let detail = format!("the header Idempotency-Key {why}");
-        Problem::invalid(vec![MemberFault { pointer: "Idempotency-Key".to_owned(), detail }])
-    };
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => {
-            value.to_str().map(Some).map_err(|_| refused("may hold only visible ASCII characters"))
-        }
-        (Some(_), Some(_)) => Err(refused("may be there only once")),
-    }
-}
-
-/// `POST /events/batch`
-pub(crate) async fn publish_batch(
-    State(admin): Shared,
-    headers: HeaderMap,
-    BatchBody(body): BatchBody,
-) -> Result<Response, Problem> {
-    if headers.contains_key(KEY_HEADER) {
-        let detail = "a batch takes no Idempotency-Key; give each event an id of its own".to_owned();
-        return Err(Problem::invalid(vec![MemberFault { pointer: "Idempotency-Key".to_owned(), detail }]));
-    }
-    let limit = admin.limits.event_bytes;
-    let items = batch::items(&body)?;
-    let read = |item| short_enough(item, limit).and_then(|item| admin.publisher.read(item, None));
-    let asks = items.into_iter().map(read).collect();
-    let outcomes = admin.publisher.publish_all(asks).await?;
-    let told: Vec<Result<AcceptedShown, Problem>> = outcomes.into_iter().map(told).collect();
-    let events = told.iter().map(ItemShown::from).collect();
-    Ok((StatusCode::ACCEPTED, Json(BatchShown { events })).into_response())
-}
-
-fn short_enough(item: &[u8], limit_bytes: usize) -> Result<&[u8], PublishFault> {
-    if item.len() > limit_bytes { Err(PublishFault::TooLong(limit_bytes)) } else { Ok(item) }
-}
-
-fn told(outcome: Result<Accepted, PublishFault>) -> Result<AcceptedShown, Problem> {
-    outcome.map(AcceptedShown::from).map_err(Problem::from)
-}
-
-/// What became of a batch, in its order.
-#[derive(Serialize)]
-struct BatchShown<'a> {
-    events: Vec<ItemShown<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum ItemShown<'a> {
-    Accepted(&'a AcceptedShown),
-    Refused { error: ProblemDocument<'a> },
-}
-
-impl<'a> From<&'a Result<AcceptedShown, Problem>> for ItemShown<'a> {
-    fn from(told: &'a Result<AcceptedShown, Problem>) -> Self {
-        match told {
-            Ok(accepted) => Self::Accepted(accepted),
-            Err(problem) => Self::Refused { error: problem.document(None) },
-        }
-    }
-}
 
 /// `GET /events/{event}`: by its id, or by the publisher's own; that is looked for among the events of the account in
 /// the parameter `account`, or among broadcasts without it.

@@ -105,6 +105,11 @@ impl Problem {
         Self::new(Kind::NotFound, "There is nothing at this address.")
     }
 
+    /// The address knows other methods.
+    pub fn method() -> Self {
+        Self::new(Kind::Method, "The header Allow names the methods.")
+    }
+
     /// No such account, webhook, event or delivery: unknown, deleted or spelled wrong.
     pub fn unknown(what: &str) -> Self {
         Self::new(Kind::NotFound, format!("There is no {what} with this id."))

@@ -1,23 +1,21 @@
 //! Reading request bodies and paths.
 
 use std::borrow::Cow;
-use std::error::Error;
 use std::sync::Arc;
 
-use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::request::Parts;
 use bytes::Bytes;
-use http_body_util::LengthLimitError;
+use http_body::Body;
 use posthaste_contract::json::{self, Value};
 use posthaste_core::UnixMs;
 use serde::de::DeserializeOwned;
 
 use super::problem::{Kind, Problem};
 use super::state::Admin;
-use crate::body::BodyTrouble;
+use crate::body::{BodyTrouble, read_whole};
 use crate::publishing::MemberFault;
 
 /// Media types of one JSON document.
@@ -48,24 +46,33 @@ impl FromRequest<Arc<Admin>> for JsonBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, admin: &Arc<Admin>) -> Result<Self, Problem> {
-        take(request, JSON, admin.limits.event_bytes).await.map(Self)
+        let (head, body) = request.into_parts();
+        read_event(&head.headers, body, admin).await.map(Self)
     }
 }
 
-/// A body with many events, unread.
-pub(crate) struct BatchBody(pub Bytes);
-
-impl FromRequest<Arc<Admin>> for BatchBody {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, admin: &Arc<Admin>) -> Result<Self, Problem> {
-        take(request, JSON_OR_LINES, admin.limits.batch_bytes).await.map(Self)
-    }
+/// The body with one event, or any other JSON.
+pub(crate) async fn read_event<B>(headers: &HeaderMap, body: B, admin: &Admin) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes, Error: Into<BodyTrouble>>,
+{
+    take(headers, body, JSON, admin.limits.event_bytes).await
 }
 
-async fn take(request: Request, kinds: &[&str], limit_bytes: usize) -> Result<Bytes, Problem> {
-    check_media(request.headers(), kinds)?;
-    to_bytes(request.into_body(), limit_bytes).await.map_err(|error| trouble(&error, limit_bytes))
+/// The body with many events.
+pub(crate) async fn read_events<B>(headers: &HeaderMap, body: B, admin: &Admin) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes, Error: Into<BodyTrouble>>,
+{
+    take(headers, body, JSON_OR_LINES, admin.limits.batch_bytes).await
+}
+
+async fn take<B>(headers: &HeaderMap, body: B, kinds: &[&str], limit_bytes: usize) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes, Error: Into<BodyTrouble>>,
+{
+    check_media(headers, kinds)?;
+    read_whole(body, limit_bytes).await.map_err(|trouble| refused(trouble, limit_bytes))
 }
 
 /// A body without a media type is taken for what is expected.
@@ -89,22 +96,14 @@ fn check_media(headers: &HeaderMap, kinds: &[&str]) -> Result<(), Problem> {
     if is_known { Ok(()) } else { Err(refused(format!("The body must be {}.", kinds.join(" or ")))) }
 }
 
-fn trouble(error: &axum::Error, limit_bytes: usize) -> Problem {
-    match cause(error) {
-        Some(BodyTrouble::TooLong) => {
+fn refused(trouble: BodyTrouble, limit_bytes: usize) -> Problem {
+    match trouble {
+        BodyTrouble::TooLong => {
             Problem::new(Kind::TooLarge, format!("The body may have at most {limit_bytes} bytes."))
         }
-        Some(BodyTrouble::TooSlow) => Problem::new(Kind::Timeout, "The body did not arrive in time."),
-        Some(BodyTrouble::Broken) | None => Problem::new(Kind::BadBody, "The body broke off."),
+        BodyTrouble::TooSlow => Problem::new(Kind::Timeout, "The body did not arrive in time."),
+        BodyTrouble::Broken => Problem::new(Kind::BadBody, "The body broke off."),
     }
-}
-
-/// What broke the reading, as far down as it is wrapped.
-fn cause(error: &(dyn Error + 'static)) -> Option<BodyTrouble> {
-    if error.is::<LengthLimitError>() {
-        return Some(BodyTrouble::TooLong);
-    }
-    error.downcast_ref().copied().or_else(|| error.source().and_then(cause))
 }
 
 /// The members of a small JSON object, taken one after the other; faults are gathered.

@@ -55,9 +55,8 @@ impl<'a> Ask<'a> {
         now: UnixMs,
     ) -> Result<Self, PublishFault> {
         let mut reading = Reading::new(contract, now);
-        for (name, text) in json::members(body, DEPTH_MAX).map_err(|fault| unsound(body, fault))? {
-            reading.member(&name, text);
-        }
+        json::each_member(body, DEPTH_MAX, |name, text| reading.member(&name, text))
+            .map_err(|fault| unsound(body, fault))?;
         if let Some(key) = header_key {
             reading.header_key(key);
         }

@@ -2,11 +2,8 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::body::Body;
-use http::Response;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,8 +15,6 @@ use super::bounds::ServerBounds;
 use super::site::Site;
 use super::unread::Unread;
 
-type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
 pub(super) async fn run(
     stream: TcpStream,
     site: Arc<Site>,
@@ -30,9 +25,9 @@ pub(super) async fn run(
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let service = service_fn(move |request| -> Answering {
+    let service = service_fn(move |request| {
         let site = site.clone();
-        Box::pin(async move { Ok(site.answer(request, bounds).await) })
+        Box::pin(async move { Ok::<_, Infallible>(site.answer(request, &bounds).await) })
     });
     let io = TokioIo::new(Unread::new(stream, bounds.unread));
     let mut connection = http1::Builder::new()

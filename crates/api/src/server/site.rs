@@ -7,10 +7,10 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use tower::ServiceExt;
 
 use super::bounds::ServerBounds;
 use super::syntax::{self, Malformed};
+use crate::admin::AdminRouter;
 use crate::body::RequestBody;
 use crate::docs::Docs;
 use crate::public::PublicApi;
@@ -27,7 +27,7 @@ pub struct SiteParts {
     /// The contract as OpenAPI and as pages.
     pub docs: Option<Docs>,
     /// The admin API and the console: everything below `/admin` and `/console`.
-    pub admin: Option<axum::Router>,
+    pub admin: Option<AdminRouter>,
     /// `/readyz`.
     pub readiness: Readiness,
     /// `/metrics`.
@@ -46,7 +46,7 @@ impl Site {
         Self { parts }
     }
 
-    pub(super) async fn answer(&self, request: Request<Incoming>, bounds: ServerBounds) -> Response<Body> {
+    pub(super) async fn answer(&self, request: Request<Incoming>, bounds: &ServerBounds) -> Response<Body> {
         let (head, incoming) = request.into_parts();
         if let Err(malformed) = syntax::check(&head, bounds.target_bytes) {
             return refuse(malformed);
@@ -56,15 +56,11 @@ impl Site {
             return answer_fixed(request.method(), fixed);
         }
         if let Some(admin) = self.parts.admin.as_ref().filter(|_| is_admin(request.uri().path())) {
-            // A router answers every request; its error type has no values.
-            return admin
-                .clone()
-                .oneshot(request.map(Body::new))
-                .await
-                .unwrap_or_else(|never| match never {});
+            return admin.answer(request).await;
         }
         match &self.parts.public {
-            Some(public) => public.answer(request).await,
+            // Boxed, because what is large here would make every request's state as large.
+            Some(public) => Box::pin(public.answer(request)).await,
             None => {
                 plain(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", Bytes::from_static(b"not found\n"))
             }

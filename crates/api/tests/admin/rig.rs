@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use posthaste_api::admin::{self, AdminParts, BodyLimits};
+use posthaste_api::admin::{self, AdminParts, AdminRouter, BodyLimits};
 use posthaste_contract::Contract;
 use posthaste_core::{
     Attempt, Clock, DeliveryKey, DeliveryState, Dice, Fault, FaultKind, Health, Outcome, Response, Seq,
@@ -16,12 +15,11 @@ use posthaste_core::{
 use posthaste_store::{Embedded, NewWebhook, Options, RecordBatch, Recorded, Store, WebhookLimits};
 use serde_json::Value;
 use tempfile::TempDir;
-use tower::ServiceExt;
 
 pub const TOKEN: &str = "an-admin-token-for-tests";
 
 pub struct Rig {
-    router: Router,
+    router: AdminRouter,
     pub store: Arc<Embedded>,
     pub contract: Arc<Contract>,
     pub clock: Arc<SetClock>,
@@ -123,7 +121,7 @@ impl Rig {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.router.answer(request).await;
         let (head, body) = response.into_parts();
         let body = to_bytes(body, 64 << 20).await.unwrap();
         let text = String::from_utf8(body.to_vec()).unwrap();
