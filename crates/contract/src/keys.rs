@@ -151,25 +151,28 @@ pub(crate) fn signing_key(rule: &SecretRule, made: SecretKey, text: &str) -> Opt
     (!key.is_empty()).then_some(key)
 }
 
-/// The signature of a text in parts.
-pub(crate) fn sign(algorithm: Algorithm, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+/// The bytes that sign, set up for an algorithm.
+pub(crate) fn hmac_key(algorithm: Algorithm, key: &[u8]) -> hmac::Key {
     let algorithm = match algorithm {
         Algorithm::HmacSha256 => hmac::HMAC_SHA256,
         Algorithm::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
         Algorithm::HmacSha512 => hmac::HMAC_SHA512,
     };
-    let mut context = hmac::Context::with_key(&hmac::Key::new(algorithm, key));
-    for part in parts {
-        context.update(part);
-    }
-    context.sign().as_ref().to_vec()
+    hmac::Key::new(algorithm, key)
+}
+
+/// The signature of a text in parts.
+pub(crate) fn sign<'a>(key: &hmac::Key, parts: impl IntoIterator<Item = &'a [u8]>) -> hmac::Tag {
+    let mut context = hmac::Context::with_key(key);
+    parts.into_iter().for_each(|part| context.update(part));
+    context.sign()
 }
 
 /// Bytes as a contract spells signatures.
-pub(crate) fn spell(encoding: Encoding, bytes: &[u8]) -> String {
+pub(crate) fn spell(encoding: Encoding, bytes: &[u8], onto: &mut String) {
     match encoding {
-        Encoding::Hex => hex(bytes),
-        Encoding::Base64 => STANDARD.encode(bytes),
+        Encoding::Hex => write_hex(bytes, onto),
+        Encoding::Base64 => STANDARD.encode_string(bytes, onto),
     }
 }
 
@@ -179,8 +182,14 @@ pub(crate) fn equal_in_constant_time(a: &str, b: &str) -> bool {
 }
 
 fn hex(bytes: &[u8]) -> String {
+    let mut digits = String::with_capacity(bytes.len() * 2);
+    write_hex(bytes, &mut digits);
+    digits
+}
+
+fn write_hex(bytes: &[u8], onto: &mut String) {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    onto.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -47,5 +47,5 @@ pub use payload::{DataFault, PayloadFacts};
 pub use public_ids::PublicIds;
 pub use query::{PageAsk, QueryAsk};
 pub use routing::RouteMatch;
-pub use signing::{RequestFault, SignedRequest, SigningFacts};
+pub use signing::{RequestFault, SignedRequest, SigningFacts, SigningKeys};
 pub use verify::VerifyFault;

@@ -1,11 +1,21 @@
 //! The headers of deliveries, and signatures of requests.
 
+mod ready;
+mod request;
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use aws_lc_rs::hmac;
 use posthaste_core::{Secret, UnixMs};
 
-use crate::keys::{equal_in_constant_time, sign, signing_key, spell};
+use crate::keys::{sign, spell};
+use crate::model::Contract;
 use crate::model::delivery::{HeaderValue, Layout, Many, SignaturePart, SignatureRule, TimeSpelling};
 use crate::model::view::{Format, Source};
-use crate::model::{Contract, HmacRequest, RequestPart};
+
+pub use ready::SigningKeys;
+pub use request::{RequestFault, SignedRequest};
 
 /// What the headers of one attempt are made of.
 #[derive(Clone, Copy)]
@@ -35,9 +45,18 @@ impl Contract {
     /// comes first.
     #[must_use]
     pub fn signature_values(&self, facts: &SigningFacts<'_>, secrets: &[&Secret]) -> Vec<String> {
-        let signing = &secrets[..secrets.len().min(self.rotation.keys.max(1))];
-        let values = |rule: &SignatureRule| rule.header_values(facts, &self.signing_keys(rule, signing));
-        self.signatures.iter().flat_map(values).collect()
+        self.signatures_by(facts, &SigningKeys::of(self, secrets.iter().map(|secret| (*secret, None))))
+    }
+
+    /// As [`Contract::signature_values`], by secrets that were made ready before; those that sign at the time of the
+    /// attempt do.
+    #[must_use]
+    pub fn signatures_by(&self, facts: &SigningFacts<'_>, keys: &SigningKeys) -> Vec<String> {
+        let mut values = Vec::with_capacity(self.signatures.len());
+        for (number, rule) in self.signatures.iter().enumerate() {
+            rule.write_values(facts, keys.signing(number, facts.at, self.rotation.keys.max(1)), &mut values);
+        }
+        values
     }
 
     /// All headers of an attempt that the contract decides, given the signature values: those just computed, or those
@@ -48,71 +67,115 @@ impl Contract {
         facts: &SigningFacts<'_>,
         signature_values: &[String],
     ) -> Vec<(String, String)> {
-        let mut made = vec![("Content-Type".to_owned(), self.delivery.content_type.clone())];
-        for header in &self.delivery.headers {
-            let value = match &header.value {
-                HeaderValue::Const(text) => text.clone(),
-                HeaderValue::From(source, format) => header_value(source, format, facts),
-            };
-            made.push((header.name.clone(), value));
-        }
-        let names = self.signature_header_names(signature_values.len());
-        made.extend(names.into_iter().zip(signature_values.iter().cloned()));
+        let mut made = Vec::new();
+        self.write_delivery_headers(facts, signature_values, |name, value| {
+            made.push((name.to_owned(), value.to_owned()));
+        });
         made
     }
 
-    fn signing_keys(&self, rule: &SignatureRule, secrets: &[&Secret]) -> Vec<Vec<u8>> {
-        let made = rule.key.unwrap_or(self.secret.key);
-        secrets.iter().filter_map(|secret| signing_key(&self.secret, made, secret.expose_text())).collect()
+    /// As [`Contract::delivery_headers`], name and value of each handed to `sink`.
+    pub fn write_delivery_headers(
+        &self,
+        facts: &SigningFacts<'_>,
+        signature_values: &[String],
+        mut sink: impl FnMut(&str, &str),
+    ) {
+        sink("Content-Type", &self.delivery.content_type);
+        let mut room = String::new();
+        for header in &self.delivery.headers {
+            let value = match &header.value {
+                HeaderValue::Const(text) => text,
+                HeaderValue::From(source, format) => header_value(source, format, facts, &mut room),
+            };
+            sink(&header.name, value);
+        }
+        let names = self.signature_header_names(signature_values.len());
+        names.zip(signature_values).for_each(|(name, value)| sink(&name, value));
     }
 
     /// The names of the signature headers when there are so many values. The number of secrets that signed is not
     /// remembered; it follows from the number of values.
-    fn signature_header_names(&self, values: usize) -> Vec<String> {
-        let names_for = |secrets: usize| -> Vec<String> {
-            self.signatures.iter().flat_map(|rule| rule.header_names(secrets)).collect()
-        };
+    fn signature_header_names(&self, values: usize) -> impl Iterator<Item = Cow<'_, str>> {
         let most = self.rotation.keys.max(1);
-        (1..=most).map(names_for).find(|names| names.len() >= values).unwrap_or_else(|| names_for(most))
+        let count =
+            |secrets: &usize| self.signatures.iter().map(|rule| rule.header_count(*secrets)).sum::<usize>();
+        let secrets = (1..=most).find(|secrets| count(secrets) >= values).unwrap_or(most);
+        self.signatures.iter().flat_map(move |rule| rule.header_names(secrets))
     }
 }
 
 impl SignatureRule {
-    /// The headers that so many secrets fill.
-    pub(crate) fn header_names(&self, secrets: usize) -> Vec<String> {
-        let main = self.header.clone();
+    fn header_count(&self, secrets: usize) -> usize {
         match &self.many {
-            Many::Header(previous) if secrets > 1 => vec![main, previous.clone()],
-            Many::Numbered => (1..=secrets).map(|n| format!("{main}-{n}")).collect(),
-            _ => vec![main],
+            Many::Header(_) => secrets.clamp(1, 2),
+            Many::Numbered => secrets,
+            Many::Join(_) | Many::Newest | Many::Repeat => 1,
         }
     }
 
-    fn header_values(&self, facts: &SigningFacts<'_>, keys: &[Vec<u8>]) -> Vec<String> {
-        let signatures: Vec<String> = keys.iter().map(|key| self.signature(facts, key)).collect();
+    /// The headers that so many secrets fill.
+    pub(crate) fn header_names(&self, secrets: usize) -> impl Iterator<Item = Cow<'_, str>> {
+        (0..self.header_count(secrets)).map(|number| match (&self.many, number) {
+            (Many::Numbered, number) => Cow::Owned(format!("{}-{}", self.header, number + 1)),
+            (Many::Header(previous), 1) => Cow::Borrowed(previous.as_str()),
+            _ => Cow::Borrowed(self.header.as_str()),
+        })
+    }
+
+    fn write_values<'a>(
+        &self,
+        facts: &SigningFacts<'_>,
+        mut keys: impl Iterator<Item = &'a hmac::Key>,
+        values: &mut Vec<String>,
+    ) {
         let stamp = self.timestamp.spell(facts.at);
-        let one = |signature: &String| self.layout.around(&stamp, &[signature.as_str()]);
+        let one = |key| self.header_value(facts, &stamp, std::iter::once(key));
         match &self.many {
-            Many::Newest => signatures.iter().take(1).map(one).collect(),
-            Many::Header(_) => signatures.iter().take(2).map(one).collect(),
-            Many::Numbered => signatures.iter().map(one).collect(),
-            Many::Join(by) => vec![signatures.iter().map(one).collect::<Vec<_>>().join(by)],
-            Many::Repeat => {
-                let all: Vec<&str> = signatures.iter().map(String::as_str).collect();
-                vec![self.layout.around(&stamp, &all)]
+            Many::Newest => values.extend(keys.take(1).map(one)),
+            Many::Header(_) => values.extend(keys.take(2).map(one)),
+            Many::Numbered => values.extend(keys.map(one)),
+            Many::Join(by) => {
+                let mut joined = keys.next().map(one).unwrap_or_default();
+                for key in keys {
+                    joined.push_str(by);
+                    joined.push_str(&one(key));
+                }
+                values.push(joined);
             }
+            Many::Repeat => values.push(self.header_value(facts, &stamp, keys)),
         }
+    }
+
+    /// The value of one header, with a signature by each key.
+    fn header_value<'a>(
+        &self,
+        facts: &SigningFacts<'_>,
+        stamp: &str,
+        keys: impl Iterator<Item = &'a hmac::Key>,
+    ) -> String {
+        /// Holds any one signature with what stands around it.
+        const USUAL_BYTES: usize = 128;
+        let mut value = String::with_capacity(USUAL_BYTES);
+        self.layout.begin(stamp, &mut value);
+        for (number, key) in keys.enumerate() {
+            self.layout.before_signature(number, &mut value);
+            self.write_signature(facts, stamp, key, &mut value);
+        }
+        value
     }
 
     /// The signature by one key, without what stands around it.
-    pub(crate) fn signature(&self, facts: &SigningFacts<'_>, key: &[u8]) -> String {
-        let stamp = self.timestamp.spell(facts.at);
-        let mut parts: Vec<&[u8]> = Vec::with_capacity(self.signed.len() * 2);
-        for (n, part) in self.signed.iter().enumerate() {
-            if n > 0 {
-                parts.push(self.join.as_bytes());
-            }
-            parts.push(match part {
+    pub(crate) fn signature(&self, facts: &SigningFacts<'_>, key: &hmac::Key) -> String {
+        let mut spelled = String::new();
+        self.write_signature(facts, &self.timestamp.spell(facts.at), key, &mut spelled);
+        spelled
+    }
+
+    fn write_signature(&self, facts: &SigningFacts<'_>, stamp: &str, key: &hmac::Key, onto: &mut String) {
+        let parts = self.signed.iter().enumerate().flat_map(|(number, part)| {
+            let join: &[u8] = if number > 0 { self.join.as_bytes() } else { &[] };
+            let part = match part {
                 SignaturePart::Body => facts.body,
                 SignaturePart::Timestamp => stamp.as_bytes(),
                 SignaturePart::EventId => facts.event_id.as_bytes(),
@@ -120,23 +183,35 @@ impl SignatureRule {
                 SignaturePart::WebhookId => facts.webhook_id.as_bytes(),
                 SignaturePart::Url => facts.url.as_bytes(),
                 SignaturePart::Text(text) => text.as_bytes(),
-            });
-        }
-        spell(self.encoding, &sign(self.algorithm, key, &parts))
+            };
+            [join, part]
+        });
+        spell(self.encoding, sign(key, parts).as_ref(), onto);
     }
 }
 
 impl Layout {
-    fn around(&self, stamp: &str, signatures: &[&str]) -> String {
+    /// Writes what stands before all signatures.
+    fn begin(&self, stamp: &str, onto: &mut String) {
         match self {
-            Self::Bare => signatures.concat(),
-            Self::Prefix(prefix) => format!("{prefix}{}", signatures.concat()),
-            Self::Pairs { timestamp, signature, by } => {
-                let stamped = timestamp.iter().map(|name| format!("{name}={stamp}"));
-                let signed = signatures.iter().map(|value| format!("{signature}={value}"));
-                stamped.chain(signed).collect::<Vec<_>>().join(by)
+            Self::Bare | Self::Pairs { timestamp: None, .. } => {}
+            Self::Prefix(prefix) => onto.push_str(prefix),
+            Self::Pairs { timestamp: Some(name), .. } => {
+                onto.push_str(name);
+                onto.push('=');
+                onto.push_str(stamp);
             }
         }
+    }
+
+    /// Writes what stands before one signature, of which there were `number` before.
+    fn before_signature(&self, number: usize, onto: &mut String) {
+        let Self::Pairs { timestamp, signature, by } = self else { return };
+        if number > 0 || timestamp.is_some() {
+            onto.push_str(by);
+        }
+        onto.push_str(signature);
+        onto.push('=');
     }
 }
 
@@ -144,12 +219,19 @@ impl TimeSpelling {
     /// A time as text.
     #[must_use]
     pub fn spell(self, at: UnixMs) -> String {
-        match self {
-            Self::Unix => at.seconds().to_string(),
-            Self::UnixMs => at.0.to_string(),
-            Self::Rfc3339 => at.rfc3339(),
-            Self::Rfc3339Ms => at.rfc3339_ms(),
-        }
+        let mut spelled = String::new();
+        self.write(at, &mut spelled);
+        spelled
+    }
+
+    fn write(self, at: UnixMs, onto: &mut String) {
+        // Writing to a string does not fail.
+        let _ = match self {
+            Self::Unix => write!(onto, "{}", at.seconds()),
+            Self::UnixMs => write!(onto, "{}", at.0),
+            Self::Rfc3339 => onto.write_str(&at.rfc3339()),
+            Self::Rfc3339Ms => onto.write_str(&at.rfc3339_ms()),
+        };
     }
 
     /// Reads a time from text; `None` if it is not spelled so.
@@ -171,17 +253,25 @@ impl TimeSpelling {
     }
 }
 
-fn header_value(source: &Source, format: &Format, facts: &SigningFacts<'_>) -> String {
+/// The value of a header; what has to be spelled is spelled into `room`.
+fn header_value<'a>(
+    source: &Source,
+    format: &Format,
+    facts: &SigningFacts<'a>,
+    room: &'a mut String,
+) -> &'a str {
+    room.clear();
     match source {
-        Source::EventId => facts.event_id.to_owned(),
-        Source::EventType => facts.event_type.to_owned(),
-        Source::EventAccount | Source::WebhookAccount => facts.account_id.to_owned(),
-        Source::WebhookId => facts.webhook_id.to_owned(),
-        Source::DeliveryId => facts.delivery_id.to_owned(),
-        Source::AttemptNumber => facts.attempt_number.to_string(),
-        Source::AttemptTimestamp => time_spelling(format).spell(facts.at),
-        _ => String::new(),
+        Source::EventId => return facts.event_id,
+        Source::EventType => return facts.event_type,
+        Source::EventAccount | Source::WebhookAccount => return facts.account_id,
+        Source::WebhookId => return facts.webhook_id,
+        Source::DeliveryId => return facts.delivery_id,
+        Source::AttemptNumber => drop(write!(room, "{}", facts.attempt_number)),
+        Source::AttemptTimestamp => time_spelling(format).write(facts.at, room),
+        _ => {}
     }
+    room
 }
 
 /// The spelling of a time in a header.
@@ -191,84 +281,5 @@ pub(crate) fn time_spelling(format: &Format) -> TimeSpelling {
         Format::UnixMs => TimeSpelling::UnixMs,
         Format::Rfc3339Ms => TimeSpelling::Rfc3339Ms,
         _ => TimeSpelling::Rfc3339,
-    }
-}
-
-/// A signed request as it came.
-#[derive(Clone, Copy)]
-pub struct SignedRequest<'a> {
-    /// The timestamp header's value.
-    pub timestamp: &'a str,
-    /// The signature header's value.
-    pub signature: &'a str,
-    /// The method in capitals.
-    pub method: &'a str,
-    /// The path with its query.
-    pub target: &'a str,
-    /// The body.
-    pub body: &'a [u8],
-}
-
-/// Why a signed request is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RequestFault {
-    /// The time is none, or too far from ours: the condition `auth_skew`.
-    #[error("the timestamp is missing, malformed or too far from the server's time")]
-    Skew,
-    /// The signature does not match: the condition `auth_invalid`.
-    #[error("the signature does not match")]
-    Signature,
-}
-
-impl HmacRequest {
-    /// Does the request carry a signature by this secret from around `now`? On success, the time from which on the
-    /// same request would be refused for its age: until then its signature must be remembered to refuse replays.
-    ///
-    /// # Errors
-    /// See [`RequestFault`].
-    pub fn verify(
-        &self,
-        request: &SignedRequest<'_>,
-        secret: &Secret,
-        now: UnixMs,
-    ) -> Result<UnixMs, RequestFault> {
-        let at = self.timestamps.iter().find_map(|spelling| spelling.read(request.timestamp));
-        let at = at.ok_or(RequestFault::Skew)?;
-        if now.since(at) > self.skew || at.since(now) > self.skew {
-            return Err(RequestFault::Skew);
-        }
-        let is_signed = self
-            .forms
-            .iter()
-            .any(|form| equal_in_constant_time(&self.signature(form, request, secret), request.signature));
-        if !is_signed {
-            return Err(RequestFault::Signature);
-        }
-        Ok(at.plus(self.skew).plus(std::time::Duration::from_millis(1)))
-    }
-
-    /// The signature a caller would send: for `dev`, documentation and tests.
-    #[must_use]
-    pub fn sign(&self, request: &SignedRequest<'_>, secret: &Secret) -> String {
-        self.forms.first().map(|form| self.signature(form, request, secret)).unwrap_or_default()
-    }
-
-    fn signature(&self, form: &[RequestPart], request: &SignedRequest<'_>, secret: &Secret) -> String {
-        let path = request.target.split_once('?').map_or(request.target, |(path, _)| path);
-        let mut parts: Vec<&[u8]> = Vec::with_capacity(form.len() * 2);
-        for (n, part) in form.iter().enumerate() {
-            if n > 0 {
-                parts.push(self.join.as_bytes());
-            }
-            parts.push(match part {
-                RequestPart::Timestamp => request.timestamp.as_bytes(),
-                RequestPart::Method => request.method.as_bytes(),
-                RequestPart::Path => path.as_bytes(),
-                RequestPart::Target => request.target.as_bytes(),
-                RequestPart::Body => request.body,
-                RequestPart::Text(text) => text.as_bytes(),
-            });
-        }
-        spell(self.encoding, &sign(self.algorithm, secret.expose(), &parts))
     }
 }

@@ -1,8 +1,11 @@
 //! What a receiver does: checking a delivery.
 
+use std::borrow::Cow;
+
+use aws_lc_rs::hmac;
 use posthaste_core::{Secret, UnixMs};
 
-use crate::keys::{equal_in_constant_time, signing_key};
+use crate::keys::{equal_in_constant_time, hmac_key, signing_key};
 use crate::model::Contract;
 use crate::model::delivery::{HeaderValue, Layout, Many, SignaturePart, SignatureRule};
 use crate::model::view::Source;
@@ -60,7 +63,7 @@ impl Contract {
         self.signatures.iter().try_for_each(|rule| {
             let made = rule.key.unwrap_or(self.secret.key);
             let key = signing_key(&self.secret, made, secret.expose_text()).ok_or(VerifyFault::BadSecret)?;
-            received.check(rule, &key, now)
+            received.check(rule, &hmac_key(rule.algorithm, &key), now)
         })
     }
 }
@@ -74,7 +77,7 @@ struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
-    fn check(&self, rule: &SignatureRule, key: &[u8], now: UnixMs) -> Result<(), VerifyFault> {
+    fn check(&self, rule: &SignatureRule, key: &hmac::Key, now: UnixMs) -> Result<(), VerifyFault> {
         let values = self.values(rule)?;
         let mut candidates = Vec::new();
         let mut stamp = None;
@@ -102,7 +105,10 @@ impl<'a> Received<'a> {
     /// The headers that may hold the signature.
     fn values(&self, rule: &SignatureRule) -> Result<Vec<(String, &'a str)>, VerifyFault> {
         let names = match &rule.many {
-            Many::Numbered => rule.header_names(self.contract.rotation.keys.max(1)),
+            Many::Numbered => {
+                let names = rule.header_names(self.contract.rotation.keys.max(1));
+                names.map(Cow::into_owned).collect()
+            }
             Many::Header(previous) => vec![rule.header.clone(), previous.clone()],
             _ => vec![rule.header.clone()],
         };

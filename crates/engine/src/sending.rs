@@ -1,12 +1,15 @@
 //! One attempt: from a claim to what came of it.
 
+mod prepared;
+
 use std::sync::Arc;
 
-use posthaste_contract::{Contract, PublicIds, SigningFacts};
-use posthaste_core::{Attempt, Fault, FaultKind, Outcome, Secret};
-use posthaste_net::{Guard, Outgoing, Transport};
+use posthaste_contract::{Contract, PublicIds, SigningFacts, SigningKeys};
+use posthaste_core::{Attempt, Fault, FaultKind, Outcome};
+use posthaste_net::{Guard, Headers, Outgoing, Transport};
 
 use crate::dispatcher::Claim;
+use prepared::PreparedWebhooks;
 
 /// Makes attempts under one contract.
 pub struct Sending {
@@ -14,7 +17,11 @@ pub struct Sending {
     guard: Arc<Guard>,
     transport: Arc<dyn Transport>,
     ids: PublicIds,
+    prepared: PreparedWebhooks,
 }
+
+/// Room for the headers of an attempt; more is made if needed.
+const HEADERS_USUAL_BYTES: usize = 512;
 
 impl Sending {
     /// `id_key` is the store's.
@@ -25,22 +32,23 @@ impl Sending {
         transport: Arc<dyn Transport>,
         id_key: [u8; 16],
     ) -> Self {
-        Self { ids: PublicIds::new(&contract, id_key), contract, guard, transport }
+        let (ids, prepared) = (PublicIds::new(&contract, id_key), PreparedWebhooks::default());
+        Self { contract, guard, transport, ids, prepared }
     }
 
     /// Makes the attempt. Never fails: whatever goes wrong is how the attempt ended.
     pub async fn attempt(&self, claim: &Claim) -> Attempt {
-        let target = match self.guard.check_url(&claim.webhook.url) {
-            Ok(target) => Arc::new(target),
+        let prepared = self.prepared.get(&self.contract, &self.guard, &claim.webhook, claim.at);
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
             Err(refusal) => return not_sent(claim, FaultKind::TargetForbidden, refusal.rule.word()),
         };
-        let account_json = serde_json::Value::from(claim.webhook.account_id.as_str()).to_string();
-        let body = claim.event.body.for_account(&account_json);
-        let (headers, signatures) = self.headers(claim, &body);
+        let body = claim.event.body.for_account(&prepared.account_json);
+        let (headers, signatures) = self.headers(claim, &prepared.keys, &body);
         let outgoing = Outgoing {
             partition: claim.webhook.account.0,
-            target,
-            headers: headers.into_iter().collect(),
+            target: prepared.target.clone(),
+            headers,
             body,
             timeout: self.contract.policy.timeout,
         };
@@ -55,7 +63,7 @@ impl Sending {
     }
 
     /// The request's headers, and the values among them that the attempt remembers.
-    fn headers(&self, claim: &Claim, body: &[u8]) -> (Vec<(String, String)>, Vec<String>) {
+    fn headers(&self, claim: &Claim, keys: &SigningKeys, body: &[u8]) -> (Headers, Vec<String>) {
         let event_id = self.ids.event(&claim.event);
         let delivery_id = self.ids.delivery(claim.key, claim.event.created_at);
         let facts = SigningFacts {
@@ -69,9 +77,10 @@ impl Sending {
             at: claim.at,
             body,
         };
-        let secrets: Vec<&Secret> = claim.webhook.secrets.signing_at(claim.at).collect();
-        let signatures = self.contract.signature_values(&facts, &secrets);
-        (self.contract.delivery_headers(&facts, &signatures), signatures)
+        let signatures = self.contract.signatures_by(&facts, keys);
+        let mut headers = Headers::with_capacity(HEADERS_USUAL_BYTES);
+        self.contract.write_delivery_headers(&facts, &signatures, |name, value| headers.push(name, value));
+        (headers, signatures)
     }
 }
 
