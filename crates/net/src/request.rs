@@ -70,8 +70,22 @@ impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Headers {
 }
 
 fn is_token(name: &str) -> bool {
-    let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.bytes().all(is_tchar)
+    /// Looked up for every byte of every name.
+    const TCHARS: [bool; 256] = {
+        let (mut table, others) = ([false; 256], b"!#$%&'*+-.^_`|~");
+        let mut byte = 0;
+        while byte < table.len() {
+            table[byte] = (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let mut at = 0;
+        while at < others.len() {
+            table[others[at] as usize] = true;
+            at += 1;
+        }
+        table
+    };
+    !name.is_empty() && name.bytes().all(|byte| TCHARS[usize::from(byte)])
 }
 
 fn is_field_value(value: &str) -> bool {
