@@ -107,11 +107,17 @@ pub(super) async fn walk<S: Source>(source: &S, start: Start, size: usize) -> Re
         Start::Skip { count, from } => (None, Ahead { id: from, is_wanted: true, count }),
     };
     let mut seen = 0;
+    // Mostly one item after a full page says that there are more.
+    let mut look_further = 1;
     while seen <= WALK_MAX && ahead.count <= WALK_MAX {
         // Exactly what is missing, so that the place after it is the place after the page.
         let missing = size - walk.items.len();
-        let is_filling = ahead.is_passed() && missing > 0;
-        let (items, next) = source.part(place, if is_filling { missing.min(CHUNK) } else { CHUNK }).await?;
+        let wanted = match ahead.is_passed() {
+            true if missing > 0 => missing.min(CHUNK),
+            true => std::mem::replace(&mut look_further, CHUNK),
+            false => CHUNK,
+        };
+        let (items, next) = source.part(place, wanted).await?;
         seen += items.len().max(1) as u64;
         for item in items {
             if ahead.takes(source, &item) {

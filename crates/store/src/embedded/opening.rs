@@ -82,7 +82,7 @@ fn check(file: &Path, vault: &Vault) -> Result<(), OpenError> {
 /// A connection that cannot write.
 pub(crate) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
     let reader = Connection::open_with_flags(file, flags(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
-    schema::prepare_any(&reader)?;
+    schema::prepare_reader(&reader)?;
     Ok(reader)
 }
 

@@ -10,8 +10,9 @@ use super::trouble::{Outcome, Trouble};
 use super::{events, history};
 use crate::page::{DeliveryRow, PendingRow};
 
-/// How many pending rows of one webhook are looked at in search of unattempted ones.
-const UNATTEMPTED_SCANNED_MAX: i64 = 100_000;
+/// How many pending rows of one webhook are looked at in search of unattempted ones. Those due earliest come first, so
+/// retries, which wait, are mostly behind them.
+const UNATTEMPTED_SCANNED_MAX: i64 = 20_000;
 
 /// The columns of a delivery in the order [`from_row`] reads them, from a table named `d`.
 pub(super) const COLUMNS: &str =

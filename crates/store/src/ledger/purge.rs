@@ -109,7 +109,7 @@ impl Ledger {
             self.delete_delivery(DeliveryKey { event: seq, webhook: *webhook })?;
         }
         if is_theirs {
-            self.delete_event_without_deliveries(seq)?;
+            self.delete_events_without_deliveries(seq, seq)?;
         }
         Ok(webhooks.len())
     }

@@ -15,7 +15,10 @@ pub(crate) const VERSION: usize = MIGRATIONS.len();
 pub(crate) const SQLITE_MIN: i32 = 3_051_003;
 
 const PAGE_BYTES: u32 = 8192;
-const CACHE_KIB: u32 = 64 * 1024;
+/// Pages that a connection keeps; others come from the system's own cache. New rows lie side by side, so the writer comes
+/// back to few pages, and a reader reads most pages once.
+const WRITER_CACHE_KIB: u32 = 16 * 1024;
+const READER_CACHE_KIB: u32 = 4 * 1024;
 /// What remains of the write-ahead log's file after it was written back.
 const LOG_KEPT_BYTES: u32 = 64 * 1024 * 1024;
 const STATEMENTS_CACHED: usize = 128;
@@ -54,19 +57,29 @@ pub(crate) fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA synchronous = FULL;
          PRAGMA journal_size_limit = {LOG_KEPT_BYTES};"
     ))?;
+    keep_pages(connection, WRITER_CACHE_KIB)?;
     prepare_any(connection)
+}
+
+/// Settings of a connection that only reads.
+pub(crate) fn prepare_reader(connection: &Connection) -> rusqlite::Result<()> {
+    keep_pages(connection, READER_CACHE_KIB)?;
+    prepare_any(connection)
+}
+
+fn keep_pages(connection: &Connection, kib: u32) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!("PRAGMA cache_size = -{kib}"))
 }
 
 /// Settings of every connection.
 pub(crate) fn prepare_any(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-    connection.execute_batch(&format!(
-        "PRAGMA cache_size = -{CACHE_KIB};
-         PRAGMA mmap_size = 0;
+    connection.execute_batch(
+        "PRAGMA mmap_size = 0;
          PRAGMA foreign_keys = OFF;
          PRAGMA trusted_schema = OFF;
-         PRAGMA temp_store = MEMORY;"
-    ))
+         PRAGMA temp_store = MEMORY;",
+    )
 }
 
 /// Takes the steps that are missing, all in one transaction.

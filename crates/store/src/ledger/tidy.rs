@@ -4,14 +4,14 @@ use posthaste_core::delivery::reasons;
 use posthaste_core::{DeliveryKey, DeliveryState, Seq, UnixMs, WebhookNo};
 use rusqlite::params;
 
-use super::deliveries::state_number;
+use super::deliveries::{key_at, state_number};
 use super::trouble::Outcome;
 use super::{Ledger, write_meta};
 
 /// About how many rows one step changes.
-const STEP_ROWS: usize = 500;
-/// How many pages one step gives back to the file system.
-const STEP_PAGES: u32 = 256;
+const STEP_ROWS: usize = 250;
+/// How many pages one step gives back to the file system: more than its rows leave.
+const STEP_PAGES: u32 = 32;
 /// Free pages that stay in the file for what comes next.
 const FREE_PAGES_KEPT: i64 = 1_024;
 /// Beyond this share of the file, free pages are given back.
@@ -46,6 +46,16 @@ impl Closing {
             Self::Deleted(seq) | Self::DeletedWhileOff(seq) | Self::WithAccount(seq) => Some(seq),
         }
     }
+}
+
+/// A delivery that ended long ago.
+struct Ended {
+    key: DeliveryKey,
+    was_attempted: bool,
+}
+
+fn step_rows() -> i64 {
+    i64::try_from(STEP_ROWS).unwrap_or(i64::MAX)
 }
 
 impl Ledger {
@@ -122,45 +132,76 @@ impl Ledger {
     /// Deletes what ended long ago, beginning where the step before left off.
     fn expire(&mut self, expired_before: UnixMs) -> Outcome<bool> {
         let end = Seq::first_of(expired_before).min(Seq(self.checkpoint.0.saturating_add(1)));
-        let mut left = STEP_ROWS;
-        while left > 0 {
-            let Some(seq) = self.next_event(self.sweep_at, end)? else {
-                self.sweep_at = Seq(0);
-                return Ok(false);
-            };
-            left -= self.expire_event(seq, expired_before, left)?.min(left);
-            if left > 0 {
-                self.sweep_at = Seq(seq.0 + 1);
-            }
+        let (events, last) = self.events_between(self.sweep_at, end)?;
+        let ended = self.ended_between(self.sweep_at, last, expired_before)?;
+        let is_cut = ended.len() == STEP_ROWS;
+        // Where rows are left out, the last event may have more of them.
+        let last = if is_cut { ended.last().map_or(last, |row| row.key.event) } else { last };
+        if let (Some(first), Some(last)) = (ended.first(), ended.last()) {
+            self.delete_ended(first.key, last.key, expired_before)?;
         }
-        Ok(true)
+        self.delete_events_without_deliveries(self.sweep_at, last)?;
+        self.count_as_deleted(&ended)?;
+        let is_more = is_cut || events == STEP_ROWS;
+        self.sweep_at = match (is_more, is_cut) {
+            (false, _) => Seq(0),
+            (true, true) => last,
+            (true, false) => Seq(last.0 + 1),
+        };
+        Ok(is_more)
     }
 
-    fn next_event(&self, from: Seq, end: Seq) -> Outcome<Option<Seq>> {
-        let mut statement =
-            self.conn.prepare_cached("SELECT min(seq) FROM events WHERE seq >= ?1 AND seq < ?2")?;
-        Ok(statement.query_row([from.0, end.0], |row| row.get::<_, Option<i64>>(0))?.map(Seq))
+    /// How many events there are, up to the bound of a step, and the last of them.
+    fn events_between(&self, from: Seq, end: Seq) -> Outcome<(usize, Seq)> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT count(*), coalesce(max(seq), 0) FROM (
+                 SELECT seq FROM events WHERE seq >= ?1 AND seq < ?2 ORDER BY seq LIMIT ?3)",
+        )?;
+        Ok(statement.query_row(params![from.0, end.0, step_rows()], |row| {
+            Ok((usize::try_from(row.get::<_, i64>(0)?).unwrap_or_default(), Seq(row.get(1)?)))
+        })?)
     }
 
-    /// Deletes up to `limit` ended deliveries of an event, and the event once none is left. Answers the rows looked at.
-    fn expire_event(&mut self, seq: Seq, expired_before: UnixMs, limit: usize) -> Outcome<usize> {
-        let ended: Vec<WebhookNo> = self
-            .conn
+    /// The oldest deliveries of these events that ended long ago, up to the bound of a step.
+    fn ended_between(&self, from: Seq, last: Seq, expired_before: UnixMs) -> Outcome<Vec<Ended>> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT event, webhook, started_ms IS NOT NULL FROM deliveries
+             WHERE event >= ?1 AND event <= ?2 AND next_ms IS NULL AND coalesce(last_ms, 0) < ?3
+             ORDER BY event, webhook LIMIT ?4",
+        )?;
+        let rows = statement.query_map(params![from.0, last.0, expired_before.0, step_rows()], |row| {
+            Ok(Ended { key: key_at(row, 0)?, was_attempted: row.get(2)? })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Deletes the deliveries from one to another that ended long ago, with their attempts.
+    fn delete_ended(&self, first: DeliveryKey, last: DeliveryKey, expired_before: UnixMs) -> Outcome<()> {
+        let range = [first.event.0, first.webhook.0, last.event.0, last.webhook.0];
+        self.conn
             .prepare_cached(
-                "SELECT webhook FROM deliveries
-                 WHERE event = ?1 AND next_ms IS NULL AND coalesce(last_ms, 0) < ?2 LIMIT ?3",
+                "DELETE FROM deliveries
+                 WHERE (event, webhook) >= (?1, ?2) AND (event, webhook) <= (?3, ?4)
+                   AND next_ms IS NULL AND coalesce(last_ms, 0) < ?5",
             )?
-            .query_map(params![seq.0, expired_before.0, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-                row.get(0).map(WebhookNo)
-            })?
-            .collect::<Result<_, _>>()?;
-        for webhook in &ended {
-            self.delete_delivery(DeliveryKey { event: seq, webhook: *webhook })?;
+            .execute(params![range[0], range[1], range[2], range[3], expired_before.0])?;
+        self.conn
+            .prepare_cached(
+                "DELETE FROM attempts
+                 WHERE (event, webhook) >= (?1, ?2) AND (event, webhook) <= (?3, ?4) AND NOT EXISTS (
+                     SELECT 1 FROM deliveries d WHERE d.event = attempts.event AND d.webhook = attempts.webhook)",
+            )?
+            .execute(range)?;
+        Ok(())
+    }
+
+    fn count_as_deleted(&mut self, ended: &[Ended]) -> Outcome<()> {
+        for row in ended.iter().filter(|row| row.was_attempted) {
+            self.change_standing(row.key.webhook, |standing| {
+                standing.attempted = standing.attempted.saturating_sub(1);
+            })?;
         }
-        if ended.len() < limit {
-            self.delete_event_without_deliveries(seq)?;
-        }
-        Ok(ended.len() + 1)
+        Ok(())
     }
 
     pub(super) fn delete_delivery(&mut self, key: DeliveryKey) -> Outcome<()> {
@@ -182,23 +223,22 @@ impl Ledger {
     }
 
     /// The latest place stays known even if its event goes, so that no place is given twice.
-    pub(super) fn delete_event_without_deliveries(&self, seq: Seq) -> Outcome<()> {
+    pub(super) fn delete_events_without_deliveries(&self, from: Seq, last: Seq) -> Outcome<()> {
         let deleted = self
             .conn
             .prepare_cached(
-                "DELETE FROM events
-                 WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = ?1)",
+                "DELETE FROM events WHERE seq >= ?1 AND seq <= ?2
+                     AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = seq)",
             )?
-            .execute([seq.0])?;
-        if deleted > 0 && seq == self.last_event {
-            write_meta(&self.conn, "last_seq", &seq.0)?;
+            .execute([from.0, last.0])?;
+        if deleted > 0 && (from..=last).contains(&self.last_event) {
+            write_meta(&self.conn, "last_seq", &self.last_event.0)?;
         }
         Ok(())
     }
 
     /// Idempotency keys and request tokens whose time is over.
     fn forget_tokens(&self, now: UnixMs) -> Outcome<bool> {
-        let limit = i64::try_from(STEP_ROWS).unwrap_or(i64::MAX);
         let mut deleted = 0;
         for sql in [
             "DELETE FROM idempotency WHERE key_hash IN (
@@ -206,7 +246,7 @@ impl Ledger {
             "DELETE FROM once_tokens WHERE token IN (
                  SELECT token FROM once_tokens WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)",
         ] {
-            deleted = deleted.max(self.conn.prepare_cached(sql)?.execute([now.0, limit])?);
+            deleted = deleted.max(self.conn.prepare_cached(sql)?.execute([now.0, step_rows()])?);
         }
         Ok(deleted == STEP_ROWS)
     }
