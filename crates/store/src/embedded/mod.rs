@@ -4,6 +4,7 @@ pub(crate) mod opening;
 mod readers;
 mod replies;
 mod verbs;
+mod write_back;
 mod writer;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,6 +28,7 @@ use crate::sealing::{MasterKey, Vault};
 use crate::store::{Answer, Hint};
 use readers::Readers;
 use replies::Reply;
+use write_back::WriteBack;
 use writer::{Command, Status, Writer};
 
 /// How many hints wait for a slow listener before further ones are dropped.
@@ -87,14 +89,14 @@ impl Embedded {
         let key = folder.master_key(given)?;
         let opening::Opened { ledger, roster, id_key } = opening::open(&folder, &key)?;
         let reader_count = options.readers.max(1);
-        let readers = Readers::open(&folder.database(), reader_count)
-            .map_err(|error| OpenError::damaged(&folder.database(), error))?;
+        let readers = Readers::open(&folder.database(), reader_count)?;
         let (queue, waiting) = mpsc::channel(writer::WAITING_MAX);
         let (memory, status) = (Arc::new(Memory::new(roster)), Arc::new(Status::default()));
         let listener = Arc::new(Mutex::new(None));
         let (last_given, vault) = (Mutex::new(ledger.last_event()), ledger.vault());
         let writer = Writer {
             ledger,
+            write_back: WriteBack::start(&folder.database())?,
             queue: waiting,
             memory: memory.clone(),
             status: status.clone(),

@@ -86,6 +86,13 @@ pub(crate) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
     Ok(reader)
 }
 
+/// The connection that writes the log back.
+pub(crate) fn open_write_back(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(file, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
+    schema::prepare_write_back(&connection)?;
+    Ok(connection)
+}
+
 /// Each connection is used by one thread at a time, so SQLite's own locks within it are not needed.
 fn flags(access: OpenFlags) -> OpenFlags {
     access | OpenFlags::SQLITE_OPEN_NO_MUTEX

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::replies::{Replies, Reply};
+use super::write_back::WriteBack;
 use crate::error::StoreError;
 use crate::ledger::Ledger;
 use crate::ledger::trouble::Outcome;
@@ -93,6 +94,7 @@ impl Status {
 /// Everything the thread owns.
 pub(crate) struct Writer {
     pub ledger: Ledger,
+    pub write_back: WriteBack,
     pub queue: mpsc::Receiver<Command>,
     pub memory: Arc<Memory>,
     pub status: Arc<Status>,
@@ -117,11 +119,15 @@ impl Writer {
                 Err(_) => return self.status.fail("the writer met a fault of ours"),
             }
             replies.give();
+            if let Err(trouble) = self.write_back.look(self.ledger.conn()) {
+                return self.status.fail(&StoreError::from(trouble).to_string());
+            }
             if is_last {
                 break;
             }
         }
         self.status.close();
+        drop(self.write_back);
         // Readers may be in the way; then the log stays and is read at the next opening.
         let _ = self.ledger.conn().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }

@@ -55,10 +55,17 @@ pub(crate) fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA auto_vacuum = INCREMENTAL;
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
+         PRAGMA wal_autocheckpoint = 0;
          PRAGMA journal_size_limit = {LOG_KEPT_BYTES};"
     ))?;
     keep_pages(connection, WRITER_CACHE_KIB)?;
     prepare_any(connection)
+}
+
+/// Settings of the connection that writes the log back.
+pub(crate) fn prepare_write_back(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA synchronous = FULL")?;
+    prepare_reader(connection)
 }
 
 /// Settings of a connection that only reads.

@@ -1,0 +1,128 @@
+//! The log's pages go back into the database file on a thread of their own.
+//!
+//! Left to itself SQLite does that inside a commit, and whoever waits for the writer waits for a thousand pages and a
+//! sync more. Here the writer only asks for it. While it goes on appending, the thread never quite reaches the log's end;
+//! so once the log is long the writer takes the last few pages itself, and from then on the log is written from its
+//! beginning again.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::opening;
+use crate::folder::OpenError;
+use crate::ledger::trouble::{Outcome, Trouble};
+
+/// The thread is asked when so many pages are to go back.
+const ASKED_FROM_PAGES: i64 = 1_000;
+/// From this length on the log is to be brought to its end. Its file keeps what it has, so it is well below what is kept.
+const LONG_PAGES: i64 = 4_000;
+/// How many pages the writer takes itself then.
+const LAST_PAGES_MAX: i64 = 100;
+/// From this length on the writer takes any number of pages itself: the thread does not keep up.
+const LOG_PAGES_MAX: i64 = 16_000;
+
+/// The thread, as the writer has it.
+pub(crate) struct WriteBack {
+    asks: Option<SyncSender<()>>,
+    has_failed: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl WriteBack {
+    /// Starts the thread.
+    pub fn start(file: &Path) -> Result<Self, OpenError> {
+        let connection = opening::open_write_back(file).map_err(|error| OpenError::damaged(file, error))?;
+        let (asks, asked) = sync_channel(1);
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let failing = has_failed.clone();
+        let thread = std::thread::Builder::new()
+            .name("posthaste-log".to_owned())
+            .spawn(move || run(&connection, &asked, &failing))
+            .map_err(OpenError::io(file))?;
+        Ok(Self { asks: Some(asks), has_failed, thread: Some(thread) })
+    }
+
+    /// Sees to the log after a commit of the writer.
+    pub fn look(&self, writer: &Connection) -> Outcome<()> {
+        if self.has_failed.load(Ordering::Relaxed) {
+            return Err(Trouble::Broken("the log could not be written back"));
+        }
+        let (pages, left) = length(writer)?;
+        let is_long = pages >= LONG_PAGES;
+        let is_at_its_end = is_long && left <= LAST_PAGES_MAX;
+        if is_at_its_end || (pages >= LOG_PAGES_MAX && left >= ASKED_FROM_PAGES) {
+            write_back(writer)?;
+        } else if left >= if is_long { LAST_PAGES_MAX } else { ASKED_FROM_PAGES } {
+            // It may have been asked already.
+            let _ = self.asks.as_ref().map(|asks| asks.try_send(()));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for WriteBack {
+    fn drop(&mut self) {
+        self.asks = None;
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn run(connection: &Connection, asked: &Receiver<()>, has_failed: &AtomicBool) {
+    while asked.recv().is_ok() {
+        match write_back(connection) {
+            Ok(()) => {}
+            // The log keeps what has no room in the file.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+                tracing::warn!(%error, "the log could not be written back");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the log could not be written back");
+                return has_failed.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Takes what is there and waits for nobody; another one at it, or a reader in the way, is no fault.
+fn write_back(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
+}
+
+/// How many pages the log has, and how many of them have still to go back.
+fn length(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
+    let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+    statement.query_row([], |row| {
+        let (pages, done): (i64, i64) = (row.get(1)?, row.get(2)?);
+        Ok((pages, pages - done))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::Folder;
+    use crate::sealing::MasterKey;
+
+    #[test]
+    fn the_log_of_a_busy_writer_stays_short() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let opened = opening::open(&folder, &MasterKey::from_bytes([1; 32])).unwrap();
+        let writer = opened.ledger.into_conn();
+        let back = WriteBack::start(&folder.database()).unwrap();
+        writer.execute_batch("CREATE TABLE filling (bytes BLOB)").unwrap();
+        let mut longest = 0;
+        for _ in 0..2_000 {
+            writer.execute_batch("INSERT INTO filling VALUES (randomblob(80000))").unwrap();
+            back.look(&writer).unwrap();
+            longest = longest.max(length(&writer).unwrap().0);
+        }
+        assert!(longest >= ASKED_FROM_PAGES, "nothing was left to the thread: {longest}");
+        assert!(longest < LOG_PAGES_MAX + 1_000, "the log grows without end: {longest}");
+    }
+}
