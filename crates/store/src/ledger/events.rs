@@ -161,6 +161,7 @@ impl Ledger {
         }
         self.insert_event(&event)?;
         self.last_event = event.seq;
+        self.added += 1;
         let published = Published { seq: event.seq, created_at: event.created_at, is_duplicate: false };
         self.effects.events.push(event);
         Ok(Ok(published))

@@ -50,6 +50,8 @@ pub(crate) struct Ledger {
     close_at: WebhookNo,
     /// Where the next step of looking for expired events begins.
     sweep_at: Seq,
+    /// Events and deliveries added since the last such step.
+    added: usize,
     purge: Option<purge::Purge>,
     /// The latest time that housekeeping ran at or that anything was done at.
     latest_now: UnixMs,
@@ -104,6 +106,7 @@ impl Ledger {
             closing: BTreeMap::new(),
             close_at: WebhookNo(0),
             sweep_at: Seq(0),
+            added: 0,
             purge: None,
             latest_now,
             effects: Effects::none(last_event),

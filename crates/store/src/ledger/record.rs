@@ -17,6 +17,7 @@ struct Known {
 
 impl Ledger {
     pub fn record(&mut self, batch: RecordBatch) -> Outcome<()> {
+        self.added += batch.attempts.len() + batch.spills.len();
         batch.attempts.iter().try_for_each(|recorded| self.record_attempt(recorded))?;
         batch.spills.iter().try_for_each(|spill| self.spill(*spill))?;
         batch.cancels.iter().try_for_each(|(key, reason)| self.cancel(*key, reason))?;

@@ -10,8 +10,12 @@ use super::{Ledger, write_meta};
 
 /// About how many rows one step changes.
 const STEP_ROWS: usize = 250;
-/// How many pages one step gives back to the file system: more than its rows leave.
-const STEP_PAGES: u32 = 32;
+/// How many deliveries one step deletes at least and at most. Between them it deletes one for each event and each delivery
+/// that was added since the step before: twice as much as came in, and little where little comes in.
+const EXPIRED_MIN: usize = 60;
+const EXPIRED_MAX: usize = 500;
+/// One page is given back to the file system for so many of them; mostly more of them lie on a page.
+const ROWS_ON_A_PAGE: usize = 8;
 /// Free pages that stay in the file for what comes next.
 const FREE_PAGES_KEPT: i64 = 1_024;
 /// Beyond this share of the file, free pages are given back.
@@ -54,8 +58,9 @@ struct Ended {
     was_attempted: bool,
 }
 
-fn step_rows() -> i64 {
-    i64::try_from(STEP_ROWS).unwrap_or(i64::MAX)
+/// A number of rows as SQL has it.
+fn bound(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 impl Ledger {
@@ -72,12 +77,13 @@ impl Ledger {
         if self.sweep_at == Seq(0) {
             self.unstrand(now)?;
         }
+        let rows = std::mem::take(&mut self.added).clamp(EXPIRED_MIN, EXPIRED_MAX);
         let mut is_more = self.end_pending(drop_queued_of_deleted)?;
         self.leave_roster()?;
-        is_more |= self.expire(expired_before)?;
+        is_more |= self.expire(expired_before, rows)?;
         is_more |= self.forget_tokens(now)?;
         is_more |= self.purge_step()?;
-        is_more |= self.give_back_space()?;
+        is_more |= self.give_back_space(rows / ROWS_ON_A_PAGE)?;
         Ok(is_more)
     }
 
@@ -105,7 +111,7 @@ impl Ledger {
                  WHERE webhook = ?1 AND next_ms IS NOT NULL ORDER BY next_ms LIMIT ?4)",
         )?;
         let canceled = state_number(DeliveryState::Canceled);
-        Ok(statement.execute(params![no.0, canceled, reason, i64::try_from(limit).unwrap_or(i64::MAX)])?)
+        Ok(statement.execute(params![no.0, canceled, reason, bound(limit)])?)
     }
 
     /// Deleted webhooks leave the roster once nothing can be owed to them any more.
@@ -130,11 +136,11 @@ impl Ledger {
     }
 
     /// Deletes what ended long ago, beginning where the step before left off.
-    fn expire(&mut self, expired_before: UnixMs) -> Outcome<bool> {
+    fn expire(&mut self, expired_before: UnixMs, rows: usize) -> Outcome<bool> {
         let end = Seq::first_of(expired_before).min(Seq(self.checkpoint.0.saturating_add(1)));
-        let (events, last) = self.events_between(self.sweep_at, end)?;
-        let ended = self.ended_between(self.sweep_at, last, expired_before)?;
-        let is_cut = ended.len() == STEP_ROWS;
+        let (events, last) = self.events_between(self.sweep_at, end, rows)?;
+        let ended = self.ended_between(self.sweep_at, last, expired_before, rows)?;
+        let is_cut = ended.len() == rows;
         // Where rows are left out, the last event may have more of them.
         let last = if is_cut { ended.last().map_or(last, |row| row.key.event) } else { last };
         if let (Some(first), Some(last)) = (ended.first(), ended.last()) {
@@ -142,7 +148,7 @@ impl Ledger {
         }
         self.delete_events_without_deliveries(self.sweep_at, last)?;
         self.count_as_deleted(&ended)?;
-        let is_more = is_cut || events == STEP_ROWS;
+        let is_more = is_cut || events == rows;
         self.sweep_at = match (is_more, is_cut) {
             (false, _) => Seq(0),
             (true, true) => last,
@@ -151,25 +157,31 @@ impl Ledger {
         Ok(is_more)
     }
 
-    /// How many events there are, up to the bound of a step, and the last of them.
-    fn events_between(&self, from: Seq, end: Seq) -> Outcome<(usize, Seq)> {
+    /// How many events there are, at most `limit`, and the last of them.
+    fn events_between(&self, from: Seq, end: Seq, limit: usize) -> Outcome<(usize, Seq)> {
         let mut statement = self.conn.prepare_cached(
             "SELECT count(*), coalesce(max(seq), 0) FROM (
                  SELECT seq FROM events WHERE seq >= ?1 AND seq < ?2 ORDER BY seq LIMIT ?3)",
         )?;
-        Ok(statement.query_row(params![from.0, end.0, step_rows()], |row| {
+        Ok(statement.query_row(params![from.0, end.0, bound(limit)], |row| {
             Ok((usize::try_from(row.get::<_, i64>(0)?).unwrap_or_default(), Seq(row.get(1)?)))
         })?)
     }
 
-    /// The oldest deliveries of these events that ended long ago, up to the bound of a step.
-    fn ended_between(&self, from: Seq, last: Seq, expired_before: UnixMs) -> Outcome<Vec<Ended>> {
+    /// The oldest deliveries of these events that ended long ago, at most `limit`.
+    fn ended_between(
+        &self,
+        from: Seq,
+        last: Seq,
+        expired_before: UnixMs,
+        limit: usize,
+    ) -> Outcome<Vec<Ended>> {
         let mut statement = self.conn.prepare_cached(
             "SELECT event, webhook, started_ms IS NOT NULL FROM deliveries
              WHERE event >= ?1 AND event <= ?2 AND next_ms IS NULL AND coalesce(last_ms, 0) < ?3
              ORDER BY event, webhook LIMIT ?4",
         )?;
-        let rows = statement.query_map(params![from.0, last.0, expired_before.0, step_rows()], |row| {
+        let rows = statement.query_map(params![from.0, last.0, expired_before.0, bound(limit)], |row| {
             Ok(Ended { key: key_at(row, 0)?, was_attempted: row.get(2)? })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -246,19 +258,19 @@ impl Ledger {
             "DELETE FROM once_tokens WHERE token IN (
                  SELECT token FROM once_tokens WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)",
         ] {
-            deleted = deleted.max(self.conn.prepare_cached(sql)?.execute([now.0, step_rows()])?);
+            deleted = deleted.max(self.conn.prepare_cached(sql)?.execute([now.0, bound(STEP_ROWS)])?);
         }
         Ok(deleted == STEP_ROWS)
     }
 
-    fn give_back_space(&self) -> Outcome<bool> {
+    fn give_back_space(&self, pages: usize) -> Outcome<bool> {
         let count = |name: &str| -> Outcome<i64> {
             Ok(self.conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))?)
         };
         let kept = (count("page_count")? / FREE_SHARE).max(FREE_PAGES_KEPT);
         let is_due = || Ok(count("freelist_count")? > kept);
         if is_due()? {
-            self.conn.execute_batch(&format!("PRAGMA incremental_vacuum({STEP_PAGES})"))?;
+            self.conn.execute_batch(&format!("PRAGMA incremental_vacuum({pages})"))?;
             return is_due();
         }
         Ok(false)
