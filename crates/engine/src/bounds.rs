@@ -5,10 +5,15 @@ use std::time::Duration;
 /// How much the engine takes on at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Attempts under way at one time.
+    /// Attempts under way at one time, but for those that take long.
     pub in_flight: usize,
-    /// The same to webhooks whose latest attempts failed: those that hang leave slots to those that do not.
+    /// The same to webhooks whose latest attempts failed, or that have had none since the start: those that may hang
+    /// leave slots to those that do not.
     pub in_flight_failing: usize,
+    /// How long an attempt may take before others need not wait for it.
+    pub slow_after: Duration,
+    /// Attempts that take longer and are under way at one time; further ones are waited for.
+    pub in_flight_slow: usize,
     /// Attempts under way at one time to one webhook.
     pub in_flight_per_webhook: usize,
     /// Attempts that go one after the other when a webhook is resumed, before the window widens.
@@ -46,6 +51,8 @@ impl Default for Bounds {
         Self {
             in_flight: 1_024,
             in_flight_failing: 512,
+            slow_after: Duration::from_secs(1),
+            in_flight_slow: 4_096,
             in_flight_per_webhook: 64,
             one_by_one_after_resume: 100,
             lane: 256,

@@ -329,19 +329,45 @@ fn accounts_take_turns_whatever_they_queue() {
 #[test]
 fn webhooks_that_fail_leave_slots_to_those_that_do_not() {
     let bounds = Bounds { in_flight: 2, in_flight_failing: 1, ..Bounds::default() };
-    let failing =
-        |no| Webhook { health: Health { consecutive_failures: 1, ..Health::default() }, ..webhook(no, no) };
-    let mut rig = Rig::new(bounds, vec![failing(1), failing(2), webhook(3, 3)]);
+    let mut rig = Rig::new(bounds, vec![webhook(1, 1), webhook(2, 2), webhook(3, 3)]);
+    rig.publish(Audience::Account(AccountNo(3)));
+    rig.answer(status(200));
+    rig.tell(Input::Recorded);
+    rig.log.clear();
     for account in [1, 2, 3] {
         rig.publish(Audience::Account(AccountNo(account)));
     }
     rig.expect(expect![[r#"
-        attempt wh_1#1 of event 1
-        attempt wh_3#1 of event 3
+        attempt wh_1#1 of event 2
+        attempt wh_3#1 of event 4
     "#]]);
     rig.answer(silence());
     rig.expect(expect![[r#"
+        attempt wh_2#1 of event 3
+        record event 2 pending due Some(5000)
+        checkpoint 2
+    "#]]);
+}
+
+#[test]
+fn what_hangs_gives_its_slot_to_others_before_it_ends() {
+    let bounds = Bounds { in_flight: 1, in_flight_failing: 1, in_flight_slow: 1, ..Bounds::default() };
+    let mut rig = Rig::new(bounds, vec![webhook(1, 1), webhook(2, 2), webhook(3, 3)]);
+    for account in [1, 2, 3] {
+        rig.publish(Audience::Account(AccountNo(account)));
+    }
+    rig.now = rig.now.plus(bounds.slow_after);
+    rig.step();
+    rig.now = rig.now.plus(bounds.slow_after);
+    rig.step();
+    assert_eq!(rig.dispatcher.load(), (2, 1), "only one may be slow");
+    rig.expect(expect![[r#"
+        attempt wh_1#1 of event 1
         attempt wh_2#1 of event 2
+    "#]]);
+    rig.answer(silence());
+    rig.expect(expect![[r#"
+        attempt wh_3#1 of event 3
         record event 1 pending due Some(5000)
         checkpoint 1
     "#]]);
@@ -437,7 +463,9 @@ fn a_lane_that_fails_gives_its_rows_back_to_the_store() {
     rig.change(|webhook| webhook.state = WebhookState::Active);
     rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
     rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows, next: None });
-    assert_eq!(rig.dispatcher.load(), (2, 6));
+    assert_eq!(rig.dispatcher.load(), (1, 7), "nobody knows yet how it does");
+    rig.answer(status(200));
+    assert_eq!(rig.dispatcher.load(), (2, 5));
     rig.answer(silence());
     assert_eq!(rig.dispatcher.load(), (1, 4), "half the window, half the lane");
 }

@@ -1,6 +1,7 @@
 //! The server: what it is made of, how it starts, how it stops.
 
 mod cores;
+mod open_files;
 mod outward;
 
 use std::net::SocketAddr;
@@ -107,6 +108,7 @@ impl Server {
         contract: Arc<Contract>,
         listeners: Listeners,
     ) -> Result<Self, Failure> {
+        open_files::allow_many();
         let (public, admin) = listeners.addresses()?;
         let outward = outward::build(settings, vec![public, admin])?;
         let (clock, dice) = (Arc::new(SystemClock), Arc::new(SystemDice::default()));

@@ -47,7 +47,8 @@ pub struct Lane {
     pub settled_while_loading: BTreeSet<Seq>,
     /// Was something due announced while the read was under way? Then it has to be repeated.
     pub look_again: bool,
-    /// How many attempts may be under way now; halves with each failure, doubles with each success.
+    /// How many attempts may be under way now; halves with each failure, doubles with each success. It begins with
+    /// one: a webhook that was not heard of since the start may be one that hangs.
     pub window: usize,
     /// How many more attempts go one after the other, because the webhook was resumed: what was held arrives in order
     /// of age, and a receiver that has just come back does not get all of it at one time.
@@ -59,8 +60,7 @@ pub struct Lane {
 
 impl Lane {
     /// An empty lane for a webhook as the roster has it.
-    pub fn new(webhook: &Webhook, bounds: &Bounds) -> Self {
-        let window = if webhook.health.consecutive_failures > 0 { 1 } else { bounds.in_flight_per_webhook };
+    pub fn new(webhook: &Webhook) -> Self {
         Self {
             waiting: VecDeque::new(),
             in_flight: 0,
@@ -71,7 +71,7 @@ impl Lane {
             is_loading: false,
             settled_while_loading: BTreeSet::new(),
             look_again: false,
-            window,
+            window: 1,
             one_by_one: 0,
             health: webhook.health,
             seen_state: webhook.state,
@@ -118,7 +118,7 @@ impl Lane {
         self.known.is_empty() && self.waiting.is_empty() && self.in_flight == 0 && !self.is_loading
     }
 
-    /// Did its latest attempts fail, so that the next one is likely to?
+    /// Did its latest attempts fail, or was there none yet, so that nobody knows how the next one goes?
     pub fn is_failing(&self, bounds: &Bounds) -> bool {
         self.window == 1 && bounds.in_flight_per_webhook > 1
     }

@@ -9,6 +9,7 @@ use posthaste_store::{Hint, PendingRow, RecordBatch, Roster};
 use super::fan_out::FanOut;
 use super::lane::Lane;
 use super::ledger::Ledger;
+use super::slots::Slots;
 use super::turns::Turns;
 use crate::bounds::Bounds;
 
@@ -83,8 +84,8 @@ pub struct Claim {
     pub at: UnixMs,
     /// Has the delivery a row in the store already?
     pub is_written: bool,
-    /// Does it take one of the slots for webhooks that fail?
-    pub is_failing: bool,
+    /// The number of its slot.
+    pub slot: u64,
 }
 
 /// The outcome of one step.
@@ -118,8 +119,7 @@ pub struct Dispatcher {
     pub(super) loads_in_flight: usize,
     /// Deliveries without a row that wait in memory, by when they came.
     pub(super) unwritten: VecDeque<(UnixMs, DeliveryKey)>,
-    pub(super) in_flight: usize,
-    pub(super) in_flight_failing: usize,
+    pub(super) slots: Slots,
     pub(super) waiting: usize,
     pub(super) waiting_bytes: usize,
     pub(super) look_around_at: UnixMs,
@@ -151,8 +151,7 @@ impl Dispatcher {
             wanted: VecDeque::new(),
             loads_in_flight: 0,
             unwritten: VecDeque::new(),
-            in_flight: 0,
-            in_flight_failing: 0,
+            slots: Slots::default(),
             waiting: 0,
             waiting_bytes: 0,
             look_around_at: UnixMs(0),
@@ -187,12 +186,14 @@ impl Dispatcher {
             self.fan_out_some(now);
             self.write_overdue(now);
             self.load_some(now, &mut step.effects);
+            self.slots.free_slow(now, &self.bounds);
             self.start_some(now, &mut step.effects);
         }
         if let Some(batch) = self.ledger.hand_out() {
             step.effects.push(Effect::Record(batch));
         }
-        let can_start = self.has_slot() && (!self.turns.is_empty() || self.failing_may_start());
+        let can_start =
+            self.slots.has_room(&self.bounds) && (!self.turns.is_empty() || self.failing_may_start());
         step.has_more = !self.is_draining
             && self.ledger.len() < self.bounds.record
             && (can_start || self.fan_out.has_event());
@@ -214,7 +215,7 @@ impl Dispatcher {
     /// After [`Dispatcher::drain`]: is nothing under way and everything that ended durable?
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.in_flight == 0 && self.ledger.is_quiet()
+        self.slots.under_way() == 0 && self.ledger.is_quiet()
     }
 
     /// Is nothing owed now: all fanned out, nothing waiting or under way, all durable?
@@ -230,7 +231,7 @@ impl Dispatcher {
     /// Attempts under way, and deliveries waiting in memory.
     #[must_use]
     pub fn load(&self) -> (usize, usize) {
-        (self.in_flight, self.waiting)
+        (self.slots.under_way(), self.waiting)
     }
 
     /// Asks now and then for what hints may have failed to tell.
@@ -265,14 +266,17 @@ impl Dispatcher {
         let can_write = self.ledger.len() < self.bounds.record;
         let oldest = self.unwritten.front().filter(|_| can_write);
         let unwritten = oldest.map(|(since, _)| since.plus(self.bounds.unwritten_for));
-        [timer, unwritten, Some(self.look_around_at)].into_iter().flatten().min()
+        // A slot that becomes free is of interest to those who wait for a turn.
+        let is_waited_for = !self.turns.is_empty() || !self.failing_turns.is_empty();
+        let slow = self.slots.next_slow(&self.bounds).filter(|_| is_waited_for);
+        [timer, unwritten, slow, Some(self.look_around_at)].into_iter().flatten().min()
     }
 
     /// The lane of a webhook, made if need be; `None` if there is no such webhook.
     pub(super) fn lane(&mut self, no: WebhookNo) -> Option<&mut Lane> {
         if !self.lanes.contains_key(&no) {
             let webhook = self.roster.get(no)?;
-            self.lanes.insert(no, Lane::new(&webhook, &self.bounds));
+            self.lanes.insert(no, Lane::new(&webhook));
         }
         self.lanes.get_mut(&no)
     }

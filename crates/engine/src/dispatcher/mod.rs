@@ -14,6 +14,7 @@ mod fan_out;
 mod lane;
 mod ledger;
 mod settle;
+mod slots;
 mod turns;
 
 mod machine;

@@ -19,7 +19,7 @@ enum Turn {
 impl Dispatcher {
     /// Starts attempts in fair turns while there are slots.
     pub(super) fn start_some(&mut self, now: UnixMs, effects: &mut Vec<Effect>) {
-        while self.has_slot() && self.ledger.len() < self.bounds.record {
+        while self.slots.has_room(&self.bounds) && self.ledger.len() < self.bounds.record {
             let Some(no) = self.next_turn() else { break };
             if let Some(lane) = self.lanes.get_mut(&no) {
                 lane.has_turn = false;
@@ -30,13 +30,9 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn has_slot(&self) -> bool {
-        self.in_flight < self.bounds.in_flight
-    }
-
     /// Is there a webhook that fails, and a slot for it?
     pub(super) fn failing_may_start(&self) -> bool {
-        self.in_flight_failing < self.bounds.in_flight_failing && !self.failing_turns.is_empty()
+        self.slots.has_room_for_failing(&self.bounds) && !self.failing_turns.is_empty()
     }
 
     /// By turns one that does well and one that fails, while both wait and may start.
@@ -69,12 +65,9 @@ impl Dispatcher {
             (Turn::Start, Some(webhook)) => {
                 lane.see(&webhook, &self.bounds);
                 lane.in_flight += 1;
-                self.in_flight += 1;
-                let is_failing = lane.is_failing(&self.bounds);
-                self.in_flight_failing += usize::from(is_failing);
+                let slot = self.slots.take(now, lane.is_failing(&self.bounds));
                 let Job { key, event, attempts, is_written } = job;
-                let claim =
-                    Claim { key, event, webhook, number: attempts + 1, at: now, is_written, is_failing };
+                let claim = Claim { key, event, webhook, number: attempts + 1, at: now, is_written, slot };
                 effects.push(Effect::Attempt(claim));
             }
             (Turn::Hold, Some(_)) => self.put_away(&job),
@@ -87,10 +80,9 @@ impl Dispatcher {
     pub(super) fn attempt_ended(&mut self, claim: &Claim, attempt: Attempt) {
         let key = claim.key;
         let webhook = self.roster.get(key.webhook);
+        self.slots.give_back(claim.slot);
         let Some(lane) = self.lanes.get_mut(&key.webhook) else { return };
         lane.in_flight -= 1;
-        self.in_flight -= 1;
-        self.in_flight_failing -= usize::from(claim.is_failing);
         let is_test = claim.event.is_test();
         let settlement = settle(&attempt, webhook.as_deref(), is_test, &self.policy, &*self.dice);
         if !is_test {
