@@ -6,7 +6,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -24,12 +23,6 @@ pub(crate) const WAITING_MAX: usize = 8_192;
 const BATCH_COMMANDS_MAX: usize = 1_024;
 /// About how many rows are made durable in one commit.
 const BATCH_ROWS_MAX: usize = 16_384;
-/// How long more commands are waited for, for each one that shared the commit before: who shared one is likely to come
-/// again, and what comes during the wait saves a commit of its own. A caller who is alone never waits.
-const COMPANY_WAITED_FOR: Duration = Duration::from_micros(16);
-/// The longest such wait.
-const COMPANY_WAITED_FOR_MAX: Duration = Duration::from_micros(500);
-
 /// Runs inside the transaction, and says whether the writer can go on. The reply is given once all is durable.
 pub(crate) type Verb = Box<dyn FnOnce(&mut Ledger) -> (Reply, Outcome<()>) + Send>;
 
@@ -104,11 +97,8 @@ pub(crate) struct Writer {
 impl Writer {
     /// Works until it is told to close, everybody who could ask is gone, or a write fails.
     pub fn run(mut self) {
-        let mut company = 1;
         while let Some(first) = self.queue.blocking_recv() {
-            wait_for(company);
             let (verbs, is_last) = self.gather(first);
-            company = verbs.len();
             let mut verbs = verbs.into_iter();
             let mut replies = Replies::default();
             let written = catch_unwind(AssertUnwindSafe(|| self.write(&mut verbs, &mut replies)));
@@ -171,14 +161,5 @@ impl Writer {
         if let Some(listener) = &*listener {
             hints.into_iter().for_each(|hint| _ = listener.try_send(hint));
         }
-    }
-}
-
-/// Gives those who shared a commit the time to come again.
-#[expect(clippy::disallowed_methods, reason = "a thread of its own; nothing is decided by how long it was")]
-fn wait_for(company: usize) {
-    if company > 1 {
-        let many = u32::try_from(company).unwrap_or(u32::MAX);
-        std::thread::sleep(COMPANY_WAITED_FOR.saturating_mul(many).min(COMPANY_WAITED_FOR_MAX));
     }
 }
