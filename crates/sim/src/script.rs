@@ -92,6 +92,8 @@ fn bounds(dice: &SeededDice) -> Bounds {
         fresh_bytes: *dice.pick(&[100, 64_000]),
         fan_out: dice.between(1, 8) as usize,
         record: dice.between(4, 64) as usize,
+        slow_after: Duration::from_millis(*dice.pick(&[100, 1_000])),
+        in_flight_slow: dice.between(0, 4) as usize,
         load: dice.between(1, 8) as usize,
         load_events: dice.between(1, 16) as usize,
         loads_in_flight: dice.between(1, 4) as usize,
