@@ -190,7 +190,9 @@ impl Driver {
     }
 
     fn take_in_endings(&mut self, batch: &mut Vec<Ended>) {
-        while let Some(ended) = self.ended.try_recv().ok().filter(|_| batch.len() < INPUTS_AT_ONCE) {
+        while batch.len() < INPUTS_AT_ONCE
+            && let Ok(ended) = self.ended.try_recv()
+        {
             batch.push(ended);
         }
         for Ended { member, claim, attempt } in batch.drain(..) {

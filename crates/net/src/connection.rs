@@ -2,12 +2,12 @@
 //! and now and then by the pool.
 
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::task::unconstrained;
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::Instant;
 
 use crate::dial::{Line, Stream};
@@ -38,14 +38,14 @@ impl Connection {
         now < self.expires
     }
 
-    /// Did nothing come in since the last answer, not even the end? What TLS sends between answers is digested.
+    /// Did nothing come in since the last answer, not even the end? What TLS sends between answers is digested, up to
+    /// a task's share of a turn: one that sends more than that is not quiet.
     pub fn is_quiet(&mut self) -> bool {
         let mut byte = [0];
         let mut room = ReadBuf::new(&mut byte);
-        let look = pin!(unconstrained(std::future::poll_fn(|cx| {
-            Pin::new(&mut self.stream).poll_read(cx, &mut room)
-        })));
-        look.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+        let mut cx = Context::from_waker(Waker::noop());
+        let is_pending = Pin::new(&mut self.stream).poll_read(&mut cx, &mut room).is_pending();
+        is_pending && has_budget_remaining()
     }
 }
 

@@ -3,11 +3,12 @@
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use posthaste_core::{Fault, FaultKind};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::coop::unconstrained;
 use tokio::time::Sleep;
 
 use crate::answer::{Answered, BadAnswer, Ending, Reading};
@@ -37,7 +38,8 @@ pub(crate) async fn exchange(
     let sending = Sending::UnderWay(message);
     let mut exchange = Exchange { stream, sending, reading: Reading::new(), is_silent: true };
     poll_fn(|cx| match exchange.poll(cx) {
-        Poll::Pending => patience.as_mut().poll(cx).map(|()| exchange.give_up()),
+        // Whatever share of this task's turn was used up by reading, the time limit is looked at.
+        Poll::Pending => pin!(unconstrained(patience.as_mut())).poll(cx).map(|()| exchange.give_up()),
         ended => ended,
     })
     .await

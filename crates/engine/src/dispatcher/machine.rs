@@ -261,6 +261,9 @@ impl Dispatcher {
     }
 
     fn next_due(&self) -> Option<UnixMs> {
+        if self.is_draining {
+            return None;
+        }
         let timer = self.timers.first().map(|(at, _)| *at);
         // With a full batch to collect in, nothing more can be written before the one before is durable.
         let can_write = self.ledger.len() < self.bounds.record;

@@ -76,10 +76,6 @@ fn run(connection: &Connection, asked: &Receiver<()>, has_failed: &AtomicBool) {
     while asked.recv().is_ok() {
         match write_back(connection) {
             Ok(()) => {}
-            // The log keeps what has no room in the file.
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
-                tracing::warn!(%error, "the log could not be written back");
-            }
             Err(error) => {
                 tracing::error!(%error, "the log could not be written back");
                 return has_failed.store(true, Ordering::Relaxed);
@@ -90,7 +86,14 @@ fn run(connection: &Connection, asked: &Receiver<()>, has_failed: &AtomicBool) {
 
 /// Takes what is there and waits for nobody; another one at it, or a reader in the way, is no fault.
 fn write_back(connection: &Connection) -> rusqlite::Result<()> {
-    connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
+    match connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(())) {
+        // The log keeps what has no room in the file.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+            tracing::warn!(%error, "the log could not be written back");
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// How many pages the log has, and how many of them have still to go back.

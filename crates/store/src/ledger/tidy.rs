@@ -18,6 +18,8 @@ const EXPIRED_MAX: usize = 500;
 const ROWS_ON_A_PAGE: usize = 8;
 /// Free pages that stay in the file for what comes next.
 const FREE_PAGES_KEPT: i64 = 1_024;
+/// How many pages a step gives back at least.
+const FREED_PAGES_MIN: usize = 64;
 /// Beyond this share of the file, free pages are given back.
 const FREE_SHARE: i64 = 8;
 
@@ -270,9 +272,36 @@ impl Ledger {
         let kept = (count("page_count")? / FREE_SHARE).max(FREE_PAGES_KEPT);
         let is_due = || Ok(count("freelist_count")? > kept);
         if is_due()? {
-            self.conn.execute_batch(&format!("PRAGMA incremental_vacuum({pages})"))?;
+            let pages = pages.max(FREED_PAGES_MIN);
+            let mut freeing = self.conn.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+            let mut freed = freeing.query([])?;
+            // Each row is a page.
+            while freed.next()?.is_some() {}
             return is_due();
         }
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use crate::embedded::opening;
+    use crate::folder::Folder;
+    use crate::sealing::MasterKey;
+
+    #[test]
+    fn a_step_gives_back_as_many_pages_as_it_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let ledger = opening::open(&folder, &MasterKey::from_bytes([1; 32])).unwrap().ledger;
+        let free =
+            || -> i64 { ledger.conn.query_row("PRAGMA freelist_count", [], |row| row.get(0)).unwrap() };
+        let fill = "CREATE TABLE filling (bytes BLOB); INSERT INTO filling VALUES (zeroblob(40000000)); \
+                    DELETE FROM filling;";
+        ledger.conn.execute_batch(fill).unwrap();
+        let before = free();
+        assert!(ledger.give_back_space(100).unwrap(), "there is more to give back");
+        assert!((100..=102).contains(&(before - free())), "{before} then {}", free());
     }
 }
