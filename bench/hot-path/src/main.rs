@@ -71,10 +71,13 @@ impl HotPath {
         self.accepting.round()?;
         self.committing.round()?;
         self.delivering.fan_out()?;
-        self.delivering.sign()?;
-        self.delivering.exchange()?;
-        self.delivering.settle()?;
-        self.delivering.record()?;
+        // A webhook begins with one attempt at a time.
+        while self.delivering.claims() > 0 {
+            self.delivering.sign()?;
+            self.delivering.exchange()?;
+            self.delivering.settle()?;
+            self.delivering.record()?;
+        }
         self.forget();
         Ok(())
     }
@@ -85,6 +88,8 @@ impl HotPath {
         counted::counted_accept(&mut self.accepting)?;
         counted::counted_commit(&mut self.committing)?;
         counted::counted_fan_out(&mut self.delivering)?;
+        let claims = self.delivering.claims();
+        ensure!(claims == scene::EVENTS_A_ROUND, "{claims} claims");
         counted::counted_sign(&mut self.delivering)?;
         counted::counted_exchange(&mut self.delivering)?;
         counted::counted_settle(&mut self.delivering)?;

@@ -28,8 +28,8 @@ pub(crate) struct Ended {
     pub attempt: Attempt,
 }
 
-/// How many more attempts than the idlest member the member that has a webhook's connections may have under way before
-/// another one helps it.
+/// A member that has a webhook's connections is helped by the idlest one when it has twice as many attempts under way,
+/// and so many more. New connections cost more than a little waiting.
 const LEAD: usize = 16;
 
 /// Everybody who makes attempts.
@@ -66,7 +66,7 @@ impl Crew {
         let count = self.0.len().max(1);
         let own = usize::try_from(claim.key.webhook.0).unwrap_or_default() % count;
         let idlest = (0..self.0.len()).min_by_key(|number| self.0[*number].in_flight).unwrap_or_default();
-        let is_ahead = self.0[own].in_flight > self.0[idlest].in_flight + LEAD;
+        let is_ahead = self.0[own].in_flight > 2 * self.0[idlest].in_flight + LEAD;
         let member = &mut self.0[if is_ahead { idlest } else { own }];
         member.in_flight += 1;
         member.claims.push(claim);

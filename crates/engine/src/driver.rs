@@ -174,9 +174,7 @@ impl Driver {
 
     /// Hands answers to the dispatcher. The store stops for good when it fails, and so do deliveries.
     fn take_in(&mut self, batch: &mut Vec<Result<Input, StoreError>>) -> bool {
-        while let Ok(answer) = self.answers.try_recv() {
-            batch.push(answer);
-        }
+        gather(&mut self.answers, batch);
         for input in batch.drain(..) {
             match input {
                 Ok(input) => self.dispatcher.handle(input),
@@ -190,11 +188,7 @@ impl Driver {
     }
 
     fn take_in_endings(&mut self, batch: &mut Vec<Ended>) {
-        while batch.len() < INPUTS_AT_ONCE
-            && let Ok(ended) = self.ended.try_recv()
-        {
-            batch.push(ended);
-        }
+        gather(&mut self.ended, batch);
         for Ended { member, claim, attempt } in batch.drain(..) {
             self.crew.ended(member);
             self.dispatcher.handle(Input::Ended(claim, attempt));
@@ -251,7 +245,35 @@ async fn load_events(
     Ok(Input::EventsLoaded { events: loaded, is_end })
 }
 
+/// Adds what else has come to a batch, as far as that has room. What has none stays where it is.
+fn gather<T>(from: &mut mpsc::UnboundedReceiver<T>, batch: &mut Vec<T>) {
+    while batch.len() < INPUTS_AT_ONCE
+        && let Ok(one) = from.try_recv()
+    {
+        batch.push(one);
+    }
+}
+
 /// How long from `now` until `due`.
 fn until(due: Option<UnixMs>, now: UnixMs) -> Duration {
     due.map_or(Duration::from_secs(60), |due| due.since(now).max(Duration::from_millis(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_into_a_batch_comes_with_the_next() {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        (0..2 * INPUTS_AT_ONCE + 1).for_each(|number| tell.send(number).unwrap());
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            let mut batch = vec![told.try_recv().unwrap()];
+            gather(&mut told, &mut batch);
+            assert!(batch.len() <= INPUTS_AT_ONCE);
+            seen.extend(batch);
+        }
+        assert!(seen.into_iter().eq(0..2 * INPUTS_AT_ONCE + 1));
+    }
 }

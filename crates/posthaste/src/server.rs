@@ -210,10 +210,8 @@ async fn start_engine(
     common: &Common,
     registry: &mut Registry,
 ) -> Result<SharedEngine, Failure> {
-    let PoolLimits { per_origin, in_all } = PoolLimits::default();
-    let limits = PoolLimits { per_origin, in_all: in_all.div_ceil(common.homes.len()) };
     let home = |runtime: &Handle| {
-        let transport = HttpTransport::new(common.outward.dialler.clone(), limits);
+        let transport = HttpTransport::new(common.outward.dialler.clone(), PoolLimits::default());
         Home { runtime: runtime.clone(), transport: Arc::new(transport) }
     };
     let starting = Engine::start(EngineParts {

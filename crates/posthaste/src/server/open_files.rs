@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What the bounds on connections, in and out, may come to at worst.
-const WANTED: u64 = 32_768;
+const WANTED: u64 = 131_072;
 
 /// Asks for as many open files as this process may have, up to what it can use.
 pub(super) fn allow_many() {

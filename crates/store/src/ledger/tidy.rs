@@ -19,7 +19,7 @@ const ROWS_ON_A_PAGE: usize = 8;
 /// Free pages that stay in the file for what comes next.
 const FREE_PAGES_KEPT: i64 = 1_024;
 /// How many pages a step gives back at least.
-const FREED_PAGES_MIN: usize = 64;
+const FREED_PAGES_MIN: usize = 16;
 /// Beyond this share of the file, free pages are given back.
 const FREE_SHARE: i64 = 8;
 
