@@ -18,8 +18,6 @@ const EXPIRED_MAX: usize = 500;
 const ROWS_ON_A_PAGE: usize = 8;
 /// Free pages that stay in the file for what comes next.
 const FREE_PAGES_KEPT: i64 = 1_024;
-/// How many pages a step gives back at least.
-const FREED_PAGES_MIN: usize = 16;
 /// Beyond this share of the file, free pages are given back.
 const FREE_SHARE: i64 = 8;
 
@@ -272,7 +270,6 @@ impl Ledger {
         let kept = (count("page_count")? / FREE_SHARE).max(FREE_PAGES_KEPT);
         let is_due = || Ok(count("freelist_count")? > kept);
         if is_due()? {
-            let pages = pages.max(FREED_PAGES_MIN);
             let mut freeing = self.conn.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
             let mut freed = freeing.query([])?;
             // Each row is a page.
