@@ -1,15 +1,11 @@
 //! From the beginning of a publish request to arrival, when there is little to do.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::bare;
-use super::load::PUBLISHER_PATIENCE;
-use super::stage::{ACCOUNT, Setting, Stage};
-use crate::child::report_of;
+use super::load;
+use super::stage::{Setting, Stage};
 use crate::histogram::{Histogram, Summary};
-use crate::publisher;
 use crate::sync_cost;
 
 /// What came of it.
@@ -36,13 +32,7 @@ pub async fn measure(setting: &Setting, seconds: u64) -> anyhow::Result<Latency>
     let mut stage = Stage::set(setting, 1, 1).await?;
     let mut sync = Histogram::new();
     sync_cost::measure(stage.folder.path(), SYNCS, &mut sync)?;
-    let (server, rate, time) =
-        (stage.server.address.to_string(), PER_SECOND.to_string(), seconds.to_string());
-    let args = ["publish", "--server", &server, "--token", crate::posthaste::TOKEN, "--account", ACCOUNT];
-    let args = [&args[..], &["--per-second", &rate, "--seconds", &time]].concat();
-    let patience = Duration::from_secs(seconds) + PUBLISHER_PATIENCE;
-    let published: publisher::Report = report_of(&args, patience).await?;
-    let received = stage.sink.await_distinct(published.acknowledged).await?;
+    let (published, received) = load::evenly(&mut stage, PER_SECOND, seconds).await?;
     sync_cost::measure(stage.folder.path(), SYNCS, &mut sync)?;
     stage.server.process.end().await?;
     Ok(Latency {

@@ -32,6 +32,22 @@ pub struct Load {
 /// The longest a publisher may take to end after its time.
 pub const PUBLISHER_PATIENCE: Duration = Duration::from_secs(90);
 
+/// Publishes evenly for so long, and waits for everything to arrive.
+pub async fn evenly(
+    stage: &mut Stage,
+    per_second: u64,
+    seconds: u64,
+) -> anyhow::Result<(publisher::Report, Counts)> {
+    let (server, rate, time) =
+        (stage.server.address.to_string(), per_second.to_string(), seconds.to_string());
+    let args = ["publish", "--server", &server, "--token", crate::posthaste::TOKEN, "--account", ACCOUNT];
+    let args = [&args[..], &["--per-second", &rate, "--seconds", &time]].concat();
+    let patience = Duration::from_secs(seconds) + PUBLISHER_PATIENCE;
+    let published: publisher::Report = report_of(&args, patience).await?;
+    let received = stage.sink.await_distinct(published.acknowledged).await?;
+    Ok((published, received))
+}
+
 /// Publishes for so long, with so many events in each request, and waits for everything to arrive.
 pub async fn measure(setting: &Setting, batch: u32, seconds: u64) -> anyhow::Result<Load> {
     let mut stage = Stage::set(setting, 1, 1).await?;

@@ -6,13 +6,11 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::filling::{Fate, Filling, Past, filled};
-use super::load::{self, Load, PUBLISHER_PATIENCE};
+use super::load::{self, Load};
 use super::results::ms;
-use super::stage::{ACCOUNT, SETTLING, Setting, Stage};
+use super::stage::{SETTLING, Setting, Stage};
 use super::verdict::{Verdict, least, most};
-use crate::child::report_of;
 use crate::histogram::Summary;
-use crate::publisher;
 
 /// Steady and full load, each without and beside retention's work.
 #[derive(Debug, Serialize)]
@@ -147,13 +145,7 @@ impl Work {
 }
 
 async fn steady(stage: &mut Stage, seconds: u64) -> anyhow::Result<Steady> {
-    let (server, rate, time) =
-        (stage.server.address.to_string(), PER_SECOND.to_string(), seconds.to_string());
-    let args = ["publish", "--server", &server, "--token", crate::posthaste::TOKEN, "--account", ACCOUNT];
-    let args = [&args[..], &["--per-second", &rate, "--seconds", &time]].concat();
-    let patience = Duration::from_secs(seconds) + PUBLISHER_PATIENCE;
-    let published: publisher::Report = report_of(&args, patience).await?;
-    let received = stage.sink.await_distinct(published.acknowledged).await?;
+    let (published, received) = load::evenly(stage, PER_SECOND, seconds).await?;
     Ok(Steady {
         lost: published.acknowledged.saturating_sub(received.distinct),
         end_to_end: received.age,

@@ -4,6 +4,7 @@
 //! - A `Lane` holds one webhook's deliveries that wait in memory; the rest of its backlog stays in the
 //!   store and is read when there is room.
 //! - `Turns` says whose lane may start the next attempt: accounts in turn, within them webhooks in turn.
+//! - `Slots` counts attempts under way, and frees the place of those that take long.
 //! - `Ledger` collects what has to be remembered and knows up to which event everything is.
 //! - [`Dispatcher`] moves deliveries between them.
 //!
