@@ -5,12 +5,14 @@ use std::process::Command;
 
 use anyhow::bail;
 
+use crate::counts::{self, Counts};
+
 /// Builds the binary, installs the clients and runs the tests in `tests/clients`.
 ///
 /// Where Python cannot be had, it says so and goes on; under CI that is a failure.
-pub fn run(root: &Path) -> anyhow::Result<()> {
+pub fn run(root: &Path, counts: &mut Counts) -> anyhow::Result<()> {
     if has_python() {
-        return judge(root);
+        return judge(root, counts);
     }
     println!("SKIPPED: tests/clients: python3 with its venv module is not on this machine");
     if crate::is_ci() {
@@ -19,7 +21,7 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn judge(root: &Path) -> anyhow::Result<()> {
+fn judge(root: &Path, counts: &mut Counts) -> anyhow::Result<()> {
     crate::run(Command::new("cargo").args(["build", "--package", "posthaste"]).current_dir(root))?;
     let environment = root.join("target/clients");
     let python = environment.join("bin/python");
@@ -29,12 +31,12 @@ fn judge(root: &Path) -> anyhow::Result<()> {
     let tests = root.join("tests/clients");
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
     crate::run(Command::new(&python).args(install).arg(tests.join("requirements.txt")))?;
-    crate::run(
-        Command::new(&python)
-            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
-            .arg(&tests)
-            .env("POSTHASTE_BINARY", root.join("target/debug/posthaste")),
-    )
+    let mut judges = Command::new(&python);
+    judges
+        .args(["-m", "pytest", "-q", "-rP", "-p", "no:cacheprovider"])
+        .arg(&tests)
+        .env("POSTHASTE_BINARY", root.join("target/debug/posthaste"));
+    counts::collect(&mut judges, counts)
 }
 
 fn has_python() -> bool {

@@ -14,12 +14,15 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
+use crate::debian;
 use compare::{Line, Verdict};
 use kept::Kept;
 use maker::Maker;
 
 /// The figures' file, from the workspace's folder.
 const KEPT_AT: &str = "bench/hot-path.toml";
+/// The program, and the package it comes in.
+const VALGRIND: &str = "valgrind";
 const ACCEPT: &str = "cargo xtask instructions --accept";
 
 /// Counts and compares; figures that moved are a failure.
@@ -27,7 +30,7 @@ const ACCEPT: &str = "cargo xtask instructions --accept";
 /// Where nothing can be counted, or the figures were counted of something else, it says so and goes on; under CI it
 /// fails, or compares all the same.
 pub fn check(root: &Path) -> anyhow::Result<()> {
-    if let Err(why) = valgrind::ensure() {
+    if let Err(why) = debian::ensure(VALGRIND, VALGRIND) {
         return skip(&why.to_string());
     }
     let kept = Kept::read(&root.join(KEPT_AT))?;
@@ -50,7 +53,7 @@ pub fn check(root: &Path) -> anyhow::Result<()> {
 
 /// Counts and keeps.
 pub fn accept(root: &Path) -> anyhow::Result<()> {
-    valgrind::ensure()?;
+    debian::ensure(VALGRIND, VALGRIND)?;
     let file = root.join(KEPT_AT);
     let before = Kept::read(&file).map(|kept| kept.figures).unwrap_or_default();
     let counted = count(root)?;

@@ -1,8 +1,12 @@
 //! The project's chores: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask instructions`,
-//! `cargo xtask seeds FIRST..LAST`.
+//! `cargo xtask sabotage`, `cargo xtask seeds FIRST..LAST`.
+
+mod counts;
+mod debian;
 
 mod clients;
 mod instructions;
+mod sabotage;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -10,14 +14,19 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, bail};
 
+use counts::Counts;
+
 const USAGE: &str = "usage: cargo xtask VERB
 
   test                 every test: the workspace's, the rules of the house, real clients on real deliveries, and
                        the hot path's instructions
   clients              only the third: Python clients judge deliveries and OpenAPI documents
+  counts               only the tests that count, and writes what they counted into docs/reliability.md
   tidy                 only the rules of the house
   instructions         only the last: the instructions of the hot path, held against bench/hot-path.toml
   instructions --accept    keeps what is counted now
+  sabotage [WORD]      only the last, or those of them with this word in their file's name or their own: switches
+                       protections off one by one in a copy of the tree, and sees that a test fails
   seeds FIRST..LAST    simulated worlds, as many as you like";
 
 fn main() -> ExitCode {
@@ -25,10 +34,13 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test"] => test(),
-        ["clients"] => clients::run(&root()),
+        ["clients"] => clients::run(&root(), &mut Counts::default()),
         ["tidy"] => tidy::run(&root()),
         ["instructions"] => instructions::check(&root()),
         ["instructions", "--accept"] => instructions::accept(&root()),
+        ["counts"] => counted().and_then(|counts| counts.write(&root())),
+        ["sabotage"] => sabotage::run(&root(), ""),
+        ["sabotage", wanted] => sabotage::run(&root(), wanted),
         ["seeds", range] => seeds(range),
         _ => Err(anyhow::anyhow!(USAGE)),
     };
@@ -43,10 +55,20 @@ fn main() -> ExitCode {
 
 fn test() -> anyhow::Result<()> {
     tidy::run(&root())?;
-    cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"])?;
+    let counts = counted()?;
+    instructions::check(&root())?;
+    print!("{}", counts.table());
+    Ok(())
+}
+
+/// Runs every test that can count something.
+fn counted() -> anyhow::Result<Counts> {
+    let mut counts = Counts::default();
+    let workspace = ["test", "--workspace", "--all-targets", "--no-fail-fast", "--", "--show-output"];
+    counts::collect(Command::new("cargo").args(workspace).current_dir(root()), &mut counts)?;
     cargo(&["test", "--workspace", "--doc"])?;
-    clients::run(&root())?;
-    instructions::check(&root())
+    clients::run(&root(), &mut counts)?;
+    Ok(counts)
 }
 
 fn seeds(range: &str) -> anyhow::Result<()> {

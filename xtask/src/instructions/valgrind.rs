@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
 /// What the program is run with, and nothing else of the environment. Code that is chosen by what the processor can
 /// do is chosen as on a plain one: the cryptography's, by the bits of SSE to SSSE3, and the C library's copying.
@@ -11,42 +11,6 @@ const ENVIRONMENT: [(&str, &str); 2] = [
     ("OPENSSL_ia32cap", "~0xfffffdfef87fffef:~0xffffffffffffffff"),
     ("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX,-AVX2,-ERMS,-FSRM"),
 ];
-
-/// Sees to it that valgrind is here, and installs it where Debian's packages and the rights for it are at hand.
-pub fn ensure() -> anyhow::Result<()> {
-    if works() {
-        return Ok(());
-    }
-    println!("valgrind is not on this machine; installing it");
-    let installed = apt_get(&["update", "--quiet"]) && apt_get(&["install", "--yes", "--quiet", "valgrind"]);
-    if !installed || !works() {
-        bail!(
-            "valgrind is not on this machine and could not be installed; on Debian: apt-get install valgrind"
-        );
-    }
-    Ok(())
-}
-
-fn works() -> bool {
-    let mut asked = Command::new("valgrind");
-    let asked = asked.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    asked.is_ok_and(|status| status.success())
-}
-
-/// As the user we are, or else as root if nobody has to be asked for a password.
-fn apt_get(arguments: &[&str]) -> bool {
-    let plain = ["apt-get"];
-    let with_rights = ["sudo", "--non-interactive", "apt-get"];
-    [plain.as_slice(), with_rights.as_slice()].into_iter().any(|words| {
-        let mut command = Command::new(words[0]);
-        command
-            .args(&words[1..])
-            .args(arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdin(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    })
-}
 
 /// Runs the program, which says how many deliveries it made; the profile goes to a file.
 pub fn run(program: &Path, profile: &Path) -> anyhow::Result<u64> {
