@@ -72,6 +72,14 @@ impl Response {
         let (_, value) = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
         std::str::from_utf8(value).ok()
     }
+
+    /// The value of a header that stands there once, if it is text.
+    #[must_use]
+    pub fn sole_header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        let (_, value) = found.next()?;
+        if found.next().is_some() { None } else { std::str::from_utf8(value).ok() }
+    }
 }
 
 /// Why no response head arrived.

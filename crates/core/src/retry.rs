@@ -49,12 +49,13 @@ pub fn after(
     Next::RetryAt(ended_at.plus(ceil_to_ms(delay.max(asked))))
 }
 
-/// The wait a 429 or 503 asks for (RFC 9110 section 10.2.3), at most [`RETRY_AFTER_MAX`]; `None` if it asks for none.
+/// The wait a 429 or 503 asks for (RFC 9110 section 10.2.3), at most [`RETRY_AFTER_MAX`]; `None` if it asks for none,
+/// or for two at a time.
 fn retry_after(response: &Response, now: UnixMs) -> Option<Duration> {
     if !matches!(response.status, 429 | 503) {
         return None;
     }
-    let text = response.header("retry-after")?.trim();
+    let text = response.sole_header("retry-after")?.trim();
     let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.parse().map_or(RETRY_AFTER_MAX, Duration::from_secs)
     } else {
@@ -63,9 +64,12 @@ fn retry_after(response: &Response, now: UnixMs) -> Option<Duration> {
     Some(wait.min(RETRY_AFTER_MAX))
 }
 
-/// Reads an IMF-fixdate such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// Reads a date in one of the three forms of RFC 9110 section 5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`, and the two that
+/// are out of use and still to be understood.
 fn http_date(text: &str) -> Option<UnixMs> {
-    let broken_down = jiff::fmt::strtime::parse("%a, %d %b %Y %H:%M:%S GMT", text).ok()?;
+    const FORMS: [&str; 3] =
+        ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    let broken_down = FORMS.iter().find_map(|form| jiff::fmt::strtime::parse(form, text).ok())?;
     let date = broken_down.to_datetime().ok()?;
     let zoned = date.to_zoned(jiff::tz::TimeZone::UTC);
     // The very last day jiff knows has no timestamp in UTC: as good as for ever.
@@ -127,7 +131,7 @@ mod tests {
 
     #[test]
     fn retry_after_lengthens_within_bounds_and_never_shortens() {
-        for (status, value, expected_ms) in [
+        let rows = [
             (503, "60", 60_000),
             (429, "1", 5_000),
             (500, "60", 5_000),
@@ -138,11 +142,36 @@ mod tests {
             (503, "", 5_000),
             (503, "Thu, 01 Jan 1970 00:00:30 GMT", 30_000),
             (503, "Fri, 31 Dec 9999 23:59:59 GMT", 3_600_000),
+            (503, "Thursday, 01-Jan-70 00:00:30 GMT", 30_000),
+            (503, "Thu Jan  1 00:00:30 1970", 30_000),
+            (503, "Wed, 01 Jan 1970", 5_000),
+            (503, "Wed, 01 Jan 1970 00:00:30 GMT", 5_000),
+            (503, "Thu, 01 Jan 1970 00:00:30 +0000", 5_000),
+            (503, "Wed, 31 Dec 1969 23:59:59 GMT", 5_000),
+            (503, " 60 ", 60_000),
+            (503, "0", 5_000),
+            (503, "+60", 5_000),
+            (503, "60s", 5_000),
+            (503, "6e1", 5_000),
+            (503, "0x60", 5_000),
+            (503, "60, 120", 5_000),
+            (503, "\u{666}\u{660}", 5_000),
+            (503, &"9".repeat(8_000), 3_600_000),
             (503, "soon", 5_000),
-        ] {
+        ];
+        for (status, value, expected_ms) in rows {
             let next = after(1, &answered(status, Some(value)), UnixMs(0), &policy(), &Loaded);
             assert_eq!(next, Next::RetryAt(UnixMs(expected_ms)), "{status} {value}");
         }
+        println!("counted | receivers | values of Retry-After | {}", rows.len());
+    }
+
+    #[test]
+    fn two_values_of_retry_after_are_none() {
+        let both = ["60", "120"].map(|value| ("retry-after".to_owned(), value.as_bytes().to_vec()));
+        let response = Response { status: 503, headers: both.to_vec(), ..Response::default() };
+        let next = after(1, &Outcome::Answered(response), UnixMs(0), &policy(), &Loaded);
+        assert_eq!(next, Next::RetryAt(UnixMs(5_000)));
     }
 
     #[test]

@@ -14,6 +14,13 @@ pub struct Bounds {
     pub slow_after: Duration,
     /// Attempts that take longer and are under way at one time; further ones are waited for.
     pub in_flight_slow: usize,
+    /// Bytes of the bodies of attempts under way, but for those that take long. One body may exceed this and each of
+    /// the next two.
+    pub in_flight_bytes: usize,
+    /// The same to webhooks that fail.
+    pub in_flight_failing_bytes: usize,
+    /// The same of attempts that take long.
+    pub in_flight_slow_bytes: usize,
     /// Attempts under way at one time to one webhook.
     pub in_flight_per_webhook: usize,
     /// Attempts that go one after the other when a webhook is resumed, before the window widens.
@@ -53,6 +60,9 @@ impl Default for Bounds {
             in_flight_failing: 512,
             slow_after: Duration::from_secs(1),
             in_flight_slow: 4_096,
+            in_flight_bytes: 32 * 1024 * 1024,
+            in_flight_failing_bytes: 16 * 1024 * 1024,
+            in_flight_slow_bytes: 32 * 1024 * 1024,
             in_flight_per_webhook: 64,
             one_by_one_after_resume: 100,
             lane: 256,

@@ -95,12 +95,16 @@ impl Crew {
 
 impl Hand {
     async fn make(self: Arc<Self>, claim: Claim) {
-        let attempt = AssertUnwindSafe(self.sending.attempt(&claim)).catch_unwind().await;
-        let attempt = attempt.unwrap_or_else(|_| {
+        // Whatever fails in here is told as the attempt's end: a slot that is never given back would be lost for good.
+        let making = async {
+            let attempt = self.sending.attempt(&claim).await;
+            self.observe.attempt_ended(&claim, &attempt);
+            attempt
+        };
+        let attempt = AssertUnwindSafe(making).catch_unwind().await.unwrap_or_else(|_| {
             self.observe.attempt_panicked(&claim);
-            not_sent(&claim, FaultKind::Internal, "the attempt could not be made")
+            not_sent(&claim, FaultKind::Internal, "The attempt could not be made.")
         });
-        self.observe.attempt_ended(&claim, &attempt);
         // Nobody listens only when deliveries have stopped.
         let _ = self.ended.send(Ended { member: self.number, claim, attempt });
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
-use posthaste_core::{Attempt, DeliveryState, Outcome};
+use posthaste_core::{Attempt, DeliveryState, FaultKind, Outcome};
 use posthaste_store::StoreError;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -107,6 +107,7 @@ impl Observe {
     }
 
     pub(crate) fn attempt_panicked(&self, claim: &Claim) {
+        self.attempts.get_or_create(&AttemptLabels { result: FaultKind::Internal.word().to_owned() }).inc();
         tracing::error!(
             webhook = claim.webhook.id,
             "an attempt ended in a fault of ours; it counts as failed"

@@ -10,14 +10,14 @@ mod tests;
 
 use posthaste_core::Response;
 
-use chunks::Chunks;
+use chunks::{BadChunk, Chunks};
 use head::{Framing, Head, Parsed};
 
-/// The longest response head.
+/// The longest response head, interim answers before it included.
 const HEAD_MAX_BYTES: usize = 64 * 1024;
 /// Up to this size a head is looked at whenever more of it came, so that nonsense is told from the first bytes.
 const HEAD_ALWAYS_PARSED_BYTES: usize = 256;
-/// How much of an answer's body is read before the connection is given up.
+/// How much of an answer's body is read before the connection is given up, the framing of its chunks included.
 const BODY_READ_MAX_BYTES: usize = 64 * 1024;
 /// Interim answers (1xx) allowed before the answer proper.
 const INTERIM_ANSWERS_MAX: u32 = 8;
@@ -53,13 +53,22 @@ pub(crate) struct Reading {
     head_so_far: Vec<u8>,
     /// How much of it was there when it was last parsed.
     parsed_bytes: usize,
-    interim_answers: u32,
+    interim: Interim,
     body: Option<Body>,
+}
+
+/// The interim answers (1xx) so far.
+#[derive(Default)]
+struct Interim {
+    answers: u32,
+    bytes: usize,
+    /// Did one of them announce a body? None may have one.
+    is_doubtful: bool,
 }
 
 impl Reading {
     pub fn new() -> Self {
-        Self { head_so_far: Vec::new(), parsed_bytes: 0, interim_answers: 0, body: None }
+        Self { head_so_far: Vec::new(), parsed_bytes: 0, interim: Interim::default(), body: None }
     }
 
     /// Takes bytes in; gives back the answer when it is complete. Nothing may follow after that.
@@ -96,24 +105,32 @@ impl Reading {
             || fresh.windows(3).any(|three| three == b"\n\r\n")
             || head.len() <= HEAD_ALWAYS_PARSED_BYTES
             || head.len() >= 2 * self.parsed_bytes
-            || head.len() > HEAD_MAX_BYTES
+            || head.len() > self.head_room()
+    }
+
+    /// How long the head that is being read may be.
+    fn head_room(&self) -> usize {
+        HEAD_MAX_BYTES - self.interim.bytes
     }
 
     fn read_head(&mut self, mut bytes: &[u8]) -> Result<Option<Answered>, BadAnswer> {
         loop {
             match head::parse(bytes)? {
-                Parsed::Final(head, length) if length <= HEAD_MAX_BYTES => {
+                Parsed::Final(mut head, length) if length <= self.head_room() => {
+                    head.keeps_open &= !self.interim.is_doubtful;
                     self.body = Some(Body::after(head));
                     return Ok(self.read_body(&bytes[length..]));
                 }
-                Parsed::Interim(length) if length <= HEAD_MAX_BYTES => {
-                    self.interim_answers += 1;
-                    if self.interim_answers > INTERIM_ANSWERS_MAX {
+                Parsed::Interim { length, announces_body } if length <= self.head_room() => {
+                    self.interim.answers += 1;
+                    self.interim.bytes += length;
+                    self.interim.is_doubtful |= announces_body;
+                    if self.interim.answers > INTERIM_ANSWERS_MAX {
                         return Err(BadAnswer::EndlessInterim);
                     }
                     bytes = &bytes[length..];
                 }
-                Parsed::Partial if bytes.len() <= HEAD_MAX_BYTES => {
+                Parsed::Partial if bytes.len() <= self.head_room() => {
                     self.head_so_far = bytes.to_vec();
                     self.parsed_bytes = bytes.len();
                     return Ok(None);
@@ -134,6 +151,8 @@ struct Body {
     head: Head,
     rest: Rest,
     kept: Kept,
+    /// How much of it was read, framing included.
+    read_bytes: usize,
 }
 
 /// What is still to come.
@@ -161,31 +180,36 @@ impl Body {
             Framing::Chunked => Rest::Chunks(Chunks::new()),
             Framing::UntilClose => Rest::UntilClose,
         };
-        Self { head, rest, kept: Kept::default() }
+        Self { head, rest, kept: Kept::default(), read_bytes: 0 }
     }
 
-    /// Reads on; says so when that was the end.
+    /// Reads on, up to the bound; says so when that was the end.
     fn read(&mut self, bytes: &[u8]) -> Option<BodyEnd> {
-        let behind = match &mut self.rest {
+        let (within, beyond) = bytes.split_at(bytes.len().min(BODY_READ_MAX_BYTES - self.read_bytes));
+        self.read_bytes += within.len();
+        match self.unframe(within) {
+            Err(_) => Some(BodyEnd::Cut),
+            Ok(Some([])) if beyond.is_empty() => Some(BodyEnd::Whole),
+            Ok(Some(_)) => Some(BodyEnd::WholeAndMore),
+            Ok(None) => (!beyond.is_empty()).then_some(BodyEnd::Cut),
+        }
+    }
+
+    /// Keeps what is data; when the end of the body was read, what follows it is given back.
+    fn unframe<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, BadChunk> {
+        match &mut self.rest {
             Rest::Length(left) => {
                 let taken = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                 self.kept.take(&bytes[..taken]);
                 *left -= taken as u64;
-                (*left == 0).then_some(&bytes[taken..])
+                Ok((*left == 0).then_some(&bytes[taken..]))
             }
-            Rest::Chunks(chunks) => match chunks.read(bytes, |data| self.kept.take(data)) {
-                Ok(behind) => behind,
-                Err(_) => return Some(BodyEnd::Cut),
-            },
+            Rest::Chunks(chunks) => chunks.read(bytes, |data| self.kept.take(data)),
             Rest::UntilClose => {
                 self.kept.take(bytes);
-                None
+                Ok(None)
             }
-        };
-        if self.kept.read_bytes > BODY_READ_MAX_BYTES {
-            return Some(BodyEnd::Cut);
         }
-        behind.map(|behind| if behind.is_empty() { BodyEnd::Whole } else { BodyEnd::WholeAndMore })
     }
 
     fn ended(self, ending: Ending) -> Answered {
@@ -200,24 +224,25 @@ impl Body {
             response: Response {
                 status: head.status,
                 headers: head.headers,
-                is_cut: end == BodyEnd::Cut || kept.read_bytes > kept.bytes.len(),
+                is_cut: end == BodyEnd::Cut || kept.is_longer,
                 body: kept.bytes,
             },
         }
     }
 }
 
-/// The beginning of a body, and how long it is so far.
+/// The beginning of a body.
 #[derive(Default)]
 struct Kept {
     bytes: Vec<u8>,
-    read_bytes: usize,
+    /// Was there more of it?
+    is_longer: bool,
 }
 
 impl Kept {
     fn take(&mut self, data: &[u8]) {
         let room = Response::BODY_KEPT_BYTES - self.bytes.len();
         self.bytes.extend_from_slice(&data[..data.len().min(room)]);
-        self.read_bytes += data.len();
+        self.is_longer |= data.len() > room;
     }
 }

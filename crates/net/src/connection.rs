@@ -6,9 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::task::coop::has_budget_remaining;
 use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
 
 use crate::dial::{Line, Stream};
 use crate::guard::Origin;
@@ -38,15 +42,32 @@ impl Connection {
         now < self.expires
     }
 
-    /// Did nothing come in since the last answer, not even the end? What TLS sends between answers is digested, up to
-    /// a task's share of a turn: one that sends more than that is not quiet.
+    /// Did nothing come in since the last answer, not even the end?
+    ///
+    /// What TLS sends between answers is digested first, up to a task's share of a turn: a receiver that sends more
+    /// than that is not quiet. Then the socket itself is asked, since what the runtime knows of it is as old as the
+    /// runtime's last look.
     pub fn is_quiet(&mut self) -> bool {
-        let mut byte = [0];
-        let mut room = ReadBuf::new(&mut byte);
-        let mut cx = Context::from_waker(Waker::noop());
-        let is_pending = Pin::new(&mut self.stream).poll_read(&mut cx, &mut room).is_pending();
-        is_pending && has_budget_remaining()
+        match &mut self.stream {
+            Stream::Plain(socket) => is_empty(socket),
+            Stream::Tls(stream) => has_no_plaintext(stream) && is_empty(stream.get_ref().0),
+        }
     }
+}
+
+/// Does no plaintext wait behind the TLS records that are known of, nor the end?
+fn has_no_plaintext(stream: &mut TlsStream<TcpStream>) -> bool {
+    let mut byte = [0];
+    let mut room = ReadBuf::new(&mut byte);
+    let mut cx = Context::from_waker(Waker::noop());
+    let is_pending = Pin::new(stream).poll_read(&mut cx, &mut room).is_pending();
+    is_pending && has_budget_remaining()
+}
+
+/// Is there nothing to read from the socket at this moment, and is it sound?
+fn is_empty(socket: &TcpStream) -> bool {
+    let mut byte = [0_u8];
+    matches!(recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT), Err(Errno::AGAIN))
 }
 
 impl Drop for Connection {

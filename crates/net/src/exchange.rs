@@ -109,13 +109,16 @@ impl Exchange<'_> {
     /// The connection ended before there was an answer.
     fn loss(&self, read: Option<&io::Error>) -> Fault {
         let written = if let Sending::Failed(error) = &self.sending { Some(error) } else { None };
-        match read.into_iter().chain(written).find_map(tls::sentence) {
-            Some(sentence) => fault(FaultKind::TlsError, sentence),
-            None => fault(
-                FaultKind::ConnectionLost,
-                "The receiver closed the connection without a complete answer.",
-            ),
+        let errors = || read.into_iter().chain(written);
+        if let Some(sentence) = errors().find_map(tls::sentence) {
+            return fault(FaultKind::TlsError, sentence);
         }
+        let is_reset = errors().any(|error| error.kind() == io::ErrorKind::ConnectionReset);
+        let did = if is_reset { "reset" } else { "closed" };
+        fault(
+            FaultKind::ConnectionLost,
+            format!("The receiver {did} the connection without a complete answer."),
+        )
     }
 
     /// The time is up. What came of a body counts nevertheless.

@@ -4,7 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::{AlertDescription, CertificateError, ClientConfig, Error, RootCertStore};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, Error, InvalidMessage, PeerMisbehaved, RootCertStore,
+};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
@@ -74,43 +76,64 @@ fn add_roots(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), TlsSetup> {
     Ok(())
 }
 
-/// Says what went wrong in a handshake, or `None` if the fault is not one of TLS.
+/// Says what went wrong in a handshake, or `None` if the fault is not one of TLS. Nothing in it is text of the
+/// receiver's.
 pub(crate) fn sentence(error: &io::Error) -> Option<String> {
     let error = error.get_ref()?.downcast_ref::<Error>()?;
-    Some(match error {
-        Error::InvalidCertificate(flaw) => certificate_sentence(flaw).to_owned(),
+    let sentence = match error {
+        Error::InvalidCertificate(flaw) => return Some(certificate_sentence(flaw)),
         Error::AlertReceived(AlertDescription::ProtocolVersion) | Error::PeerIncompatible(_) => {
-            "The receiver offers no TLS version or cipher that is safe enough.".to_owned()
+            "The receiver offers no TLS version or cipher that is safe enough."
         }
         Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            "The receiver asks for a client certificate.".to_owned()
+            "The receiver asks for a client certificate."
         }
-        Error::AlertReceived(alert) => format!("The receiver broke off the TLS handshake ({alert:?})."),
-        Error::NoCertificatesPresented => "The receiver shows no certificate.".to_owned(),
-        _ => "The receiver does not speak TLS as it should.".to_owned(),
-    })
+        Error::AlertReceived(AlertDescription::NoApplicationProtocol)
+        | Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol) => {
+            "The receiver does not speak HTTP/1.1 over TLS."
+        }
+        Error::AlertReceived(alert) => {
+            return Some(format!("The receiver broke off the TLS handshake ({alert:?})."));
+        }
+        Error::NoCertificatesPresented => "The receiver shows no certificate.",
+        Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) => {
+            "The receiver's certificate chain is too large."
+        }
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => "The receiver does not speak TLS.",
+        _ => "The receiver does not speak TLS as it should.",
+    };
+    Some(sentence.to_owned())
 }
 
-fn certificate_sentence(flaw: &CertificateError) -> &'static str {
+fn certificate_sentence(flaw: &CertificateError) -> String {
     use CertificateError as Flaw;
-    match flaw {
+    let sentence = match flaw {
         Flaw::Expired | Flaw::ExpiredContext { .. } => "The receiver's certificate has expired.",
         Flaw::NotValidYet | Flaw::NotValidYetContext { .. } => "The receiver's certificate is not valid yet.",
         Flaw::UnknownIssuer => {
             "The receiver's certificate is self-signed or from an issuer that is not trusted."
         }
+        Flaw::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            "The receiver's certificate names no host as a subject alternative name."
+        }
         Flaw::NotValidForName | Flaw::NotValidForNameContext { .. } => {
             "The receiver's certificate is for another name."
         }
         Flaw::Revoked => "The receiver's certificate was revoked.",
-        Flaw::BadSignature
-        | Flaw::UnsupportedSignatureAlgorithmContext { .. }
+        Flaw::BadSignature => {
+            "A signature of the receiver's certificate does not hold, or its key is too weak."
+        }
+        Flaw::UnsupportedSignatureAlgorithmContext { .. }
         | Flaw::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "The receiver's certificate is not signed in a way that holds."
+            "The receiver's certificate is signed in a way that is not safe enough."
         }
         Flaw::InvalidPurpose | Flaw::InvalidPurposeContext { .. } => {
             "The receiver's certificate is not one for servers."
         }
+        Flaw::BadEncoding => "The receiver's certificate is malformed.",
+        // The library's word for the rule that is broken.
+        Flaw::Other(rule) => return format!("The receiver's certificate does not hold ({rule})."),
         _ => "The receiver's certificate does not hold.",
-    }
+    };
+    sentence.to_owned()
 }

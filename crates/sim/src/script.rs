@@ -97,6 +97,9 @@ fn bounds(dice: &SeededDice) -> Bounds {
         load: dice.between(1, 8) as usize,
         load_events: dice.between(1, 16) as usize,
         loads_in_flight: dice.between(1, 4) as usize,
+        in_flight_bytes: *dice.pick(&[200, 64_000]),
+        in_flight_failing_bytes: *dice.pick(&[100, 64_000]),
+        in_flight_slow_bytes: *dice.pick(&[0, 200, 64_000]),
         ..Bounds::default()
     }
 }

@@ -65,7 +65,7 @@ impl Dispatcher {
             (Turn::Start, Some(webhook)) => {
                 lane.see(&webhook, &self.bounds);
                 lane.in_flight += 1;
-                let slot = self.slots.take(now, lane.is_failing(&self.bounds));
+                let slot = self.slots.take(now, lane.is_failing(&self.bounds), job.bytes());
                 let Job { key, event, attempts, is_written } = job;
                 let claim = Claim { key, event, webhook, number: attempts + 1, at: now, is_written, slot };
                 effects.push(Effect::Attempt(claim));
@@ -80,7 +80,7 @@ impl Dispatcher {
     pub(super) fn attempt_ended(&mut self, claim: &Claim, attempt: Attempt) {
         let key = claim.key;
         let webhook = self.roster.get(key.webhook);
-        self.slots.give_back(claim.slot);
+        self.slots.give_back(claim.slot, claim.event.body.bytes.len());
         let Some(lane) = self.lanes.get_mut(&key.webhook) else { return };
         lane.in_flight -= 1;
         let is_test = claim.event.is_test();

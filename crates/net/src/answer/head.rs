@@ -37,8 +37,13 @@ pub(super) struct Head {
 pub(super) enum Parsed {
     /// Not yet a whole head.
     Partial,
-    /// An interim answer of so many bytes.
-    Interim(usize),
+    /// An interim answer.
+    Interim {
+        /// Of so many bytes.
+        length: usize,
+        /// Does it speak of a body, which it cannot have?
+        announces_body: bool,
+    },
     /// The head of the answer proper, of so many bytes.
     Final(Head, usize),
 }
@@ -56,12 +61,19 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, BadAnswer> {
     };
     match response.code.unwrap_or_default() {
         0..100 => Err(BadAnswer::Malformed),
-        status @ 100..200 if status != SWITCHING_PROTOCOLS => Ok(Parsed::Interim(length)),
+        status @ 100..200 if status != SWITCHING_PROTOCOLS => {
+            let announces_body = response.headers.iter().any(is_about_framing);
+            Ok(Parsed::Interim { length, announces_body })
+        }
         status => {
             let head = understood(status, response.version == Some(1), response.headers)?;
             Ok(Parsed::Final(head, length))
         }
     }
+}
+
+fn is_about_framing(header: &Header<'_>) -> bool {
+    ["content-length", "transfer-encoding"].iter().any(|name| header.name.eq_ignore_ascii_case(name))
 }
 
 /// What the headers say, by the rules of RFC 9112 section 6.3.
@@ -86,8 +98,12 @@ fn understood(status: u16, is_1_1: bool, headers: &[Header<'_>]) -> Result<Head,
         (_, None, Some(length)) => Framing::Length(length.ok_or(BadAnswer::Malformed)?),
         (_, None, None) => Framing::UntilClose,
     };
-    // A message with both is how requests are smuggled.
-    let is_ambiguous = length.is_some() && encoding.is_some();
+    let is_ambiguous = match (&framing, encoding, length) {
+        // An answer that cannot have a body and speaks of one: its sender may send it.
+        (Framing::Nothing, encoding, length) => encoding.is_some() || length.is_some_and(|l| l != Some(0)),
+        // A message with both is how requests are smuggled.
+        (_, encoding, length) => encoding.is_some() && length.is_some(),
+    };
     keeps_open &= !is_ambiguous && framing != Framing::UntilClose && status != SWITCHING_PROTOCOLS;
     Ok(Head { status, headers: kept(headers), framing, keeps_open })
 }
@@ -119,7 +135,8 @@ fn kept(headers: &[Header<'_>]) -> Vec<(String, Vec<u8>)> {
     let mut room = Response::HEADERS_KEPT_BYTES;
     let mut kept = Vec::with_capacity(headers.len());
     for Header { name, value } in headers {
-        let Some(left) = room.checked_sub(name.len() + value.len()) else { break };
+        // One that is too long does not take the others with it.
+        let Some(left) = room.checked_sub(name.len() + value.len()) else { continue };
         room = left;
         kept.push((name.to_ascii_lowercase(), value.to_vec()));
     }

@@ -129,9 +129,14 @@ fn heads_of_every_kind() {
     let eight = format!("{}{OK}Content-Length: 2\r\n\r\nok", &nine[..nine.len() / 9 * 8]);
     for (text, after, expected) in [
         ("HTTP/1.1 204 No Content\r\n\r\n", Silence, "204  clean"),
-        ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", Silence, "204  clean"),
+        ("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", Silence, "204  clean"),
+        ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", Silence, "204 "),
+        ("HTTP/1.1 204 No Content\r\nContent-Length: x\r\n\r\n", Silence, "204 "),
+        ("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n", Silence, "204 "),
+        ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", Silence, "204 "),
+        ("HTTP/1.1 304 Not Modified\r\n\r\n", Silence, "304  clean"),
         ("HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 500 No\r\n\r\n", Silence, "204 "),
-        ("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Silence, "304  clean"),
+        ("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Silence, "304 "),
         ("HTTP/1.1 101 S\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", Silence, "101 "),
         ("HTTP/1.1 101 S\r\nContent-Length: 2\r\n\r\nok", Silence, "101 "),
         (
@@ -139,6 +144,12 @@ fn heads_of_every_kind() {
             Silence,
             "200 ok clean",
         ),
+        (
+            "HTTP/1.1 103 E\r\nContent-Length: 2\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            Silence,
+            "200 ok",
+        ),
+        ("HTTP/1.1 103 E\r\nTransfer-Encoding: chunked\r\n\r\nHTTP/1.1 204 N\r\n\r\n", Silence, "204 "),
         ("HTTP/1.1 100 Continue\r\n\r\n", Silence, "waiting"),
         ("HTTP/1.1 100 Continue\r\n\r\n", Close, "lost"),
         (&eight, Silence, "200 ok clean"),
@@ -195,12 +206,15 @@ fn nothing_exceeds_its_bound() {
     let body_of = |bytes: usize| format!("{OK}Content-Length: {bytes}\r\n\r\n{}", "x".repeat(bytes));
     let chunked = format!("{OK}Transfer-Encoding: chunked\r\n\r\n");
     let unfinished = format!("{OK}X: {}", "a".repeat(HEAD_MAX_BYTES));
+    // Each interim answer is within the bound, all of them together are not.
+    let interim = format!("HTTP/1.1 103 E\r\nX: {}\r\n\r\n", "a".repeat(20_000)).repeat(4);
     let until_close = format!("{OK}\r\n{}", "x".repeat(BODY_READ_MAX_BYTES + 1));
     for (name, text, after, expected) in [
         ("100 headers", headers(100), After::Silence, "200  clean".to_owned()),
         ("101 headers", headers(101), After::Silence, "TooLarge".to_owned()),
         ("head at the limit", head_of(HEAD_MAX_BYTES), After::Silence, "200  clean".to_owned()),
         ("head beyond it", head_of(HEAD_MAX_BYTES + 1), After::Silence, "TooLarge".to_owned()),
+        ("long interim answers", interim, After::Silence, "TooLarge".to_owned()),
         ("head without end", unfinished, After::Silence, "TooLarge".to_owned()),
         ("empty lines without end", "\r\n".repeat(40_000), After::Silence, "TooLarge".to_owned()),
         ("body as kept", body_of(16 * 1024), After::Silence, format!("200 {} clean", kept(16 * 1024))),
@@ -227,7 +241,7 @@ fn nothing_exceeds_its_bound() {
             "long in small chunks",
             format!("{chunked}{}", "1\r\nx\r\n".repeat(70_000)),
             After::Silence,
-            format!("200 {} cut", kept(65 * 1024)),
+            format!("200 {} cut", kept(BODY_READ_MAX_BYTES.div_ceil(6))),
         ),
         (
             "endless extension",
@@ -246,6 +260,40 @@ fn nothing_exceeds_its_bound() {
     }
 }
 
+/// However much a receiver sends: pieces are taken until there is an outcome, and counted.
+#[test]
+fn no_more_is_read_than_the_bounds_allow() {
+    const PIECE: usize = 4096;
+    let (whole_head, chunked) = (format!("{OK}\r\n"), format!("{OK}Transfer-Encoding: chunked\r\n\r\n"));
+    let endless = [
+        ("head without end", OK.to_owned(), "a", HEAD_MAX_BYTES),
+        ("headers without end", OK.to_owned(), "X: a\r\n", HEAD_MAX_BYTES),
+        ("interim answers without end", String::new(), "HTTP/1.1 100 C\r\n\r\n", HEAD_MAX_BYTES),
+        ("long interim answers", String::new(), "HTTP/1.1 103 E\r\nX: aaaaaaaaaa\r\n\r\n", HEAD_MAX_BYTES),
+        ("body until it closes", whole_head, "x", BODY_READ_MAX_BYTES),
+        ("body of 10 GiB", format!("{OK}Content-Length: 10737418240\r\n\r\n"), "x", BODY_READ_MAX_BYTES),
+        ("chunks of one byte", chunked.clone(), "1\r\nx\r\n", BODY_READ_MAX_BYTES),
+        ("a chunk without end", format!("{chunked}ffffffff\r\n"), "x", BODY_READ_MAX_BYTES),
+        ("a trailer without end", format!("{chunked}0\r\nX: "), "x", BODY_READ_MAX_BYTES),
+        ("an extension without end", format!("{chunked}5;"), "x", BODY_READ_MAX_BYTES),
+    ];
+    let rows = endless.len();
+    for (name, begin, again, bound) in endless {
+        let stream: Vec<u8> =
+            begin.bytes().chain(again.bytes().cycle()).take(begin.len() + 4 * bound).collect();
+        let mut reading = Reading::new();
+        let outcome =
+            stream.chunks(PIECE).enumerate().find_map(|(number, piece)| match reading.take(piece) {
+                Ok(None) => None,
+                ended => Some(((number + 1) * PIECE, ended)),
+            });
+        let (taken, ended) = outcome.unwrap_or_else(|| panic!("{name}: read on"));
+        assert!(taken <= begin.len() + bound + PIECE, "{name}: {taken} bytes");
+        assert!(ended.is_err() || !ended.unwrap().unwrap().is_connection_clean, "{name}");
+    }
+    println!("counted | receivers | endless answers and how much of them is read | {rows}");
+}
+
 #[test]
 fn headers_are_kept_in_order_within_their_bound() {
     let long = "a".repeat(Response::HEADERS_KEPT_BYTES);
@@ -253,7 +301,13 @@ fn headers_are_kept_in_order_within_their_bound() {
         "{OK}Retry-After: 60\r\nSET-Cookie: a\r\nSet-Cookie:  b \r\nX: {long}\r\nY: 1\r\nContent-Length: 0\r\n\r\n"
     );
     let answered = Reading::new().take(text.as_bytes()).unwrap().unwrap();
-    let expected = [("retry-after", "60"), ("set-cookie", "a"), ("set-cookie", "b")];
+    let expected = [
+        ("retry-after", "60"),
+        ("set-cookie", "a"),
+        ("set-cookie", "b"),
+        ("y", "1"),
+        ("content-length", "0"),
+    ];
     let expected = expected.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     assert_eq!(answered.response.headers, expected);
 }
