@@ -2,6 +2,7 @@
 //!
 //! Every connection that leaves the process is made here, and only to an address the guard has just let through.
 
+mod proxy;
 mod stream;
 
 use std::io;
@@ -17,6 +18,7 @@ use crate::guard::{Guard, Host, Origin, Refusal, Scheme, Target, is_localhost};
 use crate::resolve::{Answer, NoAnswer, Resolver};
 use crate::tls::{self, Tls};
 
+pub use proxy::{BadProxy, Proxy};
 pub(crate) use stream::Stream;
 
 /// How many addresses of a name are tried at most.
@@ -27,6 +29,7 @@ pub struct Dialler {
     guard: Arc<Guard>,
     resolver: Resolver,
     tls: Tls,
+    proxy: Option<Proxy>,
 }
 
 /// A connection that was just made.
@@ -41,7 +44,14 @@ impl Dialler {
     /// A dialler. The guard is shared, so that its policy can be replaced.
     #[must_use]
     pub fn new(guard: Arc<Guard>, resolver: Resolver, tls: Tls) -> Self {
-        Self { guard, resolver, tls }
+        Self { guard, resolver, tls, proxy: None }
+    }
+
+    /// The same, with every connection made through a proxy. Names are looked up and addresses judged here all the
+    /// same; the proxy's own address is not judged, because the operator named it.
+    #[must_use]
+    pub fn through(self, proxy: Option<Proxy>) -> Self {
+        Self { proxy, ..self }
     }
 
     /// The guard in force.
@@ -74,7 +84,7 @@ impl Dialler {
         let answer = timeout_at(deadline, self.vetted(target))
             .await
             .map_err(|_| timed_out("while the host name was looked up"))??;
-        let (stream, address) = connect(&answer.addresses, deadline).await?;
+        let (stream, address) = self.connect(&answer.addresses, deadline).await?;
         let stream = match target.scheme() {
             Scheme::Http => Stream::Plain(stream),
             Scheme::Https => timeout_at(deadline, self.tls.connect(target.host(), stream))
@@ -107,21 +117,52 @@ impl Dialler {
         let verdict = self.guard.check_answer(target, &answer.addresses, answer.origin);
         verdict.map(|()| answer).map_err(|_| forbidden())
     }
-}
 
-/// Connects to the first address that takes the connection. Each gets an even share of the time that is left.
-async fn connect(addresses: &[SocketAddr], deadline: Instant) -> Result<(TcpStream, SocketAddr), Fault> {
-    let mut last = fault(FaultKind::DnsError, "The host name has no address.");
-    for (tried, address) in addresses.iter().take(ADDRESSES_TRIED).enumerate() {
-        let still_to_try = addresses.len().min(ADDRESSES_TRIED) - tried;
-        let share = deadline.saturating_duration_since(Instant::now()) / still_to_try as u32;
-        last = match timeout(share, connect_one(*address)).await {
-            Ok(Ok(stream)) => return Ok((stream, *address)),
-            Ok(Err(error)) => connect_fault(&error),
-            Err(_) => timed_out("while the connection was made"),
-        };
+    /// Connects to the first address that takes the connection. Each gets an even share of the time that is left.
+    async fn connect(
+        &self,
+        addresses: &[SocketAddr],
+        deadline: Instant,
+    ) -> Result<(TcpStream, SocketAddr), Fault> {
+        let mut last = fault(FaultKind::DnsError, "The host name has no address.");
+        for (tried, address) in addresses.iter().take(ADDRESSES_TRIED).enumerate() {
+            let still_to_try = addresses.len().min(ADDRESSES_TRIED) - tried;
+            let share = deadline.saturating_duration_since(Instant::now()) / still_to_try as u32;
+            last = match timeout(share, self.reach(*address)).await {
+                Ok(Ok(stream)) => return Ok((stream, *address)),
+                Ok(Err(fault)) => fault,
+                Err(_) => timed_out(match self.proxy {
+                    Some(_) => "while the proxy that deliveries go through made the connection",
+                    None => "while the connection was made",
+                }),
+            };
+        }
+        Err(last)
     }
-    Err(last)
+
+    /// A connection to one judged address, made here or by the proxy.
+    async fn reach(&self, address: SocketAddr) -> Result<TcpStream, Fault> {
+        let Some(proxy) = &self.proxy else {
+            return connect_one(address).await.map_err(|error| connect_fault(&error));
+        };
+        let mut stream = self.reach_proxy(proxy).await?;
+        proxy.tunnel(&mut stream, address).await?;
+        Ok(stream)
+    }
+
+    async fn reach_proxy(&self, proxy: &Proxy) -> Result<TcpStream, Fault> {
+        let (host, port) = proxy.place();
+        let answer = self.resolver.look_up(host, port).await.map_err(|_| proxy::unresolved())?;
+        let mut last = proxy::unresolved();
+        for address in answer.addresses.iter().take(ADDRESSES_TRIED) {
+            last = match connect_one(*address).await.map_err(|error| connect_fault(&error)) {
+                Ok(stream) => return Ok(stream),
+                Err(fault) if fault.kind == FaultKind::Internal => return Err(fault),
+                Err(_) => proxy::unreachable(),
+            };
+        }
+        Err(last)
+    }
 }
 
 async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub(crate) use host_name::is_localhost;
-pub use policy::{GuardPolicy, WholeInternet};
+pub use policy::{GuardPolicy, UnfitNet};
 pub use rule::{Refusal, Rule};
 pub use target::{Host, Scheme, Target};
 
@@ -68,7 +68,7 @@ impl Guard {
         match &parsed.host {
             Host::Ip(ip) => {
                 policy.check_address(SocketAddr::new(*ip, parsed.port), Origin::Literal)?;
-                if !policy.covers(*ip) {
+                if !policy.covers(*ip, Origin::Literal) {
                     port::check(parsed.scheme, parsed.port)?;
                 }
             }
@@ -77,7 +77,7 @@ impl Guard {
                 let verdict =
                     host_name::check_place(name).and_then(|()| port::check(parsed.scheme, parsed.port));
                 match verdict {
-                    Err(refusal) if policy.allow_nets().is_empty() => return Err(refusal),
+                    Err(refusal) if !policy.allows_nets() => return Err(refusal),
                     verdict => unless_allowed = verdict.err(),
                 }
             }
@@ -98,7 +98,10 @@ impl Guard {
     }
 
     /// Judges all addresses a target stands for right now. One forbidden address refuses the whole answer: whoever
-    /// mixes an inner address among public ones means no good.
+    /// mixes an inner address among public ones means no good. Allowed networks count only for answers that lie in
+    /// them altogether, and only then lift the rules about names and ports.
+    ///
+    /// Which addresses were at fault is logged, and told to nobody else.
     ///
     /// # Errors
     /// [`Rule::IpForbidden`], or the rule about names or ports that only an allowed network would have lifted.
@@ -109,21 +112,29 @@ impl Guard {
         origin: Origin,
     ) -> Result<(), Refusal> {
         let policy = self.policy();
-        for address in addresses {
-            let verdict =
-                policy.check_address(*address, origin).and_then(|()| match target.unless_allowed() {
-                    Some(refusal)
-                        if origin != Origin::Operator && !policy.covers_from(address.ip(), origin) =>
-                    {
-                        Err(refusal)
-                    }
-                    _ => Ok(()),
-                });
-            if let Err(refusal) = verdict {
-                tracing::warn!(host = %target.host(), %address, rule = refusal.rule.word(), "address refused");
-                return Err(refusal);
-            }
-        }
-        Ok(())
+        let is_inside = addresses.iter().all(|address| policy.covers(address.ip(), origin));
+        let unless_allowed = target.unless_allowed().filter(|_| !is_inside);
+        let is_at_fault = |address: &&SocketAddr| match origin {
+            Origin::Operator => policy.is_own(**address, origin),
+            _ if is_inside => policy.is_own(**address, origin),
+            _ => !policy.is_public(**address, origin),
+        };
+        let at_fault: Vec<SocketAddr> = addresses.iter().filter(is_at_fault).copied().collect();
+        let refusal = match (at_fault.is_empty(), unless_allowed) {
+            (true, None) => return Ok(()),
+            (true, Some(refusal)) => refusal,
+            (false, _) => Rule::IpForbidden.refused(),
+        };
+        log_refusal(target, refusal, if at_fault.is_empty() { addresses } else { &at_fault });
+        Err(refusal)
     }
+}
+
+/// Addresses named in one refusal's record.
+const ADDRESSES_LOGGED: usize = 8;
+
+fn log_refusal(target: &Target, refusal: Refusal, at_fault: &[SocketAddr]) {
+    let named: Vec<String> = at_fault.iter().take(ADDRESSES_LOGGED).map(|it| it.ip().to_string()).collect();
+    let (host, rule) = (target.host(), refusal.rule.word());
+    tracing::warn!(%host, port = target.port(), addresses = named.join(" "), rule, "target refused");
 }

@@ -24,8 +24,8 @@ mod pool;
 
 pub mod transport;
 
-pub use dial::Dialler;
-pub use guard::{Guard, GuardPolicy, Host, Origin, Refusal, Rule, Scheme, Target};
+pub use dial::{BadProxy, Dialler, Proxy};
+pub use guard::{Guard, GuardPolicy, Host, Origin, Refusal, Rule, Scheme, Target, UnfitNet};
 pub use pool::PoolLimits;
 pub use probe::{Probe, Unreachable};
 pub use request::Headers;

@@ -128,7 +128,8 @@ impl Resolver {
         Ok(Answer { origin: Origin::Operator, ..self.look_up(host, port).await? })
     }
 
-    async fn look_up(&self, host: &Host, port: u16) -> Result<Answer, NoAnswer> {
+    /// The same, without the operator's own answers.
+    pub(crate) async fn look_up(&self, host: &Host, port: u16) -> Result<Answer, NoAnswer> {
         let (ips, origin) = match host {
             Host::Ip(ip) => (vec![*ip], Origin::Literal),
             Host::Name(name) if is_localhost(name) => {

@@ -127,6 +127,15 @@ impl HttpTransport {
     }
 }
 
+/// How long an attempt took, as customers are told. What was forbidden took no time: how long a name server or a
+/// connection needed would say something about places that are none of theirs.
+fn duration_told(outcome: &Outcome, started: Instant) -> Duration {
+    match outcome {
+        Outcome::Failed(fault) if fault.kind == FaultKind::TargetForbidden => Duration::ZERO,
+        _ => started.elapsed(),
+    }
+}
+
 #[async_trait]
 impl Transport for HttpTransport {
     async fn send(&self, request: Outgoing) -> Sent {
@@ -134,6 +143,6 @@ impl Transport for HttpTransport {
         let at = started + request.timeout.min(ATTEMPT_MAX);
         let deadline = Deadline { at, timer: pin!(sleep_until(at)) };
         let outcome = self.attempt(&request, started, deadline).await.unwrap_or_else(Outcome::Failed);
-        Sent { outcome, duration: started.elapsed() }
+        Sent { duration: duration_told(&outcome, started), outcome }
     }
 }

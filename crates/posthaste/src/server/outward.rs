@@ -17,8 +17,7 @@ pub(super) struct Outward {
 /// Builds the way out. `own` are the addresses this server listens on, where no webhook may point.
 pub(super) fn build(settings: &ServerSettings, own: Vec<SocketAddr>) -> Result<Outward, Failure> {
     let refused = |error: &dyn std::fmt::Display| Failure::refused(error.to_string());
-    let policy = GuardPolicy::new(settings.allow_nets.clone()).map_err(|error| refused(&error))?;
-    let policy = policy.allowing_http(settings.allow_http).with_own_addresses(own);
+    let policy = policy(settings)?.allowing_http(settings.allow_http).with_own_addresses(own);
     warn_of_allowances(settings);
     let connect_to = settings.connect_to.clone();
     let resolver = match settings.name_servers.as_slice() {
@@ -29,11 +28,29 @@ pub(super) fn build(settings: &ServerSettings, own: Vec<SocketAddr>) -> Result<O
     let roots = further_roots(settings)?;
     let tls = Tls::new(roots.as_deref()).map_err(|error| refused(&error))?;
     let guard = Arc::new(Guard::new(policy));
-    let dialler = Arc::new(Dialler::new(guard.clone(), resolver, tls));
+    let dialler = Arc::new(Dialler::new(guard.clone(), resolver, tls).through(settings.proxy.clone()));
     Ok(Outward { guard, dialler })
 }
 
+/// The networks that are allowed. One by one they were judged when the settings were read; together they must not be
+/// everything either.
+fn policy(settings: &ServerSettings) -> Result<GuardPolicy, Failure> {
+    if settings.allow_any_net {
+        return Ok(GuardPolicy::default().allowing_any_net());
+    }
+    let policy = GuardPolicy::new(settings.allow_nets.clone());
+    policy.map_err(|unfit| Failure::usage(format!("the allowed networks are refused together: {unfit}")))
+}
+
 fn warn_of_allowances(settings: &ServerSettings) {
+    if settings.allow_any_net {
+        tracing::warn!(
+            "THE ADDRESS GUARD IS OFF: webhooks may point to every address, inside and outside (--allow-any-net)"
+        );
+    }
+    if let Some(proxy) = &settings.proxy {
+        tracing::warn!(%proxy, "deliveries go out through a proxy, to the addresses that were judged here (--proxy)");
+    }
     if settings.allow_http {
         tracing::warn!("webhooks may use http://: bodies and signatures travel in the clear (--allow-http)");
     }

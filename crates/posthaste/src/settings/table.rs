@@ -80,7 +80,7 @@ const fn repeated(one: Setting) -> Setting {
 }
 
 /// Every setting, in the order of the help.
-pub const TABLE: [Setting; 18] = [
+pub const TABLE: [Setting; 20] = [
     setting(
         ("config", Some("config"), "POSTHASTE_CONFIG"),
         "FILE",
@@ -124,11 +124,25 @@ pub const TABLE: [Setting; 18] = [
         "Lets deliveries into a network that is otherwise refused (repeatable)",
     )),
     setting(
+        ("allow_any_net", Some("allow-any-net"), "POSTHASTE_ALLOW_ANY_NET"),
+        "BOOL",
+        Some("false"),
+        UsedBy::Server,
+        "Lets deliveries go to every address there is, which switches the address guard off",
+    ),
+    setting(
         ("allow_http", Some("allow-http"), "POSTHASTE_ALLOW_HTTP"),
         "BOOL",
         Some("false"),
         UsedBy::Server,
         "Lets webhooks use http://, whatever the contract says",
+    ),
+    setting(
+        ("proxy", Some("proxy"), "POSTHASTE_PROXY"),
+        "URL",
+        None,
+        UsedBy::Server,
+        "Deliveries go out through this proxy, http://[user:password@]host:port; a password is safer in the environment",
     ),
     repeated(setting(
         ("ca_file", Some("ca-file"), "POSTHASTE_CA_FILE"),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use posthaste_core::Secret;
-use posthaste_net::ConnectTo;
-use posthaste_store::MasterKey;
+use posthaste_net::{BadProxy, ConnectTo, GuardPolicy, Proxy, UnfitNet};
+use posthaste_store::MasterKeys;
 use tracing_subscriber::EnvFilter;
 
 use super::layers::{Layers, SettingFault, parsed};
@@ -28,8 +28,12 @@ pub struct ServerSettings {
     pub data: PathBuf,
     /// Networks that deliveries may go into beside the public internet.
     pub allow_nets: Vec<IpNet>,
+    /// May deliveries go to every address there is?
+    pub allow_any_net: bool,
     /// May webhooks use `http://`?
     pub allow_http: bool,
+    /// The proxy that deliveries go out through.
+    pub proxy: Option<Proxy>,
     /// Files of further trusted roots.
     pub ca_files: Vec<PathBuf>,
     /// Other places to connect to for a host and port.
@@ -48,8 +52,8 @@ pub struct ServerSettings {
     pub log: String,
     /// The admin token, if it was given.
     pub admin_token: Option<Secret>,
-    /// The master key, if it was given.
-    pub master_key: Option<MasterKey>,
+    /// The master keys, if they were given.
+    pub master_key: Option<MasterKeys>,
 }
 
 impl ServerSettings {
@@ -61,13 +65,17 @@ impl ServerSettings {
         let address = parsed("ADDR:PORT, such as 127.0.0.1:8080");
         let truth = parsed("`true` or `false`");
         let path = |text: &str| Ok(PathBuf::from(text));
+        let allow_any_net = layers.one("allow_any_net", &truth)?.unwrap_or_default();
         Ok(Self {
             contract: layers.text("contract").unwrap_or_default().to_owned(),
             listen: layers.one("listen", &address)?.unwrap_or(DEFAULT_LISTEN),
             admin_listen: layers.one("admin_listen", &address)?,
             data: layers.one("data", path)?.unwrap_or_default(),
-            allow_nets: layers.each("allow_net", parsed("network such as 10.0.0.0/8"))?,
+            allow_nets: layers.each("allow_net", allowed_net(allow_any_net))?,
+            allow_any_net,
             allow_http: layers.one("allow_http", &truth)?.unwrap_or_default(),
+            proxy: layers
+                .one("proxy", |text| text.parse().map_err(|fault: BadProxy| format!("no proxy: {fault}")))?,
             ca_files: layers.each("ca_file", path)?,
             connect_to: layers.each("connect_to", parsed("HOST:PORT:ADDR:PORT"))?,
             name_servers: layers.each("name_servers", name_server)?,
@@ -91,8 +99,8 @@ pub struct ClientSettings {
     pub admin_token: Option<Secret>,
     /// The data folder of a local server.
     pub data: PathBuf,
-    /// The master key, if it was given.
-    pub master_key: Option<MasterKey>,
+    /// The master keys, if they were given.
+    pub master_key: Option<MasterKeys>,
 }
 
 impl ClientSettings {
@@ -125,9 +133,11 @@ fn admin_token(layers: &Layers) -> Result<Option<Secret>, SettingFault> {
     })
 }
 
-fn master_key(layers: &Layers) -> Result<Option<MasterKey>, SettingFault> {
+fn master_key(layers: &Layers) -> Result<Option<MasterKeys>, SettingFault> {
     layers.one("master_key", |text| {
-        MasterKey::from_hex(text).ok_or_else(|| "no key: it must be 64 hexadecimal digits".to_owned())
+        MasterKeys::from_text(text).ok_or_else(|| {
+            "no key: it must be 64 hexadecimal digits, or two such keys, NEW,FORMER, to go over to the first".to_owned()
+        })
     })
 }
 
@@ -147,6 +157,26 @@ fn whole(min: usize, max: usize) -> impl Fn(&str) -> Result<usize, String> {
 
 fn days(count: usize) -> Duration {
     Duration::from_secs(u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(24 * 60 * 60))
+}
+
+/// Reads one network. Where every network is allowed anyway, the whole of a family is one as well.
+fn allowed_net(any: bool) -> impl Fn(&str) -> Result<IpNet, String> {
+    move |text| {
+        let net: IpNet = parsed("network such as 10.0.0.0/8")(text)?;
+        match GuardPolicy::new(vec![net]) {
+            Err(unfit) if !(any && net.prefix_len() == 0) => Err(refused_net(&unfit)),
+            _ => Ok(net),
+        }
+    }
+}
+
+fn refused_net(unfit: &UnfitNet) -> String {
+    match unfit {
+        UnfitNet::Whole(_) => {
+            format!("refused: {unfit} (--allow-any-net, for closed test networks, does that)")
+        }
+        _ => format!("refused: {unfit}"),
+    }
 }
 
 fn name_server(text: &str) -> Result<SocketAddr, String> {
@@ -181,6 +211,23 @@ mod tests {
         for (variable, value, expected) in [
             ("POSTHASTE_LISTEN", "8080", "listen is `8080`, which is no ADDR:PORT"),
             ("POSTHASTE_ALLOW_NET", "10.0.0.0/33", "allow_net is `10.0.0.0/33`"),
+            ("POSTHASTE_ALLOW_NET", "300.1.1.1/8", "allow_net is `300.1.1.1/8`"),
+            ("POSTHASTE_ALLOW_NET", "10.0.0.1", "allow_net is `10.0.0.1`"),
+            ("POSTHASTE_ALLOW_NET", "10.0.0.0/8,", "allow_net is ``"),
+            ("POSTHASTE_ALLOW_NET", "10.0.0.0/ 8", "allow_net is `10.0.0.0/ 8`"),
+            (
+                "POSTHASTE_ALLOW_NET",
+                "10.0.0.1/8",
+                "allow_net is refused: 10.0.0.1/8 has bits beyond its prefix",
+            ),
+            ("POSTHASTE_ALLOW_NET", "0.0.0.0/0", "allow_net is refused: 0.0.0.0/0 is every address there is"),
+            ("POSTHASTE_ALLOW_NET", "::/0", "allow_net is refused: ::/0 is every address there is"),
+            ("POSTHASTE_ALLOW_ANY_NET", "yes", "allow_any_net is `yes`"),
+            (
+                "POSTHASTE_PROXY",
+                "https://u:short-secret@h:1",
+                "proxy is no proxy: it must be http://HOST:PORT",
+            ),
             ("POSTHASTE_CONNECT_TO", "x", "connect_to is `x`"),
             ("POSTHASTE_RETENTION_DAYS", "0", "retention_days is `0`, which is no whole number from 1"),
             ("POSTHASTE_NAME_SERVERS", "dns.example", "name_servers is `dns.example`"),
