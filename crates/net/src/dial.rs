@@ -112,6 +112,9 @@ impl Dialler {
 
     /// The addresses of a target, if all of them may be dialled.
     async fn vetted(&self, target: &Target) -> Result<Answer, Fault> {
+        if target.unless_allowed().is_some() && !self.guard.policy().allows_nets() {
+            return Err(forbidden());
+        }
         let answer = self.look_up(target).await;
         let answer = answer.map_err(|error| fault(FaultKind::DnsError, error.to_string()))?;
         let verdict = self.guard.check_answer(target, &answer.addresses, answer.origin);

@@ -84,7 +84,7 @@ impl GuardPolicy {
     }
 
     /// Is any network allowed beside the public internet?
-    pub(super) fn allows_nets(&self) -> bool {
+    pub(crate) fn allows_nets(&self) -> bool {
         self.allows_any_net || !self.allow_nets.is_empty()
     }
 

@@ -10,4 +10,6 @@ mod answers;
 #[cfg(test)]
 mod pooling;
 #[cfg(test)]
+mod proxied;
+#[cfg(test)]
 mod tls;

@@ -2,6 +2,7 @@
 
 mod authority;
 mod names;
+mod proxy;
 mod receiver;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use posthaste_net::{
 
 pub use authority::{Authority, self_signed};
 pub use names::{NameServer, Reply, addresses_of};
+pub use proxy::{ConnectProxy, Manner};
 pub use receiver::{OK, Receiver, Step, answering};
 
 pub const TIMEOUT: Duration = Duration::from_millis(400);
@@ -35,6 +37,7 @@ pub struct Setup<'a> {
     pub name_server: Option<SocketAddr>,
     pub connect_to: &'a [String],
     pub roots: Option<String>,
+    pub proxy: Option<String>,
 }
 
 pub fn policy(allow: &[&str]) -> GuardPolicy {
@@ -54,8 +57,9 @@ impl Rig {
         let connect_to = setup.connect_to.iter().map(|entry| entry.parse::<ConnectTo>().unwrap()).collect();
         let resolver = Resolver::with_name_servers(&[server], connect_to).unwrap();
         let tls = Tls::new(setup.roots.as_deref().map(str::as_bytes)).unwrap();
+        let proxy = setup.proxy.map(|text| text.parse().expect("a proxy"));
         let guard = Arc::new(Guard::new(policy(setup.allow)));
-        let dialler = Arc::new(Dialler::new(guard.clone(), resolver, tls));
+        let dialler = Arc::new(Dialler::new(guard.clone(), resolver, tls).through(proxy));
         let transport = HttpTransport::new(dialler.clone(), PoolLimits::default());
         Self { guard, dialler, transport }
     }
