@@ -19,6 +19,10 @@ pub mod subscription;
 pub mod health;
 
 pub mod account;
+pub mod token;
+
+pub mod audit;
+
 pub mod event;
 pub mod webhook;
 
@@ -30,6 +34,7 @@ pub mod retry;
 
 pub use account::{Account, ApiKey};
 pub use attempt::{Attempt, Fault, FaultKind, Outcome, Response};
+pub use audit::{Action, Actor, By, Change, Details};
 pub use delivery::{Delivery, DeliveryState};
 pub use event::{Audience, Event, EventBody};
 pub use health::Health;
@@ -40,4 +45,5 @@ pub use public_id::{IdAlphabet, IdCodec, IdKind};
 pub use secret::Secret;
 pub use subscription::Subscription;
 pub use time::UnixMs;
+pub use token::{Scope, Token};
 pub use webhook::{SigningSecrets, Webhook, WebhookState};
