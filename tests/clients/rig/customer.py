@@ -47,10 +47,10 @@ class Customer:
 
     def call(self, method, target, body=None):
         """One call to the public API."""
-        text = "" if body is None else json.dumps(body)
-        headers = {"Content-Type": "application/json", **self._credentials(method, target, text)}
+        sent = b"" if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", **self.credentials(method, target, sent)}
         url = f"{self._server.base}{target}"
-        return httpx.request(method, url, content=text.encode(), headers=headers, timeout=15, trust_env=False)
+        return httpx.request(method, url, content=sent, headers=headers, timeout=15, trust_env=False)
 
     def rotate(self, webhook, body=None):
         """Replaces the webhook's secret; the answer shows the new one where the server made it."""
@@ -69,20 +69,21 @@ class Customer:
 
     def shell_variables(self, method, target, body):
         """The variables that documented commands use."""
-        timestamp, signature = self._signed(method, target, body)
+        timestamp, signature = self._signed(method, target, body.encode())
         return {"API_KEY": self.key, "TS": timestamp, "SIG": signature}
 
-    def _credentials(self, method, target, text):
+    def credentials(self, method, target, body):
+        """The headers that let this customer in. `body` is the bytes to be sent."""
         if self.vendor.name == "aioka":
             return {"X-API-Key": self.key}
         if self._signing_secret is None:
             return {"Authorization": f"Bearer {self.key}"}
-        timestamp, signature = self._signed(method, target, text)
+        timestamp, signature = self._signed(method, target, body)
         return {"X-PipAI-API-Key": self.key, "X-PipAI-Timestamp": timestamp, "X-PipAI-Signature": signature}
 
-    def _signed(self, method, target, text):
+    def _signed(self, method, target, body):
         """Hex HMAC-SHA256 over timestamp, method, path and body without anything between them."""
         timestamp = str(time.time_ns() // 1_000_000)
-        signed = f"{timestamp}{method}{target}{text}"
+        signed = f"{timestamp}{method}{target}".encode() + body
         secret = (self._signing_secret or "").encode()
-        return timestamp, hmac.new(secret, signed.encode(), hashlib.sha256).hexdigest()
+        return timestamp, hmac.new(secret, signed, hashlib.sha256).hexdigest()

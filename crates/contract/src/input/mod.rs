@@ -12,6 +12,7 @@ pub use crate::fault::FieldFault;
 use crate::json::{self, Value};
 use crate::model::input::{Input, InputField, Target, Unknown};
 use crate::model::{Contract, Index};
+pub(crate) use decimal::CHARS_MAX as DECIMAL_MAX_CHARS;
 use field::Reading;
 
 /// What a body asked for. `None` is what it did not mention.

@@ -1,8 +1,11 @@
 //! The contract as OpenAPI 3.1: paths, `webhooks`, security schemes, and schemas folded from views and inputs.
 
 mod example;
-mod operation;
+mod field;
 mod schema;
+
+mod answers;
+mod operation;
 
 use serde_json::{Map, Value, json};
 

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::answers::responses;
 use super::schema::Schemas;
-use crate::error::phrase;
 use crate::model::delivery::{HeaderValue, Many};
-use crate::model::route::{Filter, FilterOn, PageSize, Paging};
-use crate::model::{AccessKind, Condition, Contract, Op, Route, Scheme, Segment};
+use crate::model::route::{Beyond, Filter, FilterOn, PageSize, Paging};
+use crate::model::{AccessKind, Contract, Op, Route, Scheme, Segment};
 
 /// A route's path with named parameters, and those parameters.
 pub fn path(contract: &Contract, route: &Route) -> (String, Vec<Value>) {
@@ -105,15 +105,19 @@ fn security(contract: &Contract, route: &Route) -> Value {
 
 fn query_parameters(route: &Route) -> Vec<Value> {
     let text = |name: &str, about: &str| json!({ "name": name, "in": "query", "required": false, "description": about, "schema": { "type": "string" } });
-    let number = |name: &str, about: &str, least: u32| {
-        let schema = json!({ "type": "integer", "minimum": least });
+    let number = |name: &str, about: &str, least: u32, size: &PageSize| {
+        let schema = whole_number(json!({ "minimum": least }), size.beyond);
         json!({ "name": name, "in": "query", "required": false, "description": about, "schema": schema })
     };
     let (mut made, size) = match &route.paging {
         Paging::All | Paging::Latest { .. } => (Vec::new(), None),
-        Paging::Page { number: name, size } => (vec![number(name, "Which page.", 1)], Some(size)),
-        Paging::Offset { offset, size } => (vec![number(offset, "How many items to skip.", 0)], Some(size)),
-        Paging::Cursor { cursor, size } => (vec![text(cursor, "Where the page begins.")], Some(size)),
+        Paging::Page { number: name, size } => (vec![number(name, "Which page.", 1, size)], Some(size)),
+        Paging::Offset { offset, size } => {
+            (vec![number(offset, "How many items to skip.", 0, size)], Some(size))
+        }
+        Paging::Cursor { cursor, size } => {
+            (vec![text(cursor, "Where the page begins: as the page before said.")], Some(size))
+        }
         Paging::StartingAfter { after, size } => {
             (vec![text(after, "The id of the last item seen.")], Some(size))
         }
@@ -124,9 +128,21 @@ fn query_parameters(route: &Route) -> Vec<Value> {
 }
 
 fn size_parameter(size: &PageSize) -> Value {
-    let schema =
-        json!({ "type": "integer", "minimum": size.min, "maximum": size.max, "default": size.default });
+    let mut schema = whole_number(json!({ "minimum": size.min, "maximum": size.max }), size.beyond);
+    schema["default"] = json!(size.default);
     json!({ "name": size.param, "in": "query", "required": false, "description": "Items on a page.", "schema": schema })
+}
+
+/// A whole number in a query. Where others are not refused but bent, anything is allowed.
+fn whole_number(mut bounds: Value, beyond: Beyond) -> Value {
+    bounds["type"] = json!("integer");
+    match beyond {
+        Beyond::Error => bounds,
+        Beyond::Clamp => {
+            let about = "Numbers outside count as the nearest one inside, other texts as the default.";
+            json!({ "anyOf": [bounds, { "type": "string", "description": about }] })
+        }
+    }
 }
 
 fn filter_parameter(filter: &Filter) -> Value {
@@ -144,55 +160,6 @@ fn filter_parameter(filter: &Filter) -> Value {
         FilterOn::EventType => ("Only deliveries of events of this type.", json!({ "type": "string" })),
     };
     json!({ "name": filter.param, "in": "query", "required": false, "description": about, "schema": schema })
-}
-
-fn responses(contract: &Contract, route: &Route, schemas: &Schemas<'_>) -> Value {
-    let mut made = serde_json::Map::new();
-    let mut success = json!({ "description": phrase(route.status) });
-    if let Some(view) = route.view {
-        success["content"] = json!({ "application/json": { "schema": schemas.answer(view, route.op) } });
-    }
-    made.insert(route.status.to_string(), success);
-    let mut refusals: Vec<(u16, Vec<String>)> = Vec::new();
-    for condition in conditions(contract, route) {
-        let Some(rule) = contract.error_rule(condition) else { continue };
-        match refusals.iter_mut().find(|(status, _)| *status == rule.status) {
-            Some((_, codes)) if codes.contains(&rule.code) => {}
-            Some((_, codes)) => codes.push(rule.code.clone()),
-            None => refusals.push((rule.status, vec![rule.code.clone()])),
-        }
-    }
-    refusals.sort();
-    for (status, codes) in refusals {
-        let codes: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
-        let content = json!({ contract.errors.content_type.as_str(): { "schema": schemas.error() } });
-        let described = format!("{}: {}", phrase(status), codes.join(", "));
-        made.insert(status.to_string(), json!({ "description": described, "content": content }));
-    }
-    Value::Object(made)
-}
-
-/// The conditions that a route's callers can meet.
-fn conditions(contract: &Contract, route: &Route) -> Vec<Condition> {
-    let mut met = vec![Condition::AuthMissing, Condition::AuthInvalid, Condition::AuthInactive];
-    let mut when = |applies: bool, conditions: &[Condition]| {
-        if applies {
-            met.extend_from_slice(conditions);
-        }
-    };
-    let changes_url = matches!(route.op, Op::WebhookCreate | Op::WebhookUpdate);
-    when(route.needs.is_some(), &[Condition::AccessDenied]);
-    when(!route.rates.is_empty(), &[Condition::RateLimited]);
-    when(
-        route.input.is_some(),
-        &[Condition::BadBody, Condition::Invalid, Condition::TooLarge, Condition::Media],
-    );
-    when(!matches!(route.op, Op::WebhookCreate | Op::WebhookList), &[Condition::NotFound]);
-    when(changes_url && contract.limits.unique_url, &[Condition::DuplicateUrl]);
-    when(route.op == Op::WebhookCreate && contract.limits.max_webhooks.is_some(), &[Condition::WebhookLimit]);
-    when(route.op == Op::DeliveryResend, &[Condition::Conflict]);
-    when(true, &[Condition::Internal, Condition::Unavailable]);
-    met
 }
 
 /// The headers of deliveries, as parameters of the receiver's operation.

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::example;
+use super::field::{self, event_pattern};
 use crate::model::delivery::{PayloadMember, PayloadValue};
-use crate::model::input::{FieldRule, Input, InputField, Unknown};
+use crate::model::input::{Input, InputField, Unknown};
 use crate::model::route::Op;
 use crate::model::view::{Format, Hide, Kind, Member, MemberValue, Source, ViewRoot};
 use crate::model::{Contract, EventType, Index};
@@ -140,28 +141,29 @@ impl<'a> Schemas<'a> {
             Source::DeliveryId => json!({ "type": "string", "examples": [example::id(&ids.delivery)] }),
             Source::RequestId => json!({ "type": "string", "examples": [example::id(&ids.request)] }),
             Source::WebhookUrl => json!({ "type": "string", "format": "uri" }),
-            Source::WebhookEvents => json!({ "type": "array", "items": self.event_name() }),
+            Source::WebhookEvents => {
+                json!({ "type": "array", "items": event_pattern(&self.contract.events) })
+            }
             Source::EventData | Source::ErrorDetails => json!({ "type": "object" }),
             Source::ErrorFields => json!({ "type": "array", "items": { "type": "object" } }),
             _ => by_kind(source.kind(), format),
         }
     }
 
-    /// What an entry of a subscription can be.
-    fn event_name(&self) -> Value {
-        let events = &self.contract.events;
-        if events.open {
-            return json!({ "type": "string", "examples": ["invoice.paid", "invoice.*", "*"] });
-        }
-        let wildcards = events.wildcards.iter().map(String::as_str);
-        let names: Vec<&str> = events.published_names().into_iter().chain(wildcards).collect();
-        json!({ "type": "string", "enum": names })
-    }
-
     fn input_schema(&self, input: &Input) -> Value {
         let mut root = json!({ "type": "object", "properties": {} });
         for field in &input.fields {
             self.place(&mut root, &field.at, field);
+            let conditions = field::conditions(self.contract, input, field);
+            if conditions.is_empty() {
+                continue;
+            }
+            if let (Some(event), [name]) = (&field.only_with, field.at.as_slice()) {
+                let about = format!("{} Looked at only where the webhook gets `{event}`.", field.doc);
+                root["properties"][name] = json!({ "description": about.trim_start() });
+            }
+            let all = root["allOf"].as_array().cloned().unwrap_or_default();
+            root["allOf"] = all.into_iter().chain(conditions).collect();
         }
         if input.unknown == Unknown::Reject {
             root["additionalProperties"] = json!(false);
@@ -179,7 +181,7 @@ impl<'a> Schemas<'a> {
             }
         }
         if rest.is_empty() {
-            object["properties"][name] = self.field(field);
+            object["properties"][name] = field::field(self.contract, field);
             return;
         }
         let inner = &mut object["properties"][name];
@@ -187,41 +189,6 @@ impl<'a> Schemas<'a> {
             *inner = json!({ "type": "object", "properties": {} });
         }
         self.place(inner, rest, field);
-    }
-
-    fn field(&self, field: &InputField) -> Value {
-        let mut schema = match &field.rule {
-            FieldRule::Url { max, .. } => json!({ "type": "string", "format": "uri", "maxLength": max }),
-            FieldRule::Events { min, max, rejects_duplicates } => json!({
-                "type": "array", "items": self.event_name(), "minItems": min, "maxItems": max,
-                "uniqueItems": rejects_duplicates,
-            }),
-            FieldRule::String { min, max } | FieldRule::Secret { min, max } => {
-                json!({ "type": "string", "minLength": min, "maxLength": max })
-            }
-            FieldRule::Decimal { .. } => json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$" }),
-            FieldRule::Id | FieldRule::Event => json!({ "type": "string" }),
-            FieldRule::Bool { .. } => json!({ "type": "boolean" }),
-            FieldRule::Int { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
-            FieldRule::Enum(map) => {
-                let words: Vec<&str> = map.iter().map(|(_, theirs)| theirs.as_str()).collect();
-                json!({ "type": "string", "enum": words })
-            }
-            FieldRule::Map { max } => {
-                json!({ "type": "object", "additionalProperties": { "type": "string" }, "maxProperties": max })
-            }
-            FieldRule::Const(text) => json!({ "const": text }),
-        };
-        if field.nullable {
-            schema = json!({ "oneOf": [schema, { "type": "null" }] });
-        }
-        if let Some(default) = &field.default {
-            schema["default"] = constant(default);
-        }
-        if !field.doc.is_empty() {
-            schema["description"] = json!(field.doc);
-        }
-        schema
     }
 
     /// The schema of the body of deliveries of an event type.
