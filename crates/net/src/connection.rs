@@ -16,6 +16,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::dial::{Line, Stream};
 use crate::guard::Origin;
+use crate::tls::Records;
 
 /// How long a connection is used after it was made. A name that leads elsewhere since then is followed after this
 /// time at the latest, however busy the connection is.
@@ -50,13 +51,17 @@ impl Connection {
     pub fn is_quiet(&mut self) -> bool {
         match &mut self.stream {
             Stream::Plain(socket) => is_empty(socket),
-            Stream::Tls(stream) => has_no_plaintext(stream) && is_empty(stream.get_ref().0),
+            Stream::Tls(stream) => {
+                let has_no_plaintext = has_no_plaintext(stream);
+                let (records, _) = stream.get_ref();
+                has_no_plaintext && records.is_between_records() && is_empty(records.socket())
+            }
         }
     }
 }
 
 /// Does no plaintext wait behind the TLS records that are known of, nor the end?
-fn has_no_plaintext(stream: &mut TlsStream<TcpStream>) -> bool {
+fn has_no_plaintext(stream: &mut TlsStream<Records>) -> bool {
     let mut byte = [0];
     let mut room = ReadBuf::new(&mut byte);
     let mut cx = Context::from_waker(Waker::noop());

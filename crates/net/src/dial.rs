@@ -183,6 +183,13 @@ fn connect_fault(error: &io::Error) -> Fault {
     if error.raw_os_error().is_some_and(|code| OUT_OF_FILES.contains(&code)) {
         return fault(FaultKind::Internal, "This server has too many connections open.");
     }
+    // It was there for a moment.
+    if matches!(error.kind(), io::ErrorKind::NotConnected | io::ErrorKind::ConnectionReset) {
+        return fault(
+            FaultKind::ConnectionLost,
+            "The receiver reset the connection without a complete answer.",
+        );
+    }
     let sentence = match error.kind() {
         io::ErrorKind::ConnectionRefused => "The receiver refused the connection.",
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "The receiver is unreachable.",

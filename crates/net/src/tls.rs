@@ -1,5 +1,7 @@
 //! TLS towards receivers: one configuration for all of them, and names for what can go wrong.
 
+mod records;
+
 use std::io;
 use std::sync::Arc;
 
@@ -14,6 +16,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::guard::Host;
+
+pub(crate) use records::Records;
 
 /// Makes TLS connections: version 1.2 or 1.3, certificates checked against the web's roots and the operator's.
 ///
@@ -55,12 +59,12 @@ impl Tls {
         Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
     }
 
-    pub(crate) async fn connect(&self, host: &Host, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn connect(&self, host: &Host, stream: TcpStream) -> io::Result<TlsStream<Records>> {
         let name = match host {
             Host::Ip(ip) => ServerName::from(*ip),
             Host::Name(name) => ServerName::try_from(name.clone()).map_err(io::Error::other)?,
         };
-        self.connector.connect(name, stream).await
+        self.connector.connect(name, Records::new(stream)).await
     }
 }
 

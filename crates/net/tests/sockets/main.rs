@@ -8,6 +8,12 @@ mod addresses;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod late;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod pooling;
 #[cfg(test)]
 mod proxied;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use posthaste_net::{HttpTransport, PoolLimits, Transport};
 use tokio::task::JoinSet;
 
-use crate::rig::{OK, Receiver, Rig, Step, answering, policy, told};
+use crate::rig::{Authority, HOST, OK, Receiver, Rig, Setup, Step, answering, policy, told};
 
 fn ok() -> Step {
     Step::Send(OK.to_vec())
@@ -33,30 +33,61 @@ async fn two_partitions_never_share_a_connection() {
     assert_eq!(connections, [0, 1, 0, 1]);
 }
 
-#[tokio::test]
-async fn doubtful_connections_serve_once() {
-    for (name, first) in [
-        ("says close", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"),
-        ("surplus bytes", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\n"),
-        (
-            "surplus after no content",
-            "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
-        ),
+/// Answers behind which something may follow that nobody asked for.
+fn doubtful() -> Vec<(&'static str, String)> {
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let endless = "x".repeat(100_000);
+    vec![
+        ("says close", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok".into()),
+        ("HTTP/1.0", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok".into()),
+        ("two answers", ok.repeat(2)),
+        ("three answers", ok.repeat(3)),
+        ("one byte more", format!("{ok}!")),
+        ("a line more", format!("{ok}\r\n")),
+        ("a byte behind chunks", format!("{chunks}!")),
+        ("an answer behind chunks", format!("{chunks}{ok}")),
+        ("an answer behind a 204", format!("HTTP/1.1 204 X\r\n\r\n{ok}")),
+        ("a 204 with a length", "HTTP/1.1 204 X\r\nContent-Length: 5\r\n\r\n".into()),
+        ("a 204 with a body", "HTTP/1.1 204 X\r\nContent-Length: 5\r\n\r\nhello".into()),
+        ("a 204 in chunks", "HTTP/1.1 204 X\r\nTransfer-Encoding: chunked\r\n\r\n".into()),
+        ("a 304 with a length", "HTTP/1.1 304 X\r\nContent-Length: 5\r\n\r\n".into()),
+        ("a 304 with a body", "HTTP/1.1 304 X\r\nContent-Length: 5\r\n\r\nhello".into()),
+        ("a 103 with a length", format!("HTTP/1.1 103 X\r\nContent-Length: 5\r\n\r\n{ok}")),
+        ("a 103 in chunks", format!("HTTP/1.1 103 X\r\nTransfer-Encoding: chunked\r\n\r\n{ok}")),
         (
             "length and chunks",
-            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into(),
         ),
-        ("101", "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
-        ("too long", &format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{}", "x".repeat(100_000))),
-    ] {
-        let once = vec![Step::Read, Step::Send(first.into()), Step::Read, ok()];
-        let receiver = Receiver::start(vec![once, vec![Step::Read, ok()]], None).await;
-        let rig = Rig::local();
-        rig.send(&receiver.url()).await;
-        assert_eq!(told(&rig.send(&receiver.url()).await.outcome), "200 2B", "{name}");
-        let connections: Vec<usize> = receiver.requests().iter().map(|(number, _)| *number).collect();
-        assert_eq!(connections, [0, 1], "{name}");
+        ("a broken chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokay\r\n".into()),
+        ("101", "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n".into()),
+        ("too long", format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{endless}")),
+    ]
+}
+
+#[tokio::test]
+async fn doubtful_connections_serve_once() {
+    let authority = Authority::new("ours");
+    let mut rows = 0;
+    for (name, first) in doubtful() {
+        for tls in [None, Some(authority.for_name(HOST))] {
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            let once = vec![Step::Read, Step::Send(first.clone().into()), Step::Read, ok()];
+            let receiver = Receiver::start(vec![once, answering(2, OK)], tls).await;
+            let port = receiver.address.port();
+            let entry = format!("{HOST}:{port}:{}", receiver.address);
+            let rig =
+                Rig::new(Setup { connect_to: &[entry], roots: Some(authority.pem()), ..Setup::default() });
+            let url = format!("{scheme}://{HOST}:{port}/");
+            for partition in [1, 2, 1] {
+                rig.send_as(partition, &url).await;
+            }
+            let connections: Vec<usize> = receiver.requests().iter().map(|(number, _)| *number).collect();
+            assert_eq!(connections, [0, 1, 2], "{scheme}, {name}: each on a connection of its own");
+            rows += 1;
+        }
     }
+    println!("counted | receivers | connections that must not serve again | {rows}");
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@ mod authority;
 mod names;
 mod proxy;
 mod receiver;
+mod rows;
+mod tls_rows;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ pub use authority::{Authority, self_signed};
 pub use names::{NameServer, Reply, addresses_of};
 pub use proxy::{ConnectProxy, Manner};
 pub use receiver::{OK, Receiver, Step, answering};
+pub use rows::{Row, rows};
+pub use tls_rows::{HOST, TlsRow, tls_rows, trusted};
 
 pub const TIMEOUT: Duration = Duration::from_millis(400);
 

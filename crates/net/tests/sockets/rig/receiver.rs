@@ -20,6 +20,8 @@ pub const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 pub enum Step {
     /// Waits for a whole request.
     Read,
+    /// Waits for any bytes.
+    Hear,
     /// Sends bytes.
     Send(Vec<u8>),
     /// Sends bytes one at a time.
@@ -28,8 +30,12 @@ pub enum Step {
     Endless(Vec<u8>),
     /// Does nothing until the other side is gone.
     Hold,
-    /// Ends the connection without good-bye.
+    /// Takes nothing off the socket, and never ends.
+    Deaf,
+    /// Ends the connection without good-bye: with a reset, if the connection is a plain one.
     Reset,
+    /// Ends the connection without TLS's good-bye.
+    Drop,
 }
 
 /// Gives the same answer to so many requests.
@@ -97,7 +103,7 @@ impl Receiver {
     pub async fn ended(&self, connections: usize) {
         let mut ended = self.shared.ended.subscribe();
         let waiting =
-            tokio::time::timeout(Duration::from_secs(5), ended.wait_for(|ended| *ended >= connections));
+            tokio::time::timeout(Duration::from_secs(30), ended.wait_for(|ended| *ended >= connections));
         waiting.await.expect("the connections end").unwrap();
     }
 }
@@ -168,8 +174,10 @@ async fn play<S: AsyncRead + AsyncWrite + Unpin>(
             Step::Endless(bytes) => loop {
                 send(&mut stream, &bytes, shared).await?;
             },
-            Step::Hold => while stream.read(&mut [0; 1024]).await? > 0 {},
-            Step::Reset => return Ok(()),
+            Step::Hear => _ = stream.read(&mut [0; 4096]).await?,
+            Step::Hold => while stream.read(&mut [0; 16 * 1024]).await? > 0 {},
+            Step::Deaf => std::future::pending().await,
+            Step::Reset | Step::Drop => return Ok(()),
         }
     }
     stream.shutdown().await
