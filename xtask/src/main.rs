@@ -5,6 +5,7 @@ mod counts;
 mod debian;
 
 mod clients;
+mod fuzz;
 mod instructions;
 mod sabotage;
 mod tidy;
@@ -18,10 +19,11 @@ use counts::Counts;
 
 const USAGE: &str = "usage: cargo xtask VERB
 
-  test                 every test: the workspace's, the rules of the house, real clients on real deliveries, and
-                       the hot path's instructions
+  test                 every test: the workspace's, the rules of the house, real clients on real deliveries, fuzzing,
+                       and the hot path's instructions
   clients              only the third: Python clients judge deliveries and OpenAPI documents
   counts               only the tests that count, and writes what they counted into docs/reliability.md
+  fuzz [--seconds N]   only the fuzz targets, each for 20 seconds or as many as are said
   tidy                 only the rules of the house
   instructions         only the last: the instructions of the hot path, held against bench/hot-path.toml
   instructions --accept    keeps what is counted now
@@ -35,6 +37,11 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => test(),
         ["clients"] => clients::run(&root(), &mut Counts::default()),
+        ["fuzz"] => fuzz::run(&root(), fuzz::SECONDS, &mut Counts::default()),
+        ["fuzz", "--seconds", seconds] => match seconds.parse() {
+            Ok(seconds) => fuzz::run(&root(), seconds, &mut Counts::default()),
+            Err(_) => Err(anyhow::anyhow!("`{seconds}` is no number of seconds")),
+        },
         ["tidy"] => tidy::run(&root()),
         ["instructions"] => instructions::check(&root()),
         ["instructions", "--accept"] => instructions::accept(&root()),
@@ -72,6 +79,7 @@ fn counted() -> anyhow::Result<Counts> {
     counts::collect(Command::new("cargo").args(workspace).current_dir(root()), &mut counts)?;
     cargo(&["test", "--workspace", "--doc"])?;
     clients::run(&root(), &mut counts)?;
+    fuzz::run(&root(), fuzz::SECONDS, &mut counts)?;
     Ok(counts)
 }
 
