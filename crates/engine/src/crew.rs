@@ -109,3 +109,6 @@ impl Hand {
         let _ = self.ended.send(Ended { member: self.number, claim, attempt });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use crate::bounds::Bounds;
 pub use crate::crew::Home;
 use crate::crew::{Crew, Ended};
 use crate::dispatcher::{Dispatcher, Effect, Input};
-use crate::housekeeping;
+use crate::housekeeping::{self, Keeping};
 use crate::observe::Observe;
 use crate::sending::Sending;
 
@@ -37,6 +37,8 @@ pub struct EngineParts {
     pub bounds: Bounds,
     /// How long events and attempts are kept after their end.
     pub retention: Duration,
+    /// How long the audit log is kept.
+    pub audit_retention: Duration,
     /// Metrics and log.
     pub observe: Observe,
 }
@@ -64,8 +66,11 @@ impl Engine {
         let housekeeping = tokio::spawn(housekeeping::run(
             parts.store.clone(),
             parts.clock.clone(),
-            parts.retention,
-            parts.contract.policy.on_delete == QueuedOnDelete::Drop,
+            Keeping {
+                deliveries: parts.retention,
+                audit: parts.audit_retention,
+                drops_queued_of_deleted: parts.contract.policy.on_delete == QueuedOnDelete::Drop,
+            },
             tidy_asked.clone(),
             observe.clone(),
         ));

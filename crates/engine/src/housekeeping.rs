@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use posthaste_core::Clock;
-use posthaste_store::Store;
+use posthaste_core::{Clock, UnixMs};
+use posthaste_store::{Store, StoreError};
 use tokio::sync::Notify;
 
 use crate::observe::Observe;
@@ -14,28 +14,43 @@ const EVERY: Duration = Duration::from_secs(60);
 /// The rest between two steps, so that the store's one writer serves others first.
 const REST: Duration = Duration::from_millis(5);
 
+/// What is forgotten, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Keeping {
+    /// How long deliveries and their events are kept after their end.
+    pub deliveries: Duration,
+    /// How long rows of the audit log are kept, and tokens after their end.
+    pub audit: Duration,
+    /// Are deliveries dropped that wait for a webhook when it is deleted?
+    pub drops_queued_of_deleted: bool,
+}
+
 /// Tidies the store for ever; the caller ends it by dropping the task.
 pub async fn run(
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    retention: Duration,
-    drops_queued_of_deleted: bool,
+    keeping: Keeping,
     asked: Arc<Notify>,
     observe: Observe,
 ) {
     loop {
-        tidy_all(&*store, &*clock, retention, drops_queued_of_deleted, &observe).await;
+        tidy_all(&*store, &*clock, keeping, &observe).await;
         let _ = tokio::time::timeout(EVERY, asked.notified()).await;
     }
 }
 
-async fn tidy_all(store: &dyn Store, clock: &dyn Clock, retention: Duration, drops: bool, observe: &Observe) {
+/// Steps until nothing is left to do.
+async fn tidy_all(store: &dyn Store, clock: &dyn Clock, keeping: Keeping, observe: &Observe) {
     loop {
-        let now = clock.now();
-        match store.tidy(now.minus(retention), drops, now).await {
+        match step(store, clock.now(), keeping).await {
             Ok(true) => tokio::time::sleep(REST).await,
             Ok(false) => return,
             Err(error) => return observe.tidying_failed(&error),
         }
     }
+}
+
+async fn step(store: &dyn Store, now: UnixMs, keeping: Keeping) -> Result<bool, StoreError> {
+    let is_more = store.tidy(now.minus(keeping.deliveries), keeping.drops_queued_of_deleted, now).await?;
+    Ok(store.tidy_audit(now.minus(keeping.audit)).await? || is_more)
 }

@@ -374,6 +374,23 @@ fn what_hangs_gives_its_slot_to_others_before_it_ends() {
 }
 
 #[test]
+fn bodies_under_way_have_a_bound_of_their_own() {
+    let bounds = Bounds { in_flight_bytes: 3, in_flight_failing_bytes: 99, ..Bounds::default() };
+    let mut rig = Rig::new(bounds, vec![webhook(1, 1), webhook(2, 2), webhook(3, 3)]);
+    for account in [1, 2, 3] {
+        rig.publish(Audience::Account(AccountNo(account)));
+    }
+    assert_eq!(rig.dispatcher.load(), (2, 1), "two bodies of two bytes are more than three");
+    rig.log.clear();
+    rig.answer(status(200));
+    rig.expect(expect![[r#"
+        attempt wh_3#1 of event 3
+        record event 1 delivered due None
+        checkpoint 1
+    "#]]);
+}
+
+#[test]
 fn a_lost_hint_is_made_good_by_the_next_look() {
     let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
     rig.last = Seq(7);
