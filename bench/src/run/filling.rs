@@ -111,6 +111,7 @@ impl Filling {
             event_type: TYPE.into(),
             send_at: None,
             idempotency: None,
+            test_by: None,
         };
         let build = |index: usize, seq: Seq, at: UnixMs| self.body(webhooks[index], numbers[index], seq, at);
         let published = self.store.publish(webhooks.iter().map(draft).collect(), &build, at).await?;

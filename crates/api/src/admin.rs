@@ -1,6 +1,6 @@
 //! The admin API under `/admin/v1`: the product's own side, never shown to its customers.
 //!
-//! A request gets an id and finds its route; then the token is looked at, then the body's kind, size and form, and only
+//! A request gets an id and finds its route; then the token is looked at and its scope, then the body's kind, size and form, and only
 //! then what it asks for. Everything refused is a problem document.
 
 mod problem;
@@ -9,6 +9,7 @@ mod token;
 
 mod state;
 
+mod caller;
 mod gate;
 mod paging;
 mod reading;
@@ -18,13 +19,20 @@ mod batch;
 mod fate;
 
 mod accounts;
+mod audit;
 mod deliveries;
 mod events;
 mod keys;
 mod recovery;
+mod secrets;
+mod tokens;
 mod webhooks;
 
+mod scopes;
+
 mod publish;
+
+mod routes;
 
 use std::sync::Arc;
 
@@ -32,14 +40,16 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, delete, get, post};
 
+pub use routes::routes_shown;
+pub use scopes::RouteShown;
 pub use state::{AdminParts, BodyLimits};
 
 use bytes::Bytes;
 use tower::ServiceExt;
 
 use crate::body::BodyTrouble;
+use crate::client_address::ClientAddress;
 use problem::Problem;
 use publish::PublishRoute;
 use state::Admin;
@@ -57,12 +67,7 @@ pub struct AdminRouter {
 /// The admin API. It answers everything under [`PREFIX`] and nothing else.
 pub fn router(parts: AdminParts) -> AdminRouter {
     let admin = Arc::new(Admin::new(parts));
-    let mut routes = Router::new();
-    for (path, methods) in routes_by_path() {
-        // Inside the methods, so that an unknown method is refused before anybody asks who is calling.
-        routes = routes.route(path, methods.route_layer(from_fn_with_state(admin.clone(), gate::demand)));
-    }
-    let inner = routes
+    let inner = routes::router(&admin)
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method())
         .layer(from_fn_with_state(admin.clone(), gate::number))
@@ -71,37 +76,18 @@ pub fn router(parts: AdminParts) -> AdminRouter {
 }
 
 impl AdminRouter {
-    /// Answers one request.
-    pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    /// Answers one request of this client, whose address handlers find among its extensions.
+    pub async fn answer<B>(&self, mut request: Request<B>, client: ClientAddress) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes, Error: Into<BodyTrouble> + Into<axum::BoxError>> + Send + 'static,
     {
         if let Some(route) = PublishRoute::of(request.uri().path()) {
-            return publish::answer(&self.admin, route, request).await;
+            return publish::answer(&self.admin, route, request, client).await;
         }
+        request.extensions_mut().insert(client);
         // Boxed, because what is large here would make every request's state as large.
         let answering = Box::pin(self.rest.clone().oneshot(request.map(Body::new)));
         // A router answers every request; its error type has no values.
         answering.await.unwrap_or_else(|never| match never {})
     }
-}
-
-fn routes_by_path() -> [(&'static str, MethodRouter<Arc<Admin>>); 15] {
-    [
-        ("/accounts", get(accounts::list).post(accounts::create)),
-        ("/accounts/{account}", get(accounts::get).patch(accounts::update).delete(accounts::delete)),
-        ("/accounts/{account}/keys", get(keys::list).post(keys::create)),
-        ("/accounts/{account}/keys/{key}", delete(keys::revoke)),
-        ("/events/{event}", get(events::get)),
-        ("/accounts/{account}/webhooks", get(webhooks::list)),
-        ("/accounts/{account}/webhooks/{webhook}", get(webhooks::get)),
-        ("/accounts/{account}/webhooks/{webhook}/pause", post(webhooks::pause)),
-        ("/accounts/{account}/webhooks/{webhook}/resume", post(webhooks::resume)),
-        ("/accounts/{account}/webhooks/{webhook}/rotate-secret", post(webhooks::rotate_secret)),
-        ("/accounts/{account}/webhooks/{webhook}/test", post(webhooks::test)),
-        ("/accounts/{account}/webhooks/{webhook}/deliveries", get(deliveries::list)),
-        ("/accounts/{account}/webhooks/{webhook}/recover", post(recovery::recover)),
-        ("/deliveries/{delivery}", get(deliveries::get)),
-        ("/deliveries/{delivery}/retry", post(deliveries::retry)),
-    ]
 }

@@ -12,7 +12,7 @@ pub use ask::{Ask, KEY_MAX_BYTES, SEND_AT_MAX, To};
 pub use fault::{MemberFault, PublishFault};
 
 use posthaste_contract::{Contract, PayloadFacts};
-use posthaste_core::{AccountNo, Audience, Clock, EventBody, Seq, UnixMs, Webhook};
+use posthaste_core::{AccountNo, Audience, By, Clock, EventBody, Seq, UnixMs, Webhook};
 use posthaste_store::{EventDraft, IdempotencyKey, Published, Refusal, Store, StoreError};
 
 use posthaste_contract::PublicIds;
@@ -114,16 +114,19 @@ impl Publisher {
         webhook: &Webhook,
         event_type: &str,
         data: &str,
+        by: By,
     ) -> Result<Published, StoreError> {
+        let now = by.at;
         let draft = EventDraft {
             audience: Audience::Webhook(webhook.no),
             event_type: event_type.into(),
             send_at: None,
             idempotency: None,
+            test_by: Some(Box::new(by)),
         };
         let account_id = Some(webhook.account_id.as_str());
         let parts = BodyParts { event_type, account_id, data, is_test: true };
-        let mut published = self.commit(vec![draft], &[parts], self.clock.now()).await?;
+        let mut published = self.commit(vec![draft], &[parts], now).await?;
         let lost = || StoreError::Failed("the store answered for no event".to_owned());
         Ok(published.pop().ok_or_else(lost)??)
     }
@@ -224,5 +227,6 @@ fn draft(ask: &Ask<'_>, audience: Audience, now: UnixMs) -> EventDraft {
             fingerprint: ask.fingerprint(),
             remembered_for: REMEMBERED_FOR,
         }),
+        test_by: None,
     }
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use posthaste_contract::{Contract, TestFacts};
-use posthaste_core::{Attempt, DeliveryKey, DeliveryState, Outcome, UnixMs, Webhook};
+use posthaste_core::{Attempt, By, DeliveryKey, DeliveryState, Outcome, UnixMs, Webhook};
 use posthaste_store::{Store, StoreError};
 
 use crate::publishing::Publisher;
@@ -81,8 +81,9 @@ pub(crate) async fn send_test(
     webhook: &Webhook,
     event_type: &str,
     data: &str,
+    by: By,
 ) -> Result<TestOutcome, StoreError> {
-    let published = parts.publisher.publish_test(webhook, event_type, data).await?;
+    let published = parts.publisher.publish_test(webhook, event_type, data, by).await?;
     let key = DeliveryKey { event: published.seq, webhook: webhook.no };
     let mut outcome =
         TestOutcome { key, created_at: published.created_at, is_delivered: false, attempt: None };

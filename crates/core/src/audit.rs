@@ -28,6 +28,9 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// Every kind, as a word.
+    pub const KINDS: &[&'static str] = &["system", "operator", "token", "api_key"];
+
     /// The kind, as a word.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -220,6 +223,7 @@ mod tests {
             [Actor::System, Actor::Operator, Actor::Token { id: id.clone(), name }, Actor::ApiKey { id }]
         {
             let parts = (actor.id().map(str::to_owned), actor.name().map(str::to_owned));
+            assert!(Actor::KINDS.contains(&actor.kind()));
             assert_eq!(Actor::from_parts(actor.kind(), parts.0, parts.1), Some(actor));
         }
         assert_eq!(Actor::from_parts("token", None, None), None);

@@ -1,8 +1,11 @@
 //! The server: what it is made of, how it starts, how it stops.
 
+mod certificates;
 mod cores;
 mod open_files;
 mod outward;
+
+mod entrances;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,8 +13,9 @@ use std::time::Duration;
 
 use posthaste_api::admin::{self, AdminParts, BodyLimits};
 use posthaste_api::docs::Docs;
+use posthaste_api::logins::Logins;
 use posthaste_api::public::{PublicApi, PublicParts};
-use posthaste_api::server::{Metrics, Readiness, ServerBounds, Site, SiteParts, serve};
+use posthaste_api::server::{Entrance, Metrics, Readiness, ServerBounds, Site, SiteParts, serve};
 use posthaste_contract::Contract;
 use posthaste_core::{Clock, Dice, Secret};
 use posthaste_engine::bounds::Bounds;
@@ -23,14 +27,14 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
-use crate::admin_client::reachable;
-use crate::data_folder::{DataFolder, ServerFile};
+use crate::data_folder::{DataFolder, ServerFile, base_url};
 use crate::failure::Failure;
 use crate::outside::{SystemClock, SystemDice};
 use crate::settings::ServerSettings;
 use cores::Cores;
+use entrances::Entrances;
 use outward::Outward;
 
 /// How long attempts under way may take after the end was announced.
@@ -42,10 +46,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A server that runs.
 pub struct Server {
-    /// Where the public API listens.
-    pub public: SocketAddr,
-    /// Where the admin API listens.
-    pub admin: SocketAddr,
+    /// Where it is.
+    pub file: ServerFile,
     /// The admin token.
     pub token: Secret,
     /// The store.
@@ -56,6 +58,7 @@ pub struct Server {
     readiness: Readiness,
     shutdown: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
+    certificates: JoinSet<()>,
 }
 
 /// Deliveries as readiness looks at them, until they are stopped.
@@ -110,8 +113,10 @@ impl Server {
     ) -> Result<Self, Failure> {
         open_files::allow_many();
         let (public, admin) = listeners.addresses()?;
+        let mut registry = Registry::default();
+        let (clock, dice): (Arc<dyn Clock>, _) = (Arc::new(SystemClock), Arc::new(SystemDice::default()));
+        let entrances = Entrances::read(settings, &clock, &mut registry)?;
         let outward = outward::build(settings, vec![public, admin])?;
-        let (clock, dice) = (Arc::new(SystemClock), Arc::new(SystemDice::default()));
         let store = open_store(settings, clock.clone()).await?;
         let cores = Cores::start()?;
         let homes = cores.homes();
@@ -121,27 +126,35 @@ impl Server {
             Some(token) => token.clone(),
             None => folder.token_or_new(&*common.dice)?,
         };
-        let mut registry = Registry::default();
+        let logins = logins(settings, &*common.dice, &mut registry);
         let engine = start_engine(settings, &common, &mut registry).await?;
         let readiness = readiness(store.clone(), engine.clone());
-        let customers = for_customers(settings, &common, public, readiness.clone());
-        let operators = for_operators(settings, &common, &token, registry, readiness.clone());
+        let customers = {
+            let base = base_url(public, entrances.public_is_tls());
+            for_customers(settings, &common, &base, logins.clone(), readiness.clone())
+        };
+        let operators = for_operators(settings, &common, &token, logins, registry, readiness.clone());
         let (shutdown, stopping) = watch::channel(false);
-        let run = |(listener, parts)| {
-            let (site, homes, stopping) = (Arc::new(Site::new(parts)), homes.clone(), stopping.clone());
+        let run = |(entrance, parts): (Entrance, SiteParts)| {
+            let site = Arc::new(Site::new(parts).behind(settings.trusted_proxies.clone()));
+            let (homes, stopping) = (homes.clone(), stopping.clone());
             tokio::spawn(async move {
-                serve(listener, site, ServerBounds::default(), &homes, stopping).await;
+                serve(entrance, site, ServerBounds::default(), &homes, stopping).await;
             })
         };
+        let at_public = entrances.public(listeners.public);
         let sites = match listeners.admin {
-            Some(listener) => vec![(listeners.public, customers), (listener, operators)],
-            None => vec![(listeners.public, together(customers, operators))],
+            Some(listener) => vec![(at_public, customers), (entrances.admin(listener), operators)],
+            None => vec![(at_public, together(customers, operators))],
         };
         let listeners = sites.into_iter().map(run).collect();
         let name = common.contract.name.clone();
         tracing::info!(%public, %admin, contract = name, data = %settings.data.display(), "serving");
-        folder.announce(&ServerFile { public, admin, contract: name, process_id: std::process::id() })?;
-        Ok(Self { public, admin, token, store, folder, cores, engine, readiness, shutdown, listeners })
+        entrances.warn_of_clear_text(public, admin);
+        let file = entrances.file(public, admin, name);
+        folder.announce(&file)?;
+        let certificates = entrances.keep(folder.clone(), file.clone());
+        Ok(Self { file, token, store, folder, cores, engine, readiness, shutdown, listeners, certificates })
     }
 
     /// Waits until the store has failed or deliveries have ended, and says why. Neither mends itself: the process has to
@@ -159,6 +172,7 @@ impl Server {
     /// time is done again after the next start.
     pub async fn stop(self) {
         tracing::info!("stopping");
+        drop(self.certificates);
         self.folder.withdraw();
         let _ = self.shutdown.send(true);
         let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -223,6 +237,7 @@ async fn start_engine(
         dice: common.dice.clone(),
         bounds: Bounds { in_flight_per_webhook: settings.webhook_concurrency, ..Bounds::default() },
         retention: settings.retention,
+        audit_retention: settings.audit_retention,
         observe: Observe::register(registry),
     });
     let engine = starting.await.map_err(|error| Failure::refused(error.to_string()))?;
@@ -232,7 +247,8 @@ async fn start_engine(
 fn for_customers(
     settings: &ServerSettings,
     common: &Common,
-    own: SocketAddr,
+    base: &str,
+    logins: Arc<Logins>,
     readiness: Readiness,
 ) -> SiteParts {
     let api = PublicApi::new(PublicParts {
@@ -242,8 +258,9 @@ fn for_customers(
         clock: common.clock.clone(),
         dice: common.dice.clone(),
         body_limit_bytes: settings.body_limit_bytes,
+        logins,
     });
-    let docs = Docs::new(&common.contract, &format!("http://{}", reachable(own)));
+    let docs = Docs::new(&common.contract, base);
     SiteParts { public: Some(Arc::new(api)), docs: Some(docs), admin: None, readiness, metrics: None }
 }
 
@@ -251,6 +268,7 @@ fn for_operators(
     settings: &ServerSettings,
     common: &Common,
     token: &Secret,
+    logins: Arc<Logins>,
     registry: Registry,
     readiness: Readiness,
 ) -> SiteParts {
@@ -261,9 +279,19 @@ fn for_operators(
         dice: common.dice.clone(),
         token: token.clone(),
         limits: BodyLimits { event_bytes: settings.body_limit_bytes, ..BodyLimits::default() },
+        logins,
     });
     let metrics = settings.metrics.then(|| metrics(registry));
     SiteParts { public: None, docs: None, admin: Some(admin), readiness, metrics }
+}
+
+fn logins(settings: &ServerSettings, dice: &dyn Dice, registry: &mut Registry) -> Arc<Logins> {
+    if settings.failed_logins == 0 {
+        tracing::warn!("credentials may be guessed without a limit (--failed-logins 0)");
+    }
+    let logins = Logins::new(settings.failed_logins, dice);
+    logins.register(registry);
+    Arc::new(logins)
 }
 
 fn readiness(store: Arc<dyn Store>, engine: SharedEngine) -> Readiness {

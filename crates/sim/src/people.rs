@@ -45,6 +45,7 @@ impl World {
                 key,
                 remembered_for: A_DAY,
             }),
+            test_by: None,
         };
         let answers = self.store.publish(vec![draft], &body, self.now).expect("the store takes events");
         let published = *answers[0].as_ref().expect("the same key comes with the same content");

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use posthaste_core::{
-    AccountNo, Attempt, Audience, DeliveryKey, DeliveryState, Health, KeyNo, Secret, Seq, Subscription,
-    UnixMs, WebhookNo, WebhookState,
+    AccountNo, Action, Attempt, Audience, By, DeliveryKey, DeliveryState, Health, KeyNo, Scope, Secret, Seq,
+    Subscription, UnixMs, WebhookNo, WebhookState,
 };
 
 /// An account to create.
@@ -45,6 +45,37 @@ pub struct NewKey {
     pub description: Option<String>,
     /// When it stops working.
     pub expires_at: Option<UnixMs>,
+}
+
+/// A named token to create. The store keeps a keyed hash of `token`.
+pub struct NewToken {
+    /// The id shown in the admin API.
+    pub id: String,
+    /// Its name; no other token that works may have it.
+    pub name: String,
+    /// The token's text, not kept.
+    pub token: Secret,
+    /// What it may do.
+    pub scope: Scope,
+    /// When it stops working.
+    pub expires_at: Option<UnixMs>,
+}
+
+/// Which rows of the audit log; what is `None` lets every row through.
+#[derive(Debug, Clone, Default)]
+pub struct ChangeFilter {
+    /// Those about this account, by its public id.
+    pub account: Option<String>,
+    /// Those by this kind of actor ([`posthaste_core::Actor::kind`]).
+    pub actor_kind: Option<&'static str>,
+    /// Those by the token or key with this id, or by a token with this name.
+    pub actor: Option<String>,
+    /// Those of this action.
+    pub action: Option<Action>,
+    /// Those from this time on.
+    pub since: Option<UnixMs>,
+    /// Those before this time.
+    pub until: Option<UnixMs>,
 }
 
 /// A webhook to create.
@@ -117,6 +148,8 @@ pub struct EventDraft {
     pub send_at: Option<UnixMs>,
     /// The publisher's own id of it, if given.
     pub idempotency: Option<IdempotencyKey>,
+    /// Who sends a test; publishing itself is not noted in the audit log.
+    pub test_by: Option<Box<By>>,
 }
 
 /// A publisher's own id of an event.

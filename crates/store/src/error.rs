@@ -38,4 +38,16 @@ pub enum Refusal {
     /// The thing is not in a state that allows this (a delivery still pending, a webhook deleted or not active).
     #[error("not possible in its present state")]
     WrongState,
+    /// Another named token that works has this name.
+    #[error("a token with this name exists")]
+    NameTaken,
+    /// There are as many named tokens as there may be.
+    #[error("the limit of tokens is reached")]
+    TokenLimit,
+    /// The master key is being rotated already.
+    #[error("the master key is being rotated already")]
+    RotationUnderWay,
+    /// The master key is not the store's to change.
+    #[error("the master key was given from outside")]
+    KeyGiven,
 }

@@ -9,6 +9,8 @@ pub mod error;
 pub mod page;
 pub mod roster;
 
+mod seals;
+
 mod store;
 
 mod sealing;
@@ -32,8 +34,8 @@ mod verify;
 pub mod conformance;
 
 pub use change::{
-    AccountPatch, EventDraft, IdempotencyKey, NewAccount, NewKey, NewWebhook, Published, RecordBatch,
-    Recorded, Rotation, Spill, WebhookLimits, WebhookPatch, Window,
+    AccountPatch, ChangeFilter, EventDraft, IdempotencyKey, NewAccount, NewKey, NewToken, NewWebhook,
+    Published, RecordBatch, Recorded, Rotation, Spill, WebhookLimits, WebhookPatch, Window,
 };
 pub use embedded::{Embedded, Options};
 pub use error::{Refusal, StoreError};
@@ -41,7 +43,8 @@ pub use folder::OpenError;
 pub use inline::Inline;
 pub use page::{DeliveryRow, PageCursor, PendingRow, Slice};
 pub use roster::Roster;
-pub use sealing::MasterKey;
+pub use sealing::{MasterKey, MasterKeys};
+pub use seals::{SealRotation, Seals};
 pub use snapshot::snapshot;
 pub use store::{Answer, Hint, Store};
 pub use verify::{Report, verify};

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use posthaste_core::{
-    Account, AccountNo, ApiKey, Attempt, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret, Seq, UnixMs,
-    Webhook, WebhookNo,
+    Account, AccountNo, ApiKey, Attempt, By, Change, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret,
+    Seq, Token, UnixMs, Webhook, WebhookNo,
 };
 use tokio::sync::mpsc;
 
 use crate::change::{
-    AccountPatch, EventDraft, NewAccount, NewKey, NewWebhook, Published, RecordBatch, WebhookLimits,
-    WebhookPatch, Window,
+    AccountPatch, ChangeFilter, EventDraft, NewAccount, NewKey, NewToken, NewWebhook, Published, RecordBatch,
+    WebhookLimits, WebhookPatch, Window,
 };
 use crate::error::StoreError;
 use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
 use crate::roster::Roster;
+use crate::seals::Seals;
 
 /// What every verb answers.
 pub type Answer<T> = Result<T, StoreError>;
@@ -43,11 +44,11 @@ pub trait Store: Send + Sync + 'static {
     // ------------------------------------------------------------------ accounts and keys
 
     /// Creates an account; refuses with `Taken`.
-    async fn create_account(&self, new: NewAccount, now: UnixMs) -> Answer<Account>;
+    async fn create_account(&self, new: NewAccount, by: By) -> Answer<Account>;
     /// Changes an account; refuses with `NotFound`.
-    async fn update_account(&self, id: &str, patch: AccountPatch, now: UnixMs) -> Answer<Account>;
+    async fn update_account(&self, id: &str, patch: AccountPatch, by: By) -> Answer<Account>;
     /// Deletes an account with its keys and webhooks at once, and all other data of it in later `tidy` steps.
-    async fn delete_account(&self, id: &str, now: UnixMs) -> Answer<()>;
+    async fn delete_account(&self, id: &str, by: By) -> Answer<()>;
     /// The account, or `None`.
     async fn account(&self, id: &str) -> Answer<Option<Account>>;
     /// The account with this number, or `None`.
@@ -58,28 +59,50 @@ pub trait Store: Send + Sync + 'static {
     /// Accounts in order of creation; a cursor is the number of the first account wanted.
     async fn accounts(&self, from: Option<PageCursor>, limit: usize) -> Answer<Slice<Account>>;
     /// Creates a key.
-    async fn create_key(&self, new: NewKey, now: UnixMs) -> Answer<ApiKey>;
+    async fn create_key(&self, new: NewKey, by: By) -> Answer<ApiKey>;
     /// An account's keys, revoked ones too, in order of creation.
     async fn keys(&self, account: AccountNo) -> Answer<Vec<ApiKey>>;
     /// Revokes a key; from the return on it is refused everywhere.
-    async fn revoke_key(&self, account: AccountNo, key_id: &str, now: UnixMs) -> Answer<()>;
+    async fn revoke_key(&self, account: AccountNo, key_id: &str, by: By) -> Answer<()>;
     /// The key with this text, active or not; `None` if there is none. Fast enough for every request.
     async fn find_key(&self, key: &Secret) -> Answer<Option<Arc<ApiKey>>>;
+
+    // ------------------------------------------------------------------ named tokens and the audit log
+
+    /// Creates a named token; refuses with `NameTaken`, `TokenLimit`, and with `Taken` if the id or the text is.
+    async fn create_token(&self, new: NewToken, by: By) -> Answer<Token>;
+    /// Revokes a named token; from the return on it is refused everywhere. Refuses with `NotFound`.
+    async fn revoke_token(&self, id: &str, by: By) -> Answer<()>;
+    /// Named tokens in order of creation, those that ended too.
+    async fn tokens(&self, from: Option<PageCursor>, limit: usize) -> Answer<Slice<Token>>;
+    /// The named token with this text, active or not; `None` if there is none. Fast enough for every request.
+    async fn find_token(&self, token: &Secret, now: UnixMs) -> Answer<Option<Arc<Token>>>;
+    /// The audit log, newest first. Each verb that takes a [`By`] writes its rows in the same transaction as its change;
+    /// deleting an account writes one for all that goes with it.
+    async fn changes(
+        &self,
+        filter: ChangeFilter,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<Change>>;
+    /// One small step: writes down when tokens were used, and deletes rows of the audit log, and tokens that ended,
+    /// from before this time. Answers whether more is left.
+    async fn tidy_audit(&self, expired_before: UnixMs) -> Answer<bool>;
 
     // ------------------------------------------------------------------ webhooks
 
     /// Creates a webhook; refuses with `Taken`, `WebhookLimit`, `DuplicateUrl`, `NotFound` (the account is gone).
-    async fn create_webhook(&self, new: NewWebhook, limits: WebhookLimits, now: UnixMs) -> Answer<Webhook>;
+    async fn create_webhook(&self, new: NewWebhook, limits: WebhookLimits, by: By) -> Answer<Webhook>;
     /// Changes a webhook that is not deleted; refuses with `NotFound`, `DuplicateUrl`.
     async fn update_webhook(
         &self,
         no: WebhookNo,
         patch: WebhookPatch,
         limits: WebhookLimits,
-        now: UnixMs,
+        by: By,
     ) -> Answer<Webhook>;
     /// Deletes a webhook; refuses with `NotFound` if it is deleted already. Its pending deliveries are the engine's to end.
-    async fn delete_webhook(&self, no: WebhookNo, now: UnixMs) -> Answer<()>;
+    async fn delete_webhook(&self, no: WebhookNo, by: By) -> Answer<()>;
     /// The webhook with its health as stored, if it exists, belongs to the account and, where `key` is given, to that key.
     async fn webhook(&self, account: AccountNo, key: Option<KeyNo>, id: &str) -> Answer<Option<Webhook>>;
     /// The webhook with this number, also a deleted one, for telling what became of its deliveries; `None` if it is
@@ -141,7 +164,7 @@ pub trait Store: Send + Sync + 'static {
     /// One delivery with all its attempts in order; `None` if it has no row.
     async fn delivery(&self, key: DeliveryKey) -> Answer<Option<(Delivery, Arc<Event>, Vec<Attempt>)>>;
     /// Makes an ended delivery pending again, due at once; refuses with `NotFound` or `WrongState`.
-    async fn retry_delivery(&self, key: DeliveryKey, now: UnixMs) -> Answer<Delivery>;
+    async fn retry_delivery(&self, key: DeliveryKey, by: By) -> Answer<Delivery>;
     /// Makes a webhook's failed deliveries pending again whose events were accepted in the window, and those canceled
     /// because it was disabled; at most `limit` in one call, oldest first. With `dry_run` only counts.
     async fn recover(
@@ -150,7 +173,7 @@ pub trait Store: Send + Sync + 'static {
         window: Window,
         dry_run: bool,
         limit: usize,
-        now: UnixMs,
+        by: By,
     ) -> Answer<u64>;
 
     // ------------------------------------------------------------------ the engine's side
@@ -189,6 +212,12 @@ pub trait Store: Send + Sync + 'static {
     async fn remember_once(&self, token: [u8; 32], until: UnixMs, now: UnixMs) -> Answer<bool>;
     /// The key of the permutation that makes public ids; made once with the store.
     fn id_key(&self) -> [u8; 16];
+    /// Begins to seal everything under a new master key, and returns when both keys are where the next start finds them.
+    /// The rest is done in small steps beside other work, also after a restart. Refuses with `RotationUnderWay`, and
+    /// with `KeyGiven` if the key came from outside.
+    async fn rotate_master_key(&self, by: By) -> Answer<()>;
+    /// Which master key seals what.
+    async fn seals(&self) -> Answer<Seals>;
     /// Writes a consistent copy to a new file.
     async fn backup(&self, file: &std::path::Path) -> Answer<()>;
     /// Is the store open and taking writes? The reason if not.

@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 use posthaste_core::{Seq, WebhookNo};
 use rusqlite::Connection;
 
-use crate::embedded::opening::open_reader;
+use crate::embedded::opening::{open_reader, refuse_unfit};
 use crate::error::StoreError;
-use crate::folder::{OpenError, read_key};
+use crate::folder::{OpenError, read_keys};
 use crate::ledger::schema::{self, Marks};
 use crate::ledger::trouble::{DATABASE_FILE, Outcome, Trouble};
-use crate::ledger::{events, history, keys, read_bytes, webhooks};
+use crate::ledger::{audit, events, history, keys, master_keys, tokens, webhooks};
 use crate::page::PageCursor;
-use crate::sealing::{MasterKey, Vault};
-use crate::store::Answer;
+use crate::sealing::{MasterKeys, Vault};
 
 /// How many problems are reported before the check ends.
 const PROBLEMS_MAX: usize = 100;
@@ -29,11 +28,11 @@ pub struct Report {
     pub has_tried_seals: bool,
 }
 
-/// Reads all of a data folder's store, or of a backup, with the master key given or the one beside it.
+/// Reads all of a data folder's store, or of a backup, with the master keys given or those beside it.
 ///
 /// # Errors
 /// [`OpenError`] if it cannot be read at all.
-pub fn verify(place: &Path, given: Option<MasterKey>) -> Result<Report, OpenError> {
+pub fn verify(place: &Path, given: Option<MasterKeys>) -> Result<Report, OpenError> {
     let file = if place.is_dir() { place.join(DATABASE_FILE) } else { place.to_owned() };
     let bad = |error: rusqlite::Error| OpenError::damaged(&file, error);
     file.metadata().map_err(OpenError::io(&file))?;
@@ -51,21 +50,18 @@ pub fn verify(place: &Path, given: Option<MasterKey>) -> Result<Report, OpenErro
     Ok(Report { problems, has_tried_seals: vault.is_some() })
 }
 
-/// The key that belongs to the store, if there is one at hand.
-fn vault_for(conn: &Connection, file: &Path, given: Option<MasterKey>) -> Result<Option<Vault>, OpenError> {
+/// What opens the store's secrets, if there is a key at hand.
+fn vault_for(conn: &Connection, file: &Path, given: Option<MasterKeys>) -> Result<Option<Vault>, OpenError> {
     let folder = file.parent().map(PathBuf::from).unwrap_or_default();
-    let key = match given {
-        Some(key) => Some(key),
-        None => read_key(&folder)?,
+    let keys = match given {
+        Some(keys) => Some(keys),
+        None => read_keys(&folder)?,
     };
-    let Some(key) = key else { return Ok(None) };
-    let vault = Vault::new(&key).map_err(|_| OpenError::damaged(file, "the master key cannot be used"))?;
-    let known: Answer<Option<[u8; 32]>> = read_bytes(conn, "key_check").map_err(StoreError::from);
-    match known {
-        Ok(Some(known)) if known == vault.check_value() => Ok(Some(vault)),
-        Ok(_) => Err(OpenError::WrongKey(file.to_owned())),
-        Err(error) => Err(OpenError::damaged(file, error)),
-    }
+    let Some(keys) = keys else { return Ok(None) };
+    refuse_unfit(conn, file, &keys)?;
+    let vault = master_keys::hash_key(conn, &keys)
+        .and_then(|hash_key| Ok(Vault::new(master_keys::seal_keys(conn, &keys)?, &hash_key)));
+    vault.map(Some).map_err(|trouble| OpenError::damaged(file, StoreError::from(trouble)))
 }
 
 struct Check<'a> {
@@ -81,6 +77,7 @@ impl Check<'_> {
         }
         self.relations()?;
         self.events()?;
+        self.audit()?;
         if let Some(vault) = vault {
             self.seals(vault)?;
         }
@@ -169,6 +166,23 @@ impl Check<'_> {
                 self.note_damage(read)?;
             }
         }
+    }
+
+    /// Every token and every row of the audit log reads. A store of an older version has neither.
+    fn audit(&mut self) -> Outcome<()> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'audit')";
+        if !self.conn.query_row(sql, [], |row| row.get::<_, bool>(0))? {
+            return Ok(());
+        }
+        for no in self.numbers("SELECT no FROM tokens")? {
+            let read = tokens::by_no(self.conn, no);
+            self.note_damage(read)?;
+        }
+        for no in self.numbers("SELECT no FROM audit")? {
+            let read = audit::by_no(self.conn, no);
+            self.note_damage(read)?;
+        }
+        Ok(())
     }
 
     /// Every sealed secret opens in its place.

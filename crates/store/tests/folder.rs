@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use posthaste_core::{AccountNo, Audience, Clock, EventBody, Secret, Seq, Subscription, UnixMs};
 use posthaste_store::{
-    Embedded, EventDraft, MasterKey, NewAccount, NewKey, NewWebhook, OpenError, Options, RecordBatch, Spill,
+    Embedded, EventDraft, MasterKeys, NewAccount, NewKey, NewWebhook, OpenError, Options, RecordBatch, Spill,
     Store, StoreError, WebhookLimits, verify,
 };
 use rusqlite::Connection;
@@ -38,7 +38,8 @@ async fn publish(store: &Embedded, text: &'static str) -> Seq {
 }
 
 async fn publish_at(store: &Embedded, audience: Audience, text: &'static str, now: UnixMs) -> Seq {
-    let draft = EventDraft { audience, event_type: "a.b".into(), send_at: None, idempotency: None };
+    let draft =
+        EventDraft { audience, event_type: "a.b".into(), send_at: None, idempotency: None, test_by: None };
     let body = || EventBody {
         bytes: Bytes::from_static(text.as_bytes()),
         data: 0..u32::try_from(text.len()).unwrap(),
@@ -48,7 +49,7 @@ async fn publish_at(store: &Embedded, audience: Audience, text: &'static str, no
 }
 
 async fn account(store: &Embedded) -> AccountNo {
-    store.create_account(NewAccount { id: "acme".into(), name: None }, NOW).await.unwrap().no
+    store.create_account(NewAccount { id: "acme".into(), name: None }, NOW.into()).await.unwrap().no
 }
 
 async fn webhook(store: &Embedded, account: AccountNo, id: &str) -> posthaste_core::Webhook {
@@ -63,7 +64,7 @@ async fn webhook(store: &Embedded, account: AccountNo, id: &str) -> posthaste_co
         extension: BTreeMap::new(),
         secret: Secret::from(format!("canary of {id}")),
     };
-    store.create_webhook(new, WebhookLimits::default(), NOW).await.unwrap()
+    store.create_webhook(new, WebhookLimits::default(), NOW.into()).await.unwrap()
 }
 
 /// The files of a store that was closed, changed as a program that knows SQLite would.
@@ -117,7 +118,7 @@ async fn a_place_is_not_given_twice_though_its_event_is_gone() {
     let store = open(dir.path()).unwrap();
     let audience = Audience::Account(account(&store).await);
     let last = publish_at(&store, audience, "{}", NOW).await;
-    store.delete_account("acme", NOW).await.unwrap();
+    store.delete_account("acme", NOW.into()).await.unwrap();
     while store.tidy(UnixMs(0), false, NOW).await.unwrap() {}
     assert!(store.event(last).await.unwrap().is_none());
     drop(store);
@@ -132,7 +133,7 @@ async fn after_closing_every_verb_says_so() {
     store.close().await;
     store.close().await;
     assert!(store.health().is_err());
-    let write = store.create_account(NewAccount { id: "a".into(), name: None }, NOW).await;
+    let write = store.create_account(NewAccount { id: "a".into(), name: None }, NOW.into()).await;
     assert!(matches!(write, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.account("a").await, Err(StoreError::Unavailable(_))));
 }
@@ -160,7 +161,7 @@ fn a_second_process_is_kept_out() {
 #[tokio::test]
 async fn the_key_must_be_the_stores_own() {
     let dir = tempfile::tempdir().unwrap();
-    let given = || MasterKey::from_hex(&"ab".repeat(32));
+    let given = || MasterKeys::from_text(&"ab".repeat(32));
     open(dir.path()).unwrap().close().await;
     let database = std::fs::read(dir.path().join("posthaste.db")).unwrap();
     let other = Embedded::open(dir.path(), given(), Options::default(), Arc::new(Fixed)).err();
@@ -218,7 +219,7 @@ async fn secrets_are_nowhere_in_the_files_and_do_not_open_in_another_place() {
         description: None,
         expires_at: None,
     };
-    store.create_key(key, NOW).await.map(|_| ()).unwrap();
+    store.create_key(key, NOW.into()).await.map(|_| ()).unwrap();
     store.close().await;
     drop(store);
     for entry in std::fs::read_dir(dir.path()).unwrap() {

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use posthaste_store::{AccountPatch, NewAccount, Refusal, StoreError};
 
+use super::caller::Caller;
 use super::paging::{Page, Paging};
 use super::problem::{Kind, Problem};
 use super::reading::{JsonBody, Members, Named, Said};
@@ -19,10 +20,11 @@ const NAME_MAX_CHARS: usize = 255;
 /// `POST /accounts`
 pub(crate) async fn create(
     State(admin): Shared,
+    caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<(StatusCode, Json<AccountShown>), Problem> {
     let new = read_new(&body)?;
-    match admin.store.create_account(new, admin.clock.now()).await {
+    match admin.store.create_account(new, caller.by(&admin)).await {
         Ok(account) => Ok((StatusCode::CREATED, Json(account.into()))),
         Err(StoreError::Refused(Refusal::Taken)) => {
             Err(Problem::new(Kind::Taken, "There is an account with this id."))
@@ -74,6 +76,7 @@ pub(crate) async fn get(
 pub(crate) async fn update(
     State(admin): Shared,
     Named(id): Named<String>,
+    caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<Json<AccountShown>, Problem> {
     let mut members = Members::read(&body, false)?;
@@ -83,13 +86,17 @@ pub(crate) async fn update(
         Said::This(name) => Some(Some(name)),
     };
     members.finish()?;
-    let account = admin.store.update_account(&id, AccountPatch { name }, admin.clock.now()).await?;
+    let account = admin.store.update_account(&id, AccountPatch { name }, caller.by(&admin)).await?;
     Ok(Json(account.into()))
 }
 
 /// `DELETE /accounts/{account}`
-pub(crate) async fn delete(State(admin): Shared, Named(id): Named<String>) -> Result<StatusCode, Problem> {
-    admin.store.delete_account(&id, admin.clock.now()).await?;
+pub(crate) async fn delete(
+    State(admin): Shared,
+    Named(id): Named<String>,
+    caller: Caller,
+) -> Result<StatusCode, Problem> {
+    admin.store.delete_account(&id, caller.by(&admin)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

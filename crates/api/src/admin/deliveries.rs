@@ -11,6 +11,7 @@ use posthaste_core::{
 };
 use posthaste_store::{DeliveryRow, PageCursor, Refusal, StoreError};
 
+use super::caller::Caller;
 use super::fate;
 use super::paging::{Page, Paging};
 use super::problem::{Kind, Problem};
@@ -160,6 +161,7 @@ impl Found {
 pub(crate) async fn retry(
     State(admin): Shared,
     Named(id): Named<String>,
+    caller: Caller,
 ) -> Result<(StatusCode, Json<DeliveryShown>), Problem> {
     let mut found = find(&admin, &id).await?;
     let refused = |why: &str| Problem::new(Kind::Conflict, why);
@@ -169,7 +171,9 @@ pub(crate) async fn retry(
     if found.webhook.state == WebhookState::Disabled {
         return Err(refused("The webhook is switched off; resume it first."));
     }
-    found.delivery = match admin.store.retry_delivery(found.delivery.key, admin.clock.now()).await {
+    // The id as this API shows it, however it was asked for.
+    let by = caller.by(&admin).about(&admin.ids.delivery(found.delivery.key, found.event.created_at));
+    found.delivery = match admin.store.retry_delivery(found.delivery.key, by).await {
         Ok(delivery) => delivery,
         // One without a row was found all the same: its first attempt is still to come.
         Err(StoreError::Refused(Refusal::WrongState | Refusal::NotFound)) => {

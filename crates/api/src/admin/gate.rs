@@ -6,16 +6,28 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
-use posthaste_core::Secret;
+use posthaste_core::{Actor, Scope, Secret};
 
-use super::problem::{self, Kind, Problem};
+use super::caller::{Caller, RequestId};
+use super::problem::{self, Problem};
 use super::state::Admin;
-use super::token::{bearer, customer_keys};
+use super::token::{NAMED_PREFIX, bearer, credentials, customer_keys};
+use crate::client_address::ClientAddress;
+use crate::logins::Door;
 
-/// Lets only the operator through.
-pub(crate) async fn check(admin: &Admin, headers: &HeaderMap) -> Result<(), Problem> {
-    if bearer(headers).is_some_and(|token| admin.token.is_met_by(token)) {
-        return Ok(());
+/// Lets through who shows the operator's token or a named one that covers what is needed. The one place where a
+/// credential of this API is judged.
+pub(crate) async fn check(
+    admin: &Admin,
+    headers: &HeaderMap,
+    client: ClientAddress,
+    needs: Scope,
+) -> Result<Actor, Problem> {
+    let shown = credentials(&admin.contract, headers);
+    let login = admin.logins.begin(Door::Admin, client, shown, admin.clock.now())?;
+    if let Some((actor, scope)) = identify(admin, headers).await? {
+        login.accepted();
+        return if scope.covers(needs) { Ok(actor) } else { Err(Problem::forbidden(needs)) };
     }
     for key in customer_keys(&admin.contract, headers) {
         if admin.store.find_key(&Secret::from(key.to_owned())).await?.is_some() {
@@ -23,16 +35,43 @@ pub(crate) async fn check(admin: &Admin, headers: &HeaderMap) -> Result<(), Prob
             return Err(Problem::not_found());
         }
     }
-    Err(Problem::new(Kind::Unauthorized, "Send the admin token as Authorization: Bearer TOKEN."))
+    login.refused()?;
+    Err(Problem::unauthorized())
+}
+
+/// Whose the token is, and what it may do; `None` for one that is unknown, revoked or expired.
+async fn identify(admin: &Admin, headers: &HeaderMap) -> Result<Option<(Actor, Scope)>, Problem> {
+    let Some(shown) = bearer(headers) else { return Ok(None) };
+    if admin.token.is_met_by(shown) {
+        return Ok(Some((Actor::Operator, Scope::Full)));
+    }
+    if !shown.starts_with(NAMED_PREFIX) {
+        return Ok(None);
+    }
+    let now = admin.clock.now();
+    let found = admin.store.find_token(&Secret::from(shown.to_owned()), now).await?;
+    Ok(found.filter(|token| token.is_active(now)).map(|token| {
+        (Actor::Token { id: token.id.as_str().into(), name: token.name.as_str().into() }, token.scope)
+    }))
+}
+
+/// What a route demands of whoever asks.
+#[derive(Clone)]
+pub(crate) struct Demand {
+    pub admin: Arc<Admin>,
+    pub needs: Scope,
 }
 
 /// [`check`] before what a route does.
 pub(crate) async fn demand(
-    State(admin): State<Arc<Admin>>,
-    request: Request,
+    State(Demand { admin, needs }): State<Demand>,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    check(&admin, request.headers()).await?;
+    let client = request.extensions().get().copied().unwrap_or(ClientAddress::UNKNOWN);
+    let actor = check(&admin, request.headers(), client, needs).await?;
+    let request_id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone());
+    request.extensions_mut().insert(Caller { actor, request_id, client });
     Ok(next.run(request).await)
 }
 
@@ -51,7 +90,8 @@ pub(crate) fn with_id(response: Response, id: &str) -> Response {
 }
 
 /// Gives each request an id.
-pub(crate) async fn number(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+pub(crate) async fn number(State(admin): State<Arc<Admin>>, mut request: Request, next: Next) -> Response {
     let id = new_id(&admin);
+    request.extensions_mut().insert(RequestId(id.as_str().into()));
     with_id(next.run(request).await, &id)
 }

@@ -9,6 +9,7 @@ use posthaste_core::public_id::{IdAlphabet, IdKind};
 use posthaste_core::{AccountNo, Dice, UnixMs};
 use posthaste_store::NewKey;
 
+use super::caller::Caller;
 use super::paging::Page;
 use super::problem::Problem;
 use super::reading::{JsonBody, Members, Named};
@@ -36,6 +37,7 @@ struct Wanted {
 pub(crate) async fn create(
     State(admin): Shared,
     Named(account_id): Named<String>,
+    caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let account = admin.account(&account_id).await?;
@@ -47,7 +49,7 @@ pub(crate) async fn create(
         .map_err(|why| Problem::invalid(vec![wanted.blame(why)]))?;
     let made = admin.contract.new_key(wanted.level(), &*admin.dice);
     let id = new_id(now, &*admin.dice);
-    let key = admin.store.create_key(wanted.into_new(id, account.no, &made), now).await?;
+    let key = admin.store.create_key(wanted.into_new(id, account.no, &made), caller.by(&admin)).await?;
     let shown = NewKeyShown {
         about: key.into(),
         key: made.key.expose_text(),
@@ -124,8 +126,9 @@ pub(crate) async fn list(
 pub(crate) async fn revoke(
     State(admin): Shared,
     Named((account_id, key_id)): Named<(String, String)>,
+    caller: Caller,
 ) -> Result<StatusCode, Problem> {
     let account = admin.account(&account_id).await?;
-    admin.store.revoke_key(account.no, &key_id, admin.clock.now()).await?;
+    admin.store.revoke_key(account.no, &key_id, caller.by(&admin)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,16 +1,20 @@
 //! Refusals as problem documents (RFC 9457).
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
+use posthaste_core::Scope;
 use posthaste_store::{Refusal, StoreError};
 use serde::Serialize;
 
+use crate::logins::Blocked;
 use crate::publishing::{MemberFault, PublishFault};
 
-/// Seconds after which a refused request may be tried again.
-const RETRY_AFTER_S: &str = "1";
+/// When a request that is refused for a while may be tried again, unless more is known.
+const RETRY_IN: Duration = Duration::from_secs(1);
 /// What every problem's type begins with; its code follows.
 const TYPE_PREFIX: &str = "urn:posthaste:problem:";
 
@@ -21,6 +25,7 @@ pub(crate) enum Kind {
     BadAudience,
     Invalid,
     Unauthorized,
+    Forbidden,
     NotFound,
     Method,
     Timeout,
@@ -28,6 +33,7 @@ pub(crate) enum Kind {
     Conflict,
     IdempotencyConflict,
     TooLarge,
+    TooManyFailedLogins,
     Media,
     Internal,
     Unavailable,
@@ -40,7 +46,8 @@ impl Kind {
             Self::BadBody => (StatusCode::BAD_REQUEST, "bad_body", "The body cannot be read"),
             Self::BadAudience => (StatusCode::BAD_REQUEST, "bad_audience", "The audience is unclear"),
             Self::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request breaks a rule"),
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "The admin token is needed"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "An admin token is needed"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "The token's scope does not allow this"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "Not found"),
             Self::Method => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "The path knows other methods")
@@ -52,6 +59,11 @@ impl Kind {
                 (StatusCode::CONFLICT, "idempotency_conflict", "The id was used with other content")
             }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too long"),
+            Self::TooManyFailedLogins => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_failed_logins",
+                "Too many wrong credentials came from this address",
+            ),
             Self::Media => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The media type is not read")
             }
@@ -67,6 +79,7 @@ pub(crate) struct Problem {
     kind: Kind,
     detail: String,
     errors: Vec<MemberFault>,
+    retry_in: Duration,
 }
 
 /// A refusal as it is sent.
@@ -91,13 +104,29 @@ struct MemberFaultDocument<'a> {
 impl Problem {
     /// A problem with a sentence for people, which must not echo what was sent.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new() }
+        Self { kind, detail: detail.into(), errors: Vec::new(), retry_in: RETRY_IN }
     }
 
     /// Members or parameters break rules.
     pub fn invalid(errors: Vec<MemberFault>) -> Self {
         let detail = errors.first().map_or_else(String::new, |fault| fault.detail.clone());
-        Self { kind: Kind::Invalid, detail, errors }
+        Self { errors, ..Self::new(Kind::Invalid, detail) }
+    }
+
+    /// Nobody that is known asks.
+    pub fn unauthorized() -> Self {
+        Self::new(Kind::Unauthorized, "Send the admin token as Authorization: Bearer TOKEN.")
+    }
+
+    /// A token is known whose scope does not cover this.
+    pub fn forbidden(needs: Scope) -> Self {
+        Self::new(
+            Kind::Forbidden,
+            match needs {
+                Scope::Full => "This needs a token with the scope full.".to_owned(),
+                _ => format!("This needs a token with the scope {} or full.", needs.word()),
+            },
+        )
     }
 
     /// The one answer to every address that is none.
@@ -138,10 +167,16 @@ impl Problem {
         }
     }
 
-    fn headers(&self) -> Option<(HeaderName, &'static str)> {
+    fn headers(&self) -> Option<(HeaderName, HeaderValue)> {
         match self.kind {
-            Kind::Unauthorized => Some((WWW_AUTHENTICATE, "Bearer realm=\"posthaste-admin\"")),
-            Kind::Unavailable => Some((RETRY_AFTER, RETRY_AFTER_S)),
+            Kind::Unauthorized => {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"posthaste-admin\"")))
+            }
+            Kind::Unavailable | Kind::TooManyFailedLogins => {
+                // Rounded up, so that nobody comes back too early.
+                let seconds = self.retry_in.as_millis().div_ceil(1000).max(1);
+                Some((RETRY_AFTER, u64::try_from(seconds).unwrap_or(u64::MAX).into()))
+            }
             _ => None,
         }
     }
@@ -153,7 +188,7 @@ impl IntoResponse for Problem {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.kind.row().0;
         if let Some((name, value)) = self.headers() {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+            response.headers_mut().insert(name, value);
         }
         response.extensions_mut().insert(self);
         response
@@ -168,6 +203,13 @@ pub(crate) fn written(mut response: Response<Body>, request_id: &str) -> Respons
     *response.body_mut() = Body::from(text);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     response
+}
+
+impl From<Blocked> for Problem {
+    fn from(blocked: Blocked) -> Self {
+        let detail = "The credential was not looked at. Try again when Retry-After has passed.";
+        Self { retry_in: blocked.retry_in, ..Self::new(Kind::TooManyFailedLogins, detail) }
+    }
 }
 
 impl From<StoreError> for Problem {
@@ -194,9 +236,14 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let kind = match refusal {
             Refusal::NotFound => return Self::not_found(),
-            Refusal::Taken => Kind::Taken,
+            Refusal::Taken | Refusal::NameTaken => Kind::Taken,
             Refusal::IdempotencyConflict => Kind::IdempotencyConflict,
-            Refusal::WebhookLimit | Refusal::DuplicateUrl | Refusal::WrongState => Kind::Conflict,
+            Refusal::WebhookLimit
+            | Refusal::DuplicateUrl
+            | Refusal::WrongState
+            | Refusal::TokenLimit
+            | Refusal::RotationUnderWay
+            | Refusal::KeyGiven => Kind::Conflict,
         };
         Self::new(kind, format!("{refusal}."))
     }

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body::Body;
+use posthaste_core::Scope;
 use serde::Serialize;
 
 use super::PREFIX;
@@ -13,9 +14,11 @@ use super::batch;
 use super::gate;
 use super::problem::{Problem, ProblemDocument};
 use super::reading::{read_event, read_events};
+use super::scopes::RouteShown;
 use super::state::Admin;
 use super::wire::AcceptedShown;
 use crate::body::BodyTrouble;
+use crate::client_address::ClientAddress;
 use crate::publishing::{Accepted, MemberFault, PublishFault};
 
 /// The publisher's own id of an event, in a header.
@@ -31,17 +34,34 @@ pub(crate) enum PublishRoute {
 }
 
 impl PublishRoute {
-    pub fn of(path: &str) -> Option<Self> {
-        match path.strip_prefix(PREFIX)? {
-            "/events" => Some(Self::One),
-            "/events/batch" => Some(Self::Many),
-            _ => None,
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::One, Self::Many];
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::One => "/events",
+            Self::Many => "/events/batch",
         }
+    }
+
+    /// As it is promised.
+    pub fn shown(self) -> RouteShown {
+        RouteShown { method: "POST", path: self.path(), needs: Scope::Publish }
+    }
+
+    pub fn of(path: &str) -> Option<Self> {
+        let path = path.strip_prefix(PREFIX)?;
+        Self::ALL.into_iter().find(|route| route.path() == path)
     }
 }
 
 /// Answers a request to one of the routes, in the order of checks of all the others.
-pub(crate) async fn answer<B>(admin: &Admin, route: PublishRoute, request: Request<B>) -> Response
+pub(crate) async fn answer<B>(
+    admin: &Admin,
+    route: PublishRoute,
+    request: Request<B>,
+    client: ClientAddress,
+) -> Response
 where
     B: Body<Data = Bytes, Error: Into<BodyTrouble>>,
 {
@@ -52,10 +72,10 @@ where
         return gate::with_id(refusal, &id);
     }
     let (head, body) = request.into_parts();
-    let outcome = match (gate::check(admin, &head.headers).await, route) {
+    let outcome = match (gate::check(admin, &head.headers, client, Scope::Publish).await, route) {
         (Err(problem), _) => Err(problem),
-        (Ok(()), PublishRoute::One) => one(admin, &head.headers, body).await,
-        (Ok(()), PublishRoute::Many) => many(admin, &head.headers, body).await,
+        (Ok(_), PublishRoute::One) => one(admin, &head.headers, body).await,
+        (Ok(_), PublishRoute::Many) => many(admin, &head.headers, body).await,
     };
     gate::with_id(outcome.into_response(), &id)
 }

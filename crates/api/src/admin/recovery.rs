@@ -3,9 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use posthaste_core::{UnixMs, Webhook, WebhookState};
+use posthaste_core::{By, UnixMs, Webhook, WebhookState};
 use posthaste_store::Window;
 
+use super::caller::Caller;
 use super::problem::{Kind, Problem};
 use super::reading::{JsonBody, Members, Named};
 use super::state::{Admin, Shared};
@@ -20,18 +21,20 @@ const RECOVER_MAX: usize = 100_000;
 pub(crate) async fn recover(
     State(admin): Shared,
     Named((account, id)): Named<(String, String)>,
+    caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<(StatusCode, Json<RecoveryShown>), Problem> {
     let (_, webhook) = admin.webhook(&account, &id).await?;
-    let now = admin.clock.now();
+    let by = caller.by(&admin);
+    let now = by.at;
     let (window, dry_run) = read_window(&body, now)?;
     if webhook.state == WebhookState::Disabled {
         return Err(Problem::new(Kind::Conflict, "The webhook is switched off; resume it first."));
     }
     let count = if dry_run {
-        admin.store.recover(webhook.no, window, true, RECOVER_MAX, now).await?
+        admin.store.recover(webhook.no, window, true, RECOVER_MAX, by).await?
     } else {
-        recover_in_steps(&admin, &webhook, window, now).await?
+        recover_in_steps(&admin, &webhook, window, by).await?
     };
     let status = if dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
     let shown = RecoveryShown {
@@ -59,15 +62,10 @@ fn read_window(body: &[u8], now: UnixMs) -> Result<(Window, bool), Problem> {
 }
 
 /// Ends when a step finds less than it could take, or at the bound.
-async fn recover_in_steps(
-    admin: &Admin,
-    webhook: &Webhook,
-    window: Window,
-    now: UnixMs,
-) -> Result<u64, Problem> {
+async fn recover_in_steps(admin: &Admin, webhook: &Webhook, window: Window, by: By) -> Result<u64, Problem> {
     let mut count = 0;
     while count < RECOVER_MAX as u64 {
-        let step = admin.store.recover(webhook.no, window, false, RECOVER_STEP, now).await?;
+        let step = admin.store.recover(webhook.no, window, false, RECOVER_STEP, by.clone()).await?;
         count += step;
         if step < RECOVER_STEP as u64 {
             break;

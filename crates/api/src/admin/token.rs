@@ -1,14 +1,17 @@
-//! The one credential of the admin API.
+//! What a caller shows to get in.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderValue};
 use posthaste_contract::Contract;
 use posthaste_contract::model::Scheme;
 use posthaste_core::Secret;
 
-/// Recognises the admin token without keeping it.
+/// What the text of every named token begins with.
+pub(crate) const NAMED_PREFIX: &str = "pht_";
+
+/// Recognises the operator's token without keeping it.
 pub(crate) struct TokenCheck {
     expected: Option<Digest>,
 }
@@ -44,6 +47,20 @@ pub(crate) fn customer_keys<'h>(
         Scheme::HmacRequest(rule) => only(headers, &rule.key_header),
         Scheme::Bearer | Scheme::Basic => bearer(headers),
     })
+}
+
+/// What is shown to get in, as it stands in the headers.
+pub(crate) fn credentials<'h>(
+    contract: &'h Contract,
+    headers: &'h HeaderMap,
+) -> impl Iterator<Item = &'h [u8]> {
+    let further = contract.auth.iter().filter_map(|auth| match &auth.scheme {
+        Scheme::ApiKey { header } => Some(header.as_str()),
+        Scheme::HmacRequest(rule) => Some(rule.key_header.as_str()),
+        Scheme::Bearer | Scheme::Basic => None,
+    });
+    let names = std::iter::once(AUTHORIZATION.as_str()).chain(further);
+    names.flat_map(|name| headers.get_all(name)).map(HeaderValue::as_bytes)
 }
 
 fn only<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

@@ -11,6 +11,7 @@ use posthaste_core::{Account, Secret, UnixMs, Webhook, WebhookState};
 use posthaste_store::change::Rotation;
 use posthaste_store::{WebhookLimits, WebhookPatch};
 
+use super::caller::Caller;
 use super::paging::{Page, Paging};
 use super::problem::{Kind, Problem};
 use super::reading::{JsonBody, Members, Named};
@@ -52,34 +53,37 @@ pub(crate) async fn get(
 pub(crate) async fn pause(
     State(admin): Shared,
     Named((account, id)): Names,
+    caller: Caller,
 ) -> Result<Json<WebhookShown>, Problem> {
     let found = admin.webhook(&account, &id).await?;
     if found.1.state == WebhookState::Disabled {
         return Err(Problem::new(Kind::Conflict, "The webhook is switched off; there is nothing to hold."));
     }
-    set_state(&admin, found, WebhookState::Paused).await
+    set_state(&admin, found, caller, WebhookState::Paused).await
 }
 
 /// `POST …/resume`: held deliveries go out, oldest first; a webhook that was switched off is on again.
 pub(crate) async fn resume(
     State(admin): Shared,
     Named((account, id)): Names,
+    caller: Caller,
 ) -> Result<Json<WebhookShown>, Problem> {
     let found = admin.webhook(&account, &id).await?;
-    set_state(&admin, found, WebhookState::Active).await
+    set_state(&admin, found, caller, WebhookState::Active).await
 }
 
 async fn set_state(
     admin: &Admin,
     (_, webhook): (Account, Webhook),
+    caller: Caller,
     state: WebhookState,
 ) -> Result<Json<WebhookShown>, Problem> {
     if webhook.state == state {
         return Ok(Json(webhook.into()));
     }
     let patch = WebhookPatch { state: Some(state), ..WebhookPatch::default() };
-    let now = admin.clock.now();
-    let webhook = admin.store.update_webhook(webhook.no, patch, WebhookLimits::default(), now).await?;
+    let by = caller.by(admin);
+    let webhook = admin.store.update_webhook(webhook.no, patch, WebhookLimits::default(), by).await?;
     Ok(Json(webhook.into()))
 }
 
@@ -87,17 +91,19 @@ async fn set_state(
 pub(crate) async fn rotate_secret(
     State(admin): Shared,
     Named((account, id)): Names,
+    caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let (_, webhook) = admin.webhook(&account, &id).await?;
     let asked = RotationAsked::read(&body, &admin.contract)?;
-    let now = admin.clock.now();
+    let by = caller.by(&admin);
+    let now = by.at;
     let made = asked.secret.is_none().then(|| admin.contract.new_secret(&*admin.dice));
     let Some(secret) = asked.secret.or_else(|| made.clone()) else { return Err(Problem::not_found()) };
     let rotation = Rotation { secret, overlap: asked.overlap, keep: admin.contract.rotation.keys };
     let patch = WebhookPatch { rotate: Some(rotation), ..WebhookPatch::default() };
     let signing_before = webhook.secrets.signing_at(now).count();
-    let webhook = admin.store.update_webhook(webhook.no, patch, WebhookLimits::default(), now).await?;
+    let webhook = admin.store.update_webhook(webhook.no, patch, WebhookLimits::default(), by).await?;
     let still_signing: Vec<UnixMs> =
         webhook.secrets.previous.iter().map(|(_, until)| *until).filter(|until| now < *until).collect();
     let shown = RotatedShown {
@@ -151,13 +157,14 @@ fn check_secret(given: Option<&str>, contract: &Contract) -> Result<(), String> 
 pub(crate) async fn test(
     State(admin): Shared,
     Named((account, id)): Names,
+    caller: Caller,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let (_, webhook) = admin.webhook(&account, &id).await?;
     let event_type = read_test_type(&body, &admin.contract)?;
     let parts = TestParts { contract: &admin.contract, store: &*admin.store, publisher: &admin.publisher };
     let data = sample_data(&admin.contract, &event_type);
-    let outcome = send_test(parts, &webhook, &event_type, data).await?;
+    let outcome = send_test(parts, &webhook, &event_type, data, caller.by(&admin)).await?;
     let facts = outcome.facts();
     let shown = TestShown {
         ok: facts.ok,

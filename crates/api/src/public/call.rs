@@ -3,21 +3,26 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use posthaste_contract::model::{Condition, Index, Owner, Route, Target};
+use http::request::Parts;
+use posthaste_contract::model::{Auth, Condition, Index, Owner, Route, Target};
 use posthaste_contract::{BodyFault, Contract, PageFacts, Scope, Subject, TestFacts, Values};
-use posthaste_core::{ApiKey, Dice, KeyNo, UnixMs, Webhook};
+use posthaste_core::{Actor, ApiKey, By, Dice, KeyNo, UnixMs, Webhook};
 use posthaste_net::Dialler;
 use posthaste_store::Store;
 
 use super::PublicApi;
 use super::answer::Answer;
-use super::auth::Once;
+use super::auth::{self, Once};
 use super::refusal::Refused;
+use crate::client_address::ClientAddress;
 
 /// A request that passed the gate: its caller may do this, now.
 pub(super) struct Call<'r> {
     pub api: &'r PublicApi,
     pub route: &'r Route,
+    pub head: &'r Parts,
+    /// How the caller said who they are.
+    pub auth: &'r Auth,
     pub key: Arc<ApiKey>,
     /// The webhook's id in the path.
     pub webhook_id: Option<&'r str>,
@@ -27,6 +32,7 @@ pub(super) struct Call<'r> {
     /// The body; empty where the route reads none.
     pub body: Bytes,
     pub request_id: String,
+    pub client: ClientAddress,
     pub now: UnixMs,
     /// What makes a signed write a single one.
     pub once: Option<Once>,
@@ -54,6 +60,17 @@ impl<'r> Call<'r> {
 
     pub fn dice(&self) -> &'r dyn Dice {
         &*self.api.parts.dice
+    }
+
+    /// Who asks, as the audit log tells of it.
+    pub fn by(&self) -> By {
+        By {
+            at: self.now,
+            actor: Actor::ApiKey { id: self.key.id.as_str().into() },
+            request_id: Some(self.request_id.as_str().into()),
+            address: self.client.known(),
+            object: None,
+        }
     }
 
     /// The key that webhooks must belong to, where they belong to keys.
@@ -87,9 +104,17 @@ impl<'r> Call<'r> {
         found.ok_or_else(|| Condition::NotFound.into())
     }
 
-    /// Refuses a signed write that was obeyed before. To be asked last, when nothing but the store can refuse it any
+    /// May what was asked for be done now? The key may have been revoked while the body was on its way or the URL was
+    /// probed, and a signed write counts once. To be asked last.
+    pub async fn may_write(&self) -> Result<(), Refused> {
+        let now = self.api.parts.clock.now();
+        auth::identify(self.store(), self.auth, &self.head.headers, now).await?;
+        self.is_first().await
+    }
+
+    /// Refuses a signed write that was obeyed before. Asked last, when nothing but the store can refuse it any
     /// more: a request that was refused for another reason may be sent again.
-    pub async fn is_first(&self) -> Result<(), Refused> {
+    async fn is_first(&self) -> Result<(), Refused> {
         let Some(once) = self.once else { return Ok(()) };
         match self.store().remember_once(once.token, once.until, self.now).await? {
             true => Ok(()),

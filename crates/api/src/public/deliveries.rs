@@ -43,8 +43,9 @@ pub(super) async fn get(call: &Call<'_>) -> Result<Answer, Refused> {
 /// Sends one again.
 pub(super) async fn resend(call: &Call<'_>) -> Result<Answer, Refused> {
     let (webhook, mut row) = find(call).await?;
-    call.is_first().await?;
-    row.delivery = call.store().retry_delivery(row.delivery.key, call.now).await?;
+    call.may_write().await?;
+    let id = call.api.ids.delivery(row.delivery.key, row.event.created_at);
+    row.delivery = call.store().retry_delivery(row.delivery.key, call.by().about(&id)).await?;
     Ok(answer_row(call, &webhook, &row))
 }
 

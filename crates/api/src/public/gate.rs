@@ -2,11 +2,11 @@
 //!
 //! 1. the form of the request (the server has looked at it already),
 //! 2. route and method,
-//! 3. the credential: there once, known, active; then, for signed requests, the signature, which needs the body,
-//! 4. what the key may do,
-//! 5. the rates,
+//! 3. whether the client's address guesses credentials; the credential: there once, known, active; then, for signed requests, the signature, which needs the body,
+//! 4. the rates,
+//! 5. what the key may do,
 //! 6. the kind of the body, 7. its size, 8. its syntax, 9. its fields (all faults at once),
-//! 10. where the URL leads, 11. replays of signed writes,
+//! 10. where the URL leads, 11. whether the key is still good, replays of signed writes,
 //! 12. equal URLs and the number of webhooks, inside the store's transaction.
 //!
 //! Steps 2 to 7 are here; 8 to 12 are the handlers', which read their input, admit its URL, ask whether the call is
@@ -28,6 +28,8 @@ use super::call::Call;
 use super::content;
 use super::refusal::Refused;
 use crate::body::RequestBody;
+use crate::client_address::ClientAddress;
+use crate::logins::Door;
 
 /// A body that may have been read already.
 enum Pending {
@@ -40,6 +42,7 @@ pub(super) async fn pass<'r>(
     api: &'r PublicApi,
     head: &'r Parts,
     body: RequestBody,
+    client: ClientAddress,
     now: UnixMs,
     trail: &mut Trail,
 ) -> Result<Call<'r>, Refused> {
@@ -47,29 +50,46 @@ pub(super) async fn pass<'r>(
     let auth = api.contract.auth.get(route.auth).ok_or(Condition::Internal)?;
     trail.challenge = Some(auth.challenge());
     let limit = api.parts.body_limit_bytes;
+    if auth::is_padded(auth, head) {
+        return Err(Condition::AuthInvalid.into());
+    }
 
-    let key = auth::identify(&*api.parts.store, auth, &head.headers, now).await?;
+    let login = api.parts.logins.begin(Door::Public, client, auth::shown(auth, &head.headers), now)?;
+    let key = match auth::identify(&*api.parts.store, auth, &head.headers, now).await {
+        Err(refused) if refused.condition == Condition::AuthInvalid => {
+            login.refused()?;
+            return Err(refused);
+        }
+        found => found?,
+    };
     let (body, once) = match &auth.scheme {
         Scheme::HmacRequest(rule) => {
             let bytes = body.read(limit).await?;
-            let once = auth::verify(rule, &key, head, &bytes, now)?;
+            let once = match auth::verify(rule, &key, head, &bytes, now) {
+                Err(refused) if refused.condition == Condition::AuthInvalid => {
+                    login.refused_proof(auth::proof(rule, &head.headers))?;
+                    return Err(refused);
+                }
+                verified => verified?,
+            };
             (Pending::Read(bytes), Some(once).filter(|_| must_be_single(rule, route)))
         }
         _ => (Pending::Unread(body), None),
     };
-    if !api.contract.allows(&key, route.needs) {
-        return Err(Condition::AccessDenied.into());
-    }
+    login.accepted();
     if let Some((rate, answer)) = api.rates.spend(&api.contract, route, &key, now) {
         trail.note_rate(rate, &answer, now);
         if !answer.allowed {
             return Err(Refused { retry_in: Some(answer.retry_in), ..Condition::RateLimited.into() });
         }
     }
+    if !api.contract.allows(&key, route.needs) {
+        return Err(Condition::AccessDenied.into());
+    }
     let body = take_body(route, &head.headers, body, limit).await?;
     let query = head.uri.query().unwrap_or_default();
     let request_id = trail.request_id.clone();
-    Ok(Call { api, route, key, webhook_id, delivery_id, query, body, request_id, now, once })
+    Ok(Call { api, route, head, auth, key, webhook_id, delivery_id, query, body, request_id, client, now, once })
 }
 
 type Found<'r> = (&'r Route, Option<&'r str>, Option<&'r str>);

@@ -6,6 +6,7 @@ use posthaste_contract::{Condition, FieldFault};
 use posthaste_store::{Refusal, StoreError};
 
 use crate::body::BodyTrouble;
+use crate::logins::Blocked;
 
 /// How long clients are asked to wait when the store cannot take a request.
 pub(super) const STORE_PAUSE: Duration = Duration::from_secs(5);
@@ -51,6 +52,12 @@ impl From<Condition> for Refused {
     }
 }
 
+impl From<Blocked> for Refused {
+    fn from(blocked: Blocked) -> Self {
+        Self { retry_in: Some(blocked.retry_in), ..Condition::RateLimited.into() }
+    }
+}
+
 impl From<BodyTrouble> for Refused {
     fn from(trouble: BodyTrouble) -> Self {
         let condition = match trouble {
@@ -84,6 +91,10 @@ fn condition_of(refusal: Refusal) -> Condition {
         Refusal::WebhookLimit => Condition::WebhookLimit,
         Refusal::DuplicateUrl => Condition::DuplicateUrl,
         Refusal::IdempotencyConflict => Condition::Idempotency,
-        Refusal::WrongState => Condition::Conflict,
+        Refusal::WrongState
+        | Refusal::NameTaken
+        | Refusal::TokenLimit
+        | Refusal::RotationUnderWay
+        | Refusal::KeyGiven => Condition::Conflict,
     }
 }

@@ -15,11 +15,11 @@ pub(super) async fn send(call: &Call<'_>) -> Result<Answer, Refused> {
     let webhook = call.webhook_of(&values).await?;
     let busy = || Refused { retry_in: Some(STORE_PAUSE), ..Condition::Unavailable.into() };
     let _place = call.api.tests.try_acquire().map_err(|_| busy())?;
-    call.is_first().await?;
+    call.may_write().await?;
     let event_type = event_type(call, values.event_type.as_deref());
     let data = sample_data(call.contract(), event_type);
     let parts = TestParts { contract: call.contract(), store: call.store(), publisher: &call.api.publisher };
-    let outcome = send_test(parts, &webhook, event_type, data).await?;
+    let outcome = send_test(parts, &webhook, event_type, data, call.by()).await?;
     let facts = outcome.facts();
     let shown = Shown { page: None, test: Some(&facts) };
     if let Some(row) = row(call, &outcome).await? {

@@ -26,7 +26,7 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Answer, Refused> {
     };
     let target = admit(call, url).await?;
     let secret = secret(call, values.secret.as_ref()).await?;
-    call.is_first().await?;
+    call.may_write().await?;
     let mut webhook = register(call, &values, url, &target, &secret).await?;
     if let Some(state) = values.state.filter(|state| *state != WebhookState::Active) {
         webhook =
@@ -62,7 +62,7 @@ pub(super) async fn update(call: &Call<'_>) -> Result<Answer, Refused> {
         Some(given) => Some(rotation(call, secret(call, Some(given)).await?)),
         None => None,
     };
-    call.is_first().await?;
+    call.may_write().await?;
     let patch = WebhookPatch {
         url,
         subscription: values.events,
@@ -77,8 +77,8 @@ pub(super) async fn update(call: &Call<'_>) -> Result<Answer, Refused> {
 /// Deletes one.
 pub(super) async fn delete(call: &Call<'_>) -> Result<Answer, Refused> {
     let webhook = call.webhook().await?;
-    call.is_first().await?;
-    call.store().delete_webhook(webhook.no, call.now).await?;
+    call.may_write().await?;
+    call.store().delete_webhook(webhook.no, call.by()).await?;
     Ok(call.answer_webhook(&webhook))
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn rotate(call: &Call<'_>) -> Result<Answer, Refused> {
     let webhook = call.webhook().await?;
     let values = call.read(Some(&webhook))?;
     let secret = secret(call, values.secret.as_ref()).await?;
-    call.is_first().await?;
+    call.may_write().await?;
     let patch = WebhookPatch { rotate: Some(rotation(call, secret)), ..WebhookPatch::default() };
     Ok(call.answer_webhook(&change(call, &webhook, patch).await?))
 }
@@ -104,7 +104,7 @@ pub(super) async fn resume(call: &Call<'_>) -> Result<Answer, Refused> {
 
 async fn set_state(call: &Call<'_>, state: WebhookState) -> Result<Answer, Refused> {
     let webhook = call.webhook().await?;
-    call.is_first().await?;
+    call.may_write().await?;
     let patch = WebhookPatch { state: Some(state), ..WebhookPatch::default() };
     Ok(call.answer_webhook(&change(call, &webhook, patch).await?))
 }
@@ -128,7 +128,7 @@ async fn register(
             extension: values.extension.clone().into_iter().filter_map(|(k, v)| Some((k, v?))).collect(),
             secret: secret.clone(),
         };
-        match call.store().create_webhook(new, limits(call), call.now).await {
+        match call.store().create_webhook(new, limits(call), call.by()).await {
             Err(StoreError::Refused(Refusal::Taken)) => {}
             // The account went away between the check of its key and now.
             Err(StoreError::Refused(Refusal::NotFound)) => return Err(Condition::AuthInactive.into()),
@@ -140,7 +140,7 @@ async fn register(
 }
 
 async fn change(call: &Call<'_>, webhook: &Webhook, patch: WebhookPatch) -> Result<Webhook, Refused> {
-    Ok(call.store().update_webhook(webhook.no, patch, limits(call), call.now).await?)
+    Ok(call.store().update_webhook(webhook.no, patch, limits(call), call.by()).await?)
 }
 
 /// The caller's own secret, or a new one. An API key is no signing secret: receivers would hold it.

@@ -121,7 +121,7 @@ async fn an_ended_delivery_can_be_made_again() {
     }
     rig.attempted(event, webhook.no, 3, Ended::GivenUp).await;
     rig.store
-        .delete_webhook(webhook.no, rig.store.event(event).await.unwrap().unwrap().created_at)
+        .delete_webhook(webhook.no, rig.store.event(event).await.unwrap().unwrap().created_at.into())
         .await
         .unwrap();
     let refused = rig.post(&path, "").await.told();

@@ -103,7 +103,7 @@ async fn a_deleted_webhook_is_still_accounted_for() {
     rig.attempted(event, owed, 1, Ended::WillBeTriedAgain).await;
     handled(&rig, event).await;
     for no in [taken, owed] {
-        rig.store.delete_webhook(no, rig.clock.now()).await.unwrap();
+        rig.store.delete_webhook(no, rig.clock.now().into()).await.unwrap();
     }
     while rig.store.tidy(UnixMs(0), true, rig.clock.now()).await.unwrap() {}
     assert!(rig.store.roster().get(taken).is_none() && rig.store.roster().get(owed).is_none());

@@ -147,7 +147,10 @@ async fn lists_are_narrowed_and_cut() {
         }
         let paused = rig.webhook(&rig.holder, &made[3]).await;
         let patch = WebhookPatch { state: Some(WebhookState::Paused), ..WebhookPatch::default() };
-        rig.store.update_webhook(paused.no, patch, WebhookLimits::default(), rig.clock.now()).await.unwrap();
+        rig.store
+            .update_webhook(paused.no, patch, WebhookLimits::default(), rig.clock.now().into())
+            .await
+            .unwrap();
         let active: Vec<String> = made.iter().filter(|id| **id != made[3]).cloned().collect();
         for (filter, expected) in
             [("", &made), ("&status=active", &active), ("&status=paused", &vec![made[3].clone()])]

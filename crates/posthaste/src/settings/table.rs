@@ -80,7 +80,7 @@ const fn repeated(one: Setting) -> Setting {
 }
 
 /// Every setting, in the order of the help.
-pub const TABLE: [Setting; 20] = [
+pub const TABLE: [Setting; 27] = [
     setting(
         ("config", Some("config"), "POSTHASTE_CONFIG"),
         "FILE",
@@ -109,6 +109,48 @@ pub const TABLE: [Setting; 20] = [
         UsedBy::Server,
         "Moves the admin API to a listener of its own",
     ),
+    setting(
+        ("tls_cert", Some("tls-cert"), "POSTHASTE_TLS_CERT"),
+        "PEM",
+        None,
+        UsedBy::Server,
+        "Certificate and chain: the listeners speak https; read again when it changes",
+    ),
+    setting(
+        ("tls_key", Some("tls-key"), "POSTHASTE_TLS_KEY"),
+        "PEM",
+        None,
+        UsedBy::Server,
+        "The certificate's key (PKCS#8, PKCS#1 or SEC1, not encrypted)",
+    ),
+    setting(
+        ("admin_tls_cert", Some("admin-tls-cert"), "POSTHASTE_ADMIN_TLS_CERT"),
+        "PEM",
+        None,
+        UsedBy::Server,
+        "Another certificate for --admin-listen, in place of that of --tls-cert",
+    ),
+    setting(
+        ("admin_tls_key", Some("admin-tls-key"), "POSTHASTE_ADMIN_TLS_KEY"),
+        "PEM",
+        None,
+        UsedBy::Server,
+        "The key of --admin-tls-cert",
+    ),
+    setting(
+        ("failed_logins", Some("failed-logins"), "POSTHASTE_FAILED_LOGINS"),
+        "COUNT",
+        Some("20"),
+        UsedBy::Server,
+        "Different wrong credentials from one address in a minute before it has to wait; 0: no limit",
+    ),
+    repeated(setting(
+        ("trusted_proxy", Some("trusted-proxy"), "POSTHASTE_TRUSTED_PROXY"),
+        "CIDR",
+        None,
+        UsedBy::Server,
+        "Proxies whose X-Forwarded-For says where a request comes from (repeatable)",
+    )),
     setting(
         ("data", Some("data"), "POSTHASTE_DATA"),
         "DIR",
@@ -148,8 +190,8 @@ pub const TABLE: [Setting; 20] = [
         ("ca_file", Some("ca-file"), "POSTHASTE_CA_FILE"),
         "PEM",
         None,
-        UsedBy::Server,
-        "Further trusted roots for deliveries (repeatable)",
+        UsedBy::Both,
+        "Further trusted roots: for deliveries, and for commands that call a server (repeatable)",
     )),
     repeated(setting(
         ("connect_to", Some("connect-to"), "POSTHASTE_CONNECT_TO"),
@@ -178,6 +220,13 @@ pub const TABLE: [Setting; 20] = [
         Some("30"),
         UsedBy::Server,
         "How long ended deliveries and their events are kept, in days",
+    ),
+    setting(
+        ("audit_days", Some("audit-days"), "POSTHASTE_AUDIT_DAYS"),
+        "DAYS",
+        Some("365"),
+        UsedBy::Server,
+        "How long the audit log is kept, in days",
     ),
     setting(
         ("webhook_concurrency", Some("webhook-concurrency"), "POSTHASTE_WEBHOOK_CONCURRENCY"),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use posthaste_api::logins::LIMIT_MAX;
 use posthaste_core::Secret;
 use posthaste_net::{BadProxy, ConnectTo, GuardPolicy, Proxy, UnfitNet};
 use posthaste_store::MasterKeys;
@@ -15,6 +16,18 @@ use super::layers::{Layers, SettingFault, parsed};
 /// The least characters of an admin token.
 pub const TOKEN_MIN_CHARS: usize = 32;
 
+/// Different wrong credentials from one address in a minute before it has to wait.
+const FAILED_LOGINS: u32 = 20;
+
+/// The files of a certificate and its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and its chain.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
 /// What `serve` and `dev` run with.
 #[derive(Clone)]
 pub struct ServerSettings {
@@ -24,6 +37,14 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// Where the admin API listens, if not there.
     pub admin_listen: Option<SocketAddr>,
+    /// What the public listener shows over TLS; without it, it speaks plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// What the admin listener shows, if not the same.
+    pub admin_tls: Option<TlsFiles>,
+    /// Different wrong credentials from one address in a minute before it has to wait; 0: no limit.
+    pub failed_logins: u32,
+    /// Proxies that are believed where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
     /// The data folder.
     pub data: PathBuf,
     /// Networks that deliveries may go into beside the public internet.
@@ -44,6 +65,8 @@ pub struct ServerSettings {
     pub body_limit_bytes: usize,
     /// How long ended deliveries are kept.
     pub retention: Duration,
+    /// How long the audit log is kept.
+    pub audit_retention: Duration,
     /// Attempts under way at one time to one webhook.
     pub webhook_concurrency: usize,
     /// Is `/metrics` served?
@@ -70,6 +93,10 @@ impl ServerSettings {
             contract: layers.text("contract").unwrap_or_default().to_owned(),
             listen: layers.one("listen", &address)?.unwrap_or(DEFAULT_LISTEN),
             admin_listen: layers.one("admin_listen", &address)?,
+            tls: tls_files(layers, "tls_cert", "tls_key")?,
+            admin_tls: admin_tls_files(layers)?,
+            failed_logins: layers.one("failed_logins", failed_logins)?.unwrap_or(FAILED_LOGINS),
+            trusted_proxies: layers.each("trusted_proxy", parsed("network such as 10.0.0.0/8"))?,
             data: layers.one("data", path)?.unwrap_or_default(),
             allow_nets: layers.each("allow_net", allowed_net(allow_any_net))?,
             allow_any_net,
@@ -81,6 +108,7 @@ impl ServerSettings {
             name_servers: layers.each("name_servers", name_server)?,
             body_limit_bytes: layers.one("body_limit_kib", whole(1, 64 * 1024))?.unwrap_or(256) * 1024,
             retention: days(layers.one("retention_days", whole(1, 36_500))?.unwrap_or(30)),
+            audit_retention: days(layers.one("audit_days", whole(1, 36_500))?.unwrap_or(365)),
             webhook_concurrency: layers.one("webhook_concurrency", whole(1, 1024))?.unwrap_or(64),
             metrics: layers.one("metrics", &truth)?.unwrap_or(true),
             log: layers.one("log", log_filter)?.unwrap_or_default(),
@@ -97,6 +125,8 @@ pub struct ClientSettings {
     pub server: Option<String>,
     /// The admin token, if it was given.
     pub admin_token: Option<Secret>,
+    /// Files of further roots that the server's certificate may be from.
+    pub ca_files: Vec<PathBuf>,
     /// The data folder of a local server.
     pub data: PathBuf,
     /// The master keys, if they were given.
@@ -112,6 +142,7 @@ impl ClientSettings {
         Ok(Self {
             server: layers.text("server").map(str::to_owned),
             admin_token: layers.text("admin_token").map(|text| Secret::from(text.to_owned())),
+            ca_files: layers.each("ca_file", |text| Ok(PathBuf::from(text)))?,
             data: PathBuf::from(layers.text("data").unwrap_or_default()),
             master_key: master_key(layers)?,
         })
@@ -120,6 +151,42 @@ impl ClientSettings {
 
 /// Where the server listens, and clients look for it, when nobody says otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// Two files, or none: one alone is a mistake.
+fn tls_files(
+    layers: &Layers,
+    certificate: &'static str,
+    key: &'static str,
+) -> Result<Option<TlsFiles>, SettingFault> {
+    let beside = |own: &'static str, other: &'static str| {
+        layers.one(own, |text| match layers.text(other) {
+            _ if text.is_empty() => Err("empty; it takes a file".to_owned()),
+            Some(_) => Ok(PathBuf::from(text)),
+            None => {
+                Err(format!("`{text}`, but --{} is missing: give both or neither", other.replace('_', "-")))
+            }
+        })
+    };
+    let (certificate, key) = (beside(certificate, key)?, beside(key, certificate)?);
+    Ok(certificate.zip(key).map(|(certificate, key)| TlsFiles { certificate, key }))
+}
+
+fn admin_tls_files(layers: &Layers) -> Result<Option<TlsFiles>, SettingFault> {
+    let files = tls_files(layers, "admin_tls_cert", "admin_tls_key")?;
+    if files.is_some() && layers.text("admin_listen").is_none() {
+        layers.one("admin_tls_cert", |text| {
+            Err::<(), _>(format!("`{text}`, but there is no --admin-listen that would show it"))
+        })?;
+    }
+    Ok(files)
+}
+
+fn failed_logins(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(number) if number <= LIMIT_MAX => Ok(number),
+        _ => Err(format!("`{text}`, which is no whole number from 0 to {LIMIT_MAX}")),
+    }
+}
 
 fn admin_token(layers: &Layers) -> Result<Option<Secret>, SettingFault> {
     layers.one("admin_token", |text| {
@@ -203,6 +270,7 @@ mod tests {
         assert_eq!(settings.listen, DEFAULT_LISTEN);
         assert_eq!(settings.body_limit_bytes, 256 * 1024);
         assert_eq!(settings.retention, Duration::from_hours(30 * 24));
+        assert_eq!(settings.audit_retention, Duration::from_hours(365 * 24));
         assert!(settings.metrics && !settings.allow_http);
     }
 

@@ -160,21 +160,21 @@ pub async fn ended_deliveries_are_sent_again_on_demand(store: Arc<dyn Store>) {
     let webhook = scene.webhook("a").await.no;
     let key = DeliveryKey { event: scene.event(NOW).await, webhook };
     let wrong_state = |answer| matches!(answer, Err(StoreError::Refused(Refusal::WrongState)));
-    let unknown = store.retry_delivery(key, NOW).await;
+    let unknown = store.retry_delivery(key, NOW.into()).await;
     assert!(matches!(unknown, Err(StoreError::Refused(Refusal::NotFound))));
     scene.record(vec![delivered(key, 1, NOW)]).await;
     let mut hints = store.hints();
-    let resent = store.retry_delivery(key, after_s(5)).await.unwrap();
+    let resent = store.retry_delivery(key, after_s(5).into()).await.unwrap();
     assert_eq!((resent.state, resent.next_attempt_at), (DeliveryState::Pending, Some(after_s(5))));
     assert_eq!(resent.reason.as_deref(), Some(reasons::RESENT));
     assert_eq!(store.delivery(key).await.unwrap().unwrap().0, resent);
     assert!(matches!(hints.try_recv(), Ok(Hint::Webhook(no)) if no == webhook));
-    assert!(wrong_state(store.retry_delivery(key, NOW).await));
+    assert!(wrong_state(store.retry_delivery(key, NOW.into()).await));
     scene.record(vec![failed(key, 2, after_s(6))]).await;
     let (delivery, _, attempts) = store.delivery(key).await.unwrap().unwrap();
     assert_eq!((delivery.state, delivery.delivered_at, attempts.len()), (DeliveryState::Failed, None, 2));
-    store.delete_webhook(webhook, NOW).await.unwrap();
-    assert!(wrong_state(store.retry_delivery(key, NOW).await));
+    store.delete_webhook(webhook, NOW.into()).await.unwrap();
+    assert!(wrong_state(store.retry_delivery(key, NOW.into()).await));
 }
 
 pub async fn recovery_takes_failed_ones_of_a_window(store: Arc<dyn Store>) {
@@ -192,14 +192,14 @@ pub async fn recovery_takes_failed_ones_of_a_window(store: Arc<dyn Store>) {
     for (dry_run, limit, expected) in
         [(true, 9, 4), (true, 2, 2), (false, 3, 3), (false, 9, 1), (false, 9, 0)]
     {
-        let count = store.recover(webhook, window, dry_run, limit, after_s(20)).await.unwrap();
+        let count = store.recover(webhook, window, dry_run, limit, after_s(20).into()).await.unwrap();
         assert_eq!(count, expected, "dry run {dry_run} limit {limit}");
     }
     let (rows, _) = store.pending(webhook, after_s(20), 9).await.unwrap();
     let sent_again: Vec<DeliveryKey> = rows.iter().map(|row| row.key).collect();
     assert_eq!(sent_again, keys[1..5]);
     assert_eq!(scene.state(keys[0]).await.unwrap().0, DeliveryState::Failed);
-    let unknown = store.recover(WebhookNo(99), window, true, 9, NOW).await;
+    let unknown = store.recover(WebhookNo(99), window, true, 9, NOW.into()).await;
     assert!(matches!(unknown, Err(StoreError::Refused(Refusal::NotFound))));
 }
 

@@ -22,7 +22,7 @@ pub async fn pending_deliveries_of_deleted_and_disabled_webhooks_end(store: Arc<
         scene.record(vec![retried(key, 1, NOW, after_s(5))]).await;
         keys.push(key);
     }
-    store.delete_webhook(keys[0].webhook, NOW).await.unwrap();
+    store.delete_webhook(keys[0].webhook, NOW.into()).await.unwrap();
     for (key, state) in [(keys[1], WebhookState::Disabled), (keys[2], WebhookState::Paused)] {
         scene.patch(key.webhook, WebhookPatch { state: Some(state), ..WebhookPatch::default() }, NOW).await;
     }
@@ -43,8 +43,8 @@ pub async fn many_webhooks_that_are_off_do_not_hide_one_with_rows(store: Arc<dyn
     for number in 0..520 {
         let (store, new) = (store.clone(), new_webhook(scene.account.no, &format!("off{number}")));
         tasks.spawn(async move {
-            let no = store.create_webhook(new, WebhookLimits::default(), NOW).await.unwrap().no;
-            store.update_webhook(no, off(), WebhookLimits::default(), NOW).await.unwrap();
+            let no = store.create_webhook(new, WebhookLimits::default(), NOW.into()).await.unwrap().no;
+            store.update_webhook(no, off(), WebhookLimits::default(), NOW.into()).await.unwrap();
         });
     }
     tasks.join_all().await;
@@ -64,7 +64,7 @@ pub async fn deleted_webhooks_leave_the_roster_when_nothing_is_owed(store: Arc<d
     let scene = begin(store.clone()).await;
     let webhook = scene.webhook("a").await.no;
     let key = DeliveryKey { event: scene.event(NOW).await, webhook };
-    store.delete_webhook(webhook, NOW).await.unwrap();
+    store.delete_webhook(webhook, NOW.into()).await.unwrap();
     let is_there = || store.roster().get(webhook).is_some();
     scene.tidy(NEVER, false, NOW).await;
     assert!(is_there(), "the event before it may not be dispatched yet");
@@ -121,7 +121,7 @@ pub async fn a_clock_set_back_strands_nothing(store: Arc<dyn Store>) {
     scene.record(vec![retried(retry, 1, later, later.plus(Duration::from_secs(5)))]).await;
     scene.record(vec![failed(resent, 1, later)]).await;
     scene.spill(held, later).await;
-    store.retry_delivery(resent, later).await.unwrap();
+    store.retry_delivery(resent, later.into()).await.unwrap();
     let due = async |key| store.delivery(key).await.unwrap().unwrap().0.next_attempt_at.unwrap();
     for now in [NOW, after_s(1)] {
         scene.tidy(NEVER, true, now).await;
@@ -143,9 +143,9 @@ pub async fn places_are_not_given_twice(store: Arc<dyn Store>) {
 pub async fn a_deleted_account_leaves_nothing(store: Arc<dyn Store>) {
     let scene = begin(store.clone()).await;
     let webhook = scene.webhook("a").await.no;
-    let other = store.create_account(new_account("other"), NOW).await.unwrap();
+    let other = store.create_account(new_account("other"), NOW.into()).await.unwrap();
     let kept = new_webhook(other.no, "kept");
-    let kept = store.create_webhook(kept, Default::default(), NOW).await.unwrap().no;
+    let kept = store.create_webhook(kept, Default::default(), NOW.into()).await.unwrap().no;
     let drafts = vec![draft(Audience::Broadcast), draft(Audience::Webhook(webhook))];
     let published = store.publish(drafts, &|_, _, _| body("{}"), NOW).await.unwrap();
     let broadcast = published[0].unwrap().seq;
@@ -159,7 +159,7 @@ pub async fn a_deleted_account_leaves_nothing(store: Arc<dyn Store>) {
             retried(key(own), 1, NOW, after_s(9)),
         ])
         .await;
-    store.delete_account("acme", NOW).await.unwrap();
+    store.delete_account("acme", NOW.into()).await.unwrap();
     scene.checkpoint(own).await;
     scene.tidy(NEVER, false, NOW).await;
     scene.record(vec![delivered(key(own), 2, after_s(9))]).await;

@@ -10,7 +10,11 @@ mod events;
 mod history;
 mod housekeeping;
 mod races;
+mod secrets;
+mod tokens;
 mod webhooks;
+
+mod audit;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -40,6 +44,16 @@ stories![
     accounts::an_account_is_created_once_changed_and_deleted,
     accounts::accounts_page_in_order_of_creation,
     accounts::a_key_is_found_by_its_text_until_it_is_forgotten,
+    tokens::a_token_is_found_by_its_text_until_it_is_revoked,
+    tokens::a_name_belongs_to_one_token_that_works,
+    tokens::there_are_not_more_tokens_than_the_bound,
+    tokens::uses_of_a_token_are_written_down_by_housekeeping,
+    tokens::tokens_that_ended_long_ago_are_forgotten,
+    audit::every_change_is_told_once,
+    audit::a_refused_change_is_not_told,
+    audit::what_the_engine_does_is_told_of_the_system,
+    audit::the_log_pages_newest_first_and_is_filtered,
+    audit::the_log_outlives_the_account_and_ends_in_steps,
     webhooks::only_the_owner_sees_a_webhook,
     webhooks::limits_count_what_is_not_deleted,
     webhooks::urls_differ_where_the_contract_says_so,
@@ -73,8 +87,13 @@ stories![
     housekeeping::places_are_not_given_twice,
     housekeeping::a_deleted_account_leaves_nothing,
     housekeeping::forgotten_keys_and_tokens_can_come_again,
+    secrets::a_rotation_changes_the_key_and_no_secret,
     races::of_many_creators_as_many_succeed_as_the_limit_allows,
     races::of_many_equal_urls_one_is_created,
     races::of_many_equal_keys_one_event_is_made,
     races::parallel_publishers_get_different_places_in_order_of_hints,
+    races::an_event_is_owed_to_what_was_not_deleted_before_it,
+    races::changes_and_publishes_side_by_side_are_all_kept,
+    races::of_many_equal_tokens_one_is_new,
+    races::nothing_is_created_for_an_account_that_is_gone,
 ];

@@ -24,7 +24,7 @@ pub struct Scene {
 }
 
 pub async fn begin(store: Arc<dyn Store>) -> Scene {
-    let account = store.create_account(new_account("acme"), NOW).await.unwrap();
+    let account = store.create_account(new_account("acme"), NOW.into()).await.unwrap();
     Scene { store, account }
 }
 
@@ -51,7 +51,7 @@ pub fn new_webhook(account: AccountNo, id: &str) -> NewWebhook {
 }
 
 pub fn draft(audience: Audience) -> EventDraft {
-    EventDraft { audience, event_type: "order.paid".into(), send_at: None, idempotency: None }
+    EventDraft { audience, event_type: "order.paid".into(), send_at: None, idempotency: None, test_by: None }
 }
 
 pub fn body(text: &str) -> EventBody {
@@ -101,11 +101,11 @@ pub fn failed(key: DeliveryKey, number: u32, at: UnixMs) -> Recorded {
 impl Scene {
     pub async fn webhook(&self, id: &str) -> Webhook {
         let new = new_webhook(self.account.no, id);
-        self.store.create_webhook(new, WebhookLimits::default(), NOW).await.unwrap()
+        self.store.create_webhook(new, WebhookLimits::default(), NOW.into()).await.unwrap()
     }
 
     pub async fn patch(&self, no: WebhookNo, patch: WebhookPatch, now: UnixMs) -> Webhook {
-        self.store.update_webhook(no, patch, WebhookLimits::default(), now).await.unwrap()
+        self.store.update_webhook(no, patch, WebhookLimits::default(), now.into()).await.unwrap()
     }
 
     /// One event for the account.

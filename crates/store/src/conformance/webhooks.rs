@@ -13,11 +13,11 @@ use crate::store::Store;
 
 pub async fn only_the_owner_sees_a_webhook(store: Arc<dyn Store>) {
     let scene = begin(store.clone()).await;
-    let other = store.create_account(new_account("other"), NOW).await.unwrap();
+    let other = store.create_account(new_account("other"), NOW.into()).await.unwrap();
     let account = scene.account.no;
     let mut new = new_webhook(account, "wh_1");
     new.key = Some(KeyNo(7));
-    let webhook = store.create_webhook(new, WebhookLimits::default(), NOW).await.unwrap();
+    let webhook = store.create_webhook(new, WebhookLimits::default(), NOW.into()).await.unwrap();
     for (account, key, is_seen) in [
         (account, None, true),
         (account, Some(KeyNo(7)), true),
@@ -30,20 +30,20 @@ pub async fn only_the_owner_sees_a_webhook(store: Arc<dyn Store>) {
         assert_eq!(store.webhooks(account, key, None, 9).await.unwrap().items.len(), usize::from(is_seen));
     }
     let taken =
-        store.create_webhook(new_webhook(other.no, "wh_1"), WebhookLimits::default(), NOW).await.err();
+        store.create_webhook(new_webhook(other.no, "wh_1"), WebhookLimits::default(), NOW.into()).await.err();
     assert!(matches!(taken, Some(StoreError::Refused(Refusal::Taken))));
-    store.delete_webhook(webhook.no, NOW).await.unwrap();
+    store.delete_webhook(webhook.no, NOW.into()).await.unwrap();
     assert!(store.webhook(account, None, "wh_1").await.unwrap().is_none());
     let told = store.webhook_by_no(webhook.no).await.unwrap().unwrap();
     assert_eq!((told.id, told.deleted), (webhook.id, Some((NOW, Seq(0)))));
     assert!(store.webhooks(account, None, None, 9).await.unwrap().items.is_empty());
-    let again = store.delete_webhook(webhook.no, NOW).await;
+    let again = store.delete_webhook(webhook.no, NOW.into()).await;
     assert!(matches!(again, Err(StoreError::Refused(Refusal::NotFound))));
     let id_kept =
-        store.create_webhook(new_webhook(account, "wh_1"), WebhookLimits::default(), NOW).await.err();
+        store.create_webhook(new_webhook(account, "wh_1"), WebhookLimits::default(), NOW.into()).await.err();
     assert!(matches!(id_kept, Some(StoreError::Refused(Refusal::Taken))));
     assert!(store.webhook_by_no(WebhookNo(99)).await.unwrap().is_none());
-    store.delete_account(&scene.account.id, NOW).await.unwrap();
+    store.delete_account(&scene.account.id, NOW.into()).await.unwrap();
     assert!(store.webhook_by_no(webhook.no).await.unwrap().is_none());
 }
 
@@ -54,21 +54,24 @@ pub async fn limits_count_what_is_not_deleted(store: Arc<dyn Store>) {
         let create = async |id: &str, key: i64| {
             let mut new = new_webhook(scene.account.no, &format!("{id}_{per_key}"));
             new.key = Some(KeyNo(key));
-            store.create_webhook(new, limits, NOW).await
+            store.create_webhook(new, limits, NOW.into()).await
         };
         let first = create("a", 1).await.unwrap();
         create("b", 1).await.unwrap();
         let third = create("c", 1).await.err();
         assert!(matches!(third, Some(StoreError::Refused(Refusal::WebhookLimit))), "per key: {per_key}");
         assert_eq!(create("d", 2).await.is_ok(), per_key);
-        store.delete_webhook(first.no, NOW).await.unwrap();
+        store.delete_webhook(first.no, NOW.into()).await.unwrap();
         create("e", 1).await.map(|_| ()).unwrap();
         for webhook in store.webhooks(scene.account.no, None, None, 9).await.unwrap().items {
-            store.delete_webhook(webhook.no, NOW).await.unwrap();
+            store.delete_webhook(webhook.no, NOW.into()).await.unwrap();
         }
     }
-    let gone =
-        store.create_webhook(new_webhook(posthaste_core::AccountNo(99), "x"), WebhookLimits::default(), NOW);
+    let gone = store.create_webhook(
+        new_webhook(posthaste_core::AccountNo(99), "x"),
+        WebhookLimits::default(),
+        NOW.into(),
+    );
     assert!(matches!(gone.await.err(), Some(StoreError::Refused(Refusal::NotFound))));
 }
 
@@ -81,16 +84,16 @@ pub async fn urls_differ_where_the_contract_says_so(store: Arc<dyn Store>) {
         new.canonical_url = first.canonical_url.clone();
         new
     };
-    let refused = store.create_webhook(same(), limits, NOW).await.err();
+    let refused = store.create_webhook(same(), limits, NOW.into()).await.err();
     assert!(matches!(refused, Some(StoreError::Refused(Refusal::DuplicateUrl))));
     let url = Some((first.url.clone(), first.canonical_url.clone()));
     let own = WebhookPatch { url: url.clone(), ..WebhookPatch::default() };
-    store.update_webhook(first.no, own, limits, NOW).await.map(|_| ()).unwrap();
+    store.update_webhook(first.no, own, limits, NOW.into()).await.map(|_| ()).unwrap();
     let others = WebhookPatch { url, ..WebhookPatch::default() };
-    let refused = store.update_webhook(second.no, others, limits, NOW).await.err();
+    let refused = store.update_webhook(second.no, others, limits, NOW.into()).await.err();
     assert!(matches!(refused, Some(StoreError::Refused(Refusal::DuplicateUrl))));
-    store.delete_webhook(first.no, NOW).await.unwrap();
-    store.create_webhook(same(), limits, NOW).await.map(|_| ()).unwrap();
+    store.delete_webhook(first.no, NOW.into()).await.unwrap();
+    store.create_webhook(same(), limits, NOW.into()).await.map(|_| ()).unwrap();
 }
 
 pub async fn a_patch_changes_what_it_names(store: Arc<dyn Store>) {
@@ -120,9 +123,11 @@ pub async fn a_patch_changes_what_it_names(store: Arc<dyn Store>) {
     assert_eq!((after.created_at, after.updated_at), (NOW, after_s(2)));
     let stored = store.webhook(scene.account.no, None, "a").await.unwrap();
     assert!(stored == Some(after));
-    store.delete_webhook(before.no, NOW).await.unwrap();
-    let gone =
-        store.update_webhook(before.no, WebhookPatch::default(), WebhookLimits::default(), NOW).await.err();
+    store.delete_webhook(before.no, NOW.into()).await.unwrap();
+    let gone = store
+        .update_webhook(before.no, WebhookPatch::default(), WebhookLimits::default(), NOW.into())
+        .await
+        .err();
     assert!(matches!(gone, Some(StoreError::Refused(Refusal::NotFound))));
 }
 
@@ -157,7 +162,7 @@ pub async fn the_roster_shows_every_change(store: Arc<dyn Store>) {
     let webhook = scene.patch(webhook.no, paused, after_s(1)).await;
     assert!(*roster.get(webhook.no).unwrap() == webhook);
     assert_eq!(roster.of_account(scene.account.no, WebhookNo(0), 9).len(), 1);
-    store.delete_account("acme", after_s(2)).await.unwrap();
+    store.delete_account("acme", after_s(2).into()).await.unwrap();
     assert_eq!(roster.get(webhook.no).unwrap().deleted, Some((after_s(2), Seq(0))));
 }
 
@@ -169,7 +174,7 @@ pub async fn a_webhook_knows_the_event_before_it(store: Arc<dyn Store>) {
     assert_eq!(webhook.created_after, first);
     let second = scene.event(NOW).await;
     assert!(webhook.is_owed("a.b", second) && !webhook.is_owed("a.b", first));
-    store.delete_webhook(webhook.no, NOW).await.unwrap();
+    store.delete_webhook(webhook.no, NOW.into()).await.unwrap();
     let deleted = store.roster().get(webhook.no).unwrap();
     let third = scene.event(NOW).await;
     assert!(deleted.is_owed("a.b", second) && !deleted.is_owed("a.b", third));

@@ -3,6 +3,7 @@
 pub(crate) mod opening;
 mod readers;
 mod replies;
+mod rotation;
 mod verbs;
 mod write_back;
 mod writer;
@@ -20,11 +21,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::change::{EventDraft, Published};
 use crate::error::{Refusal, StoreError};
-use crate::folder::{Folder, OpenError};
+use crate::folder::{Folder, KeyFile, OpenError};
 use crate::ledger::trouble::{Outcome, Trouble};
 use crate::ledger::{Ledger, events};
 use crate::memory::Memory;
-use crate::sealing::{MasterKey, Vault};
+use crate::sealing::{MasterKeys, Vault};
 use crate::store::{Answer, Hint};
 use readers::Readers;
 use replies::Reply;
@@ -65,6 +66,8 @@ pub struct Embedded {
     room: Room,
     clock: Arc<dyn Clock>,
     folder: Folder,
+    /// Where the master key lies, unless it was handed in.
+    key_file: Option<KeyFile>,
 }
 
 /// What was last seen of the room on the disk.
@@ -75,19 +78,21 @@ struct Room {
 
 impl Embedded {
     /// Opens the store in `dir`, or makes one. Without `given` the master key is the one in the folder, made with the
-    /// store. Blocks; meant for the start of the process.
+    /// store. With two keys everything is sealed under the first of them, beside other work. Blocks; meant for the start
+    /// of the process.
     ///
     /// # Errors
     /// [`OpenError`] says what is in the way; then nothing was changed.
     pub fn open(
         dir: &Path,
-        given: Option<MasterKey>,
+        given: Option<MasterKeys>,
         options: Options,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, OpenError> {
         let folder = Folder::open(dir)?;
-        let key = folder.master_key(given)?;
-        let opening::Opened { ledger, roster, id_key } = opening::open(&folder, &key)?;
+        let key_file = given.is_none().then(|| folder.key_file());
+        let keys = folder.master_keys(given)?;
+        let opening::Opened { ledger, roster, id_key } = opening::open(&folder, &keys)?;
         let reader_count = options.readers.max(1);
         let readers = Readers::open(&folder.database(), reader_count)?;
         let (queue, waiting) = mpsc::channel(writer::WAITING_MAX);
@@ -101,6 +106,8 @@ impl Embedded {
             memory: memory.clone(),
             status: status.clone(),
             listener: listener.clone(),
+            clock: clock.clone(),
+            key_file: key_file.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("posthaste-store".to_owned())
@@ -121,7 +128,14 @@ impl Embedded {
             room,
             clock,
             folder,
+            key_file,
         }))
+    }
+
+    /// Is there a store in `dir`?
+    #[must_use]
+    pub fn is_in(dir: &Path) -> bool {
+        crate::folder::has_database(dir)
     }
 
     /// How many transactions were made durable since the store was opened.
@@ -277,14 +291,14 @@ mod tests {
         hold.await.unwrap();
         let mut acknowledged = 0;
         let error = loop {
-            match store.create_account(account(format!("{acknowledged:0>8000}")), UnixMs(0)).await {
+            match store.create_account(account(format!("{acknowledged:0>8000}")), UnixMs(0).into()).await {
                 Ok(_) => acknowledged += 1,
                 Err(error) => break error,
             }
         };
         assert!(matches!(error, StoreError::Failed(_)), "{error}");
         assert!(store.health().is_err_and(|why| why.contains("full")));
-        let later = store.create_account(account("small".to_owned()), UnixMs(0)).await;
+        let later = store.create_account(account("small".to_owned()), UnixMs(0).into()).await;
         assert!(matches!(later, Err(StoreError::Failed(_))));
         drop(store);
         let store = open(dir.path());
@@ -307,7 +321,7 @@ mod tests {
         let store = open(dir.path());
         let refused: Answer<()> = store
             .write(|ledger| {
-                ledger.create_account(account("a".to_owned()), UnixMs(0))?;
+                ledger.create_account(account("a".to_owned()), &UnixMs(0).into())?;
                 Err(Trouble::Refused(Refusal::WrongState))
             })
             .await;

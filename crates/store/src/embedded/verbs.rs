@@ -5,37 +5,40 @@ use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use posthaste_core::{
-    Account, AccountNo, ApiKey, Attempt, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret, Seq, UnixMs,
-    Webhook, WebhookNo,
+    Account, AccountNo, ApiKey, Attempt, By, Change, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret,
+    Seq, Token, UnixMs, Webhook, WebhookNo,
 };
 use tokio::sync::mpsc;
 
 use super::{Embedded, HINTS_MAX};
 use crate::backup;
 use crate::change::{
-    AccountPatch, EventDraft, NewAccount, NewKey, NewWebhook, Published, RecordBatch, WebhookLimits,
-    WebhookPatch, Window,
+    AccountPatch, ChangeFilter, EventDraft, NewAccount, NewKey, NewToken, NewWebhook, Published, RecordBatch,
+    WebhookLimits, WebhookPatch, Window,
 };
 use crate::error::Refusal;
-use crate::ledger::{accounts, deliveries, events, history, keys, stored_checkpoint, webhooks};
+use crate::ledger::{
+    accounts, audit, deliveries, events, history, keys, master_keys, stored_checkpoint, tokens, webhooks,
+};
 use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
 use crate::roster::Roster;
+use crate::seals::Seals;
 use crate::store::{Answer, Hint, Store};
 
 #[async_trait]
 impl Store for Embedded {
-    async fn create_account(&self, new: NewAccount, now: UnixMs) -> Answer<Account> {
-        self.write(move |ledger| ledger.create_account(new, now)).await
+    async fn create_account(&self, new: NewAccount, by: By) -> Answer<Account> {
+        self.write(move |ledger| ledger.create_account(new, &by)).await
     }
 
-    async fn update_account(&self, id: &str, patch: AccountPatch, now: UnixMs) -> Answer<Account> {
+    async fn update_account(&self, id: &str, patch: AccountPatch, by: By) -> Answer<Account> {
         let id = id.to_owned();
-        self.write(move |ledger| ledger.update_account(&id, patch, now)).await
+        self.write(move |ledger| ledger.update_account(&id, patch, &by)).await
     }
 
-    async fn delete_account(&self, id: &str, now: UnixMs) -> Answer<()> {
+    async fn delete_account(&self, id: &str, by: By) -> Answer<()> {
         let id = id.to_owned();
-        self.write(move |ledger| ledger.delete_account(&id, now)).await
+        self.write(move |ledger| ledger.delete_account(&id, &by)).await
     }
 
     async fn account(&self, id: &str) -> Answer<Option<Account>> {
@@ -55,8 +58,8 @@ impl Store for Embedded {
         self.read(move |conn| accounts::list(conn, from, limit)).await
     }
 
-    async fn create_key(&self, new: NewKey, now: UnixMs) -> Answer<ApiKey> {
-        self.write(move |ledger| ledger.create_key(new, now)).await
+    async fn create_key(&self, new: NewKey, by: By) -> Answer<ApiKey> {
+        self.write(move |ledger| ledger.create_key(new, &by)).await
     }
 
     async fn keys(&self, account: AccountNo) -> Answer<Vec<ApiKey>> {
@@ -64,9 +67,9 @@ impl Store for Embedded {
         self.read(move |conn| keys::of_account(conn, &vault, account)).await
     }
 
-    async fn revoke_key(&self, account: AccountNo, key_id: &str, now: UnixMs) -> Answer<()> {
+    async fn revoke_key(&self, account: AccountNo, key_id: &str, by: By) -> Answer<()> {
         let id = key_id.to_owned();
-        self.write(move |ledger| ledger.revoke_key(account, &id, now)).await
+        self.write(move |ledger| ledger.revoke_key(account, &id, &by)).await
     }
 
     async fn find_key(&self, key: &Secret) -> Answer<Option<Arc<ApiKey>>> {
@@ -83,8 +86,45 @@ impl Store for Embedded {
         Ok(found)
     }
 
-    async fn create_webhook(&self, new: NewWebhook, limits: WebhookLimits, now: UnixMs) -> Answer<Webhook> {
-        self.write(move |ledger| ledger.create_webhook(new, limits, now)).await
+    async fn create_token(&self, new: NewToken, by: By) -> Answer<Token> {
+        self.write(move |ledger| ledger.create_token(new, &by)).await
+    }
+
+    async fn revoke_token(&self, id: &str, by: By) -> Answer<()> {
+        let id = id.to_owned();
+        self.write(move |ledger| ledger.revoke_token(&id, &by)).await
+    }
+
+    async fn tokens(&self, from: Option<PageCursor>, limit: usize) -> Answer<Slice<Token>> {
+        self.read(move |conn| tokens::list(conn, from, limit)).await
+    }
+
+    async fn find_token(&self, token: &Secret, now: UnixMs) -> Answer<Option<Arc<Token>>> {
+        let hash = self.vault.hash(token.expose());
+        let generation = match self.memory.tokens.find(&hash) {
+            Ok(known) => return Ok(Some(self.memory.use_token(&known, now))),
+            Err(generation) => generation,
+        };
+        let found = self.read(move |conn| tokens::by_hash(conn, &hash)).await?;
+        Ok(found.map(|token| self.memory.use_new_token(hash, token, generation, now)))
+    }
+
+    async fn changes(
+        &self,
+        filter: ChangeFilter,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<Change>> {
+        self.read(move |conn| audit::list(conn, &filter, from, limit)).await
+    }
+
+    async fn tidy_audit(&self, expired_before: UnixMs) -> Answer<bool> {
+        let used = self.memory.take_uses();
+        self.write_rows(1, move |ledger| ledger.tidy_audit(&used, expired_before)).await
+    }
+
+    async fn create_webhook(&self, new: NewWebhook, limits: WebhookLimits, by: By) -> Answer<Webhook> {
+        self.write(move |ledger| ledger.create_webhook(new, limits, &by)).await
     }
 
     async fn update_webhook(
@@ -92,13 +132,13 @@ impl Store for Embedded {
         no: WebhookNo,
         patch: WebhookPatch,
         limits: WebhookLimits,
-        now: UnixMs,
+        by: By,
     ) -> Answer<Webhook> {
-        self.write(move |ledger| ledger.update_webhook(no, patch, limits, now)).await
+        self.write(move |ledger| ledger.update_webhook(no, patch, limits, &by)).await
     }
 
-    async fn delete_webhook(&self, no: WebhookNo, now: UnixMs) -> Answer<()> {
-        self.write(move |ledger| ledger.delete_webhook(no, now)).await
+    async fn delete_webhook(&self, no: WebhookNo, by: By) -> Answer<()> {
+        self.write(move |ledger| ledger.delete_webhook(no, &by)).await
     }
 
     async fn webhook(&self, account: AccountNo, key: Option<KeyNo>, id: &str) -> Answer<Option<Webhook>> {
@@ -179,8 +219,8 @@ impl Store for Embedded {
         self.read(move |conn| deliveries::whole(conn, key)).await
     }
 
-    async fn retry_delivery(&self, key: DeliveryKey, now: UnixMs) -> Answer<Delivery> {
-        self.write(move |ledger| ledger.retry_delivery(key, now)).await
+    async fn retry_delivery(&self, key: DeliveryKey, by: By) -> Answer<Delivery> {
+        self.write(move |ledger| ledger.retry_delivery(key, &by)).await
     }
 
     async fn recover(
@@ -189,10 +229,10 @@ impl Store for Embedded {
         window: Window,
         dry_run: bool,
         limit: usize,
-        now: UnixMs,
+        by: By,
     ) -> Answer<u64> {
-        let now = (!dry_run).then_some(now);
-        self.write(move |ledger| ledger.recover(no, window, limit, now)).await
+        let by = (!dry_run).then_some(by);
+        self.write(move |ledger| ledger.recover(no, window, limit, by.as_ref())).await
     }
 
     fn roster(&self) -> Arc<Roster> {
@@ -245,6 +285,15 @@ impl Store for Embedded {
 
     fn id_key(&self) -> [u8; 16] {
         self.id_key
+    }
+
+    async fn rotate_master_key(&self, by: By) -> Answer<()> {
+        self.rotate(by).await
+    }
+
+    async fn seals(&self) -> Answer<Seals> {
+        let (vault, is_key_given) = (self.vault.clone(), self.key_file.is_none());
+        self.read(move |conn| master_keys::seals(conn, &vault, is_key_given)).await
     }
 
     async fn backup(&self, file: &Path) -> Answer<()> {

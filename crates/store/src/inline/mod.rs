@@ -6,25 +6,29 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use posthaste_core::{
-    Account, AccountNo, ApiKey, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret, Seq, UnixMs, Webhook,
-    WebhookNo,
+    Account, AccountNo, ApiKey, By, Change, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret, Seq,
+    Token, UnixMs, Webhook, WebhookNo,
 };
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
 use crate::backup;
 use crate::change::{
-    AccountPatch, EventDraft, NewAccount, NewKey, NewWebhook, Published, RecordBatch, WebhookLimits,
-    WebhookPatch, Window,
+    AccountPatch, ChangeFilter, EventDraft, NewAccount, NewKey, NewToken, NewWebhook, Published, RecordBatch,
+    WebhookLimits, WebhookPatch, Window,
 };
 use crate::embedded::opening;
 use crate::error::{Refusal, StoreError};
+use crate::ledger::reseal::Left;
 use crate::ledger::trouble::Outcome;
-use crate::ledger::{self, Ledger, accounts, deliveries, events, history, keys, schema, webhooks};
+use crate::ledger::{
+    self, Ledger, accounts, audit, deliveries, events, history, keys, master_keys, schema, tokens, webhooks,
+};
 use crate::memory::Memory;
 use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
 use crate::roster::Roster;
 use crate::sealing::{MasterKey, Vault};
+use crate::seals::Seals;
 use crate::store::{Answer, Hint};
 
 /// Hints that wait to be taken; further ones are dropped, as they are everywhere.
@@ -43,6 +47,8 @@ struct Core {
     hints: Vec<Hint>,
     listener: Option<mpsc::Sender<Hint>>,
     failure: Option<String>,
+    /// How often the master key was rotated.
+    rotations: u8,
 }
 
 impl Inline {
@@ -53,14 +59,14 @@ impl Inline {
     pub fn open_in_memory(id_key: [u8; 16]) -> Answer<Self> {
         // What lies in memory alone needs no secret key.
         let open = || -> Outcome<opening::Opened> {
-            let vault = Vault::new(&MasterKey::from_bytes([0; 32]))?;
+            let keys = MasterKey::from_bytes([0; 32]).into();
             let conn = Connection::open_in_memory()?;
             schema::prepare_any(&conn)?;
-            opening::load(conn, vault)
+            opening::load(conn, &keys)
         };
         let opened = open()?;
         let vault = opened.ledger.vault();
-        let core = Core { ledger: opened.ledger, hints: vec![], listener: None, failure: None };
+        let core = Core { ledger: opened.ledger, hints: vec![], listener: None, failure: None, rotations: 0 };
         Ok(Self { core: Mutex::new(core), memory: Memory::new(opened.roster), vault, id_key })
     }
 
@@ -71,7 +77,7 @@ impl Inline {
     pub fn reopened(self) -> Answer<Self> {
         let core = self.core.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (ledger, roster) = Ledger::load(core.ledger.into_conn(), self.vault.clone())?;
-        let core = Core { ledger, hints: vec![], listener: None, failure: None };
+        let core = Core { ledger, hints: vec![], listener: None, failure: None, rotations: core.rotations };
         Ok(Self {
             core: Mutex::new(core),
             memory: Memory::new(roster),
@@ -144,16 +150,16 @@ impl Core {
 #[expect(missing_docs, reason = "each says what its namesake in the trait says")]
 #[expect(clippy::missing_errors_doc, reason = "each says what its namesake in the trait says")]
 impl Inline {
-    pub fn create_account(&self, new: NewAccount, now: UnixMs) -> Answer<Account> {
-        self.write(|ledger| ledger.create_account(new, now))
+    pub fn create_account(&self, new: NewAccount, by: impl Into<By>) -> Answer<Account> {
+        self.write(|ledger| ledger.create_account(new, &by.into()))
     }
 
-    pub fn update_account(&self, id: &str, patch: AccountPatch, now: UnixMs) -> Answer<Account> {
-        self.write(|ledger| ledger.update_account(id, patch, now))
+    pub fn update_account(&self, id: &str, patch: AccountPatch, by: impl Into<By>) -> Answer<Account> {
+        self.write(|ledger| ledger.update_account(id, patch, &by.into()))
     }
 
-    pub fn delete_account(&self, id: &str, now: UnixMs) -> Answer<()> {
-        self.write(|ledger| ledger.delete_account(id, now))
+    pub fn delete_account(&self, id: &str, by: impl Into<By>) -> Answer<()> {
+        self.write(|ledger| ledger.delete_account(id, &by.into()))
     }
 
     pub fn account(&self, id: &str) -> Answer<Option<Account>> {
@@ -164,16 +170,16 @@ impl Inline {
         self.read(|conn| accounts::list(conn, from, limit))
     }
 
-    pub fn create_key(&self, new: NewKey, now: UnixMs) -> Answer<ApiKey> {
-        self.write(|ledger| ledger.create_key(new, now))
+    pub fn create_key(&self, new: NewKey, by: impl Into<By>) -> Answer<ApiKey> {
+        self.write(|ledger| ledger.create_key(new, &by.into()))
     }
 
     pub fn keys(&self, account: AccountNo) -> Answer<Vec<ApiKey>> {
         self.read(|conn| keys::of_account(conn, &self.vault, account))
     }
 
-    pub fn revoke_key(&self, account: AccountNo, key_id: &str, now: UnixMs) -> Answer<()> {
-        self.write(|ledger| ledger.revoke_key(account, key_id, now))
+    pub fn revoke_key(&self, account: AccountNo, key_id: &str, by: impl Into<By>) -> Answer<()> {
+        self.write(|ledger| ledger.revoke_key(account, key_id, &by.into()))
     }
 
     pub fn find_key(&self, key: &Secret) -> Answer<Option<Arc<ApiKey>>> {
@@ -181,8 +187,49 @@ impl Inline {
         Ok(self.read(|conn| keys::by_hash(conn, &self.vault, &hash))?.map(Arc::new))
     }
 
-    pub fn create_webhook(&self, new: NewWebhook, limits: WebhookLimits, now: UnixMs) -> Answer<Webhook> {
-        self.write(|ledger| ledger.create_webhook(new, limits, now))
+    pub fn create_token(&self, new: NewToken, by: impl Into<By>) -> Answer<Token> {
+        self.write(|ledger| ledger.create_token(new, &by.into()))
+    }
+
+    pub fn revoke_token(&self, id: &str, by: impl Into<By>) -> Answer<()> {
+        self.write(|ledger| ledger.revoke_token(id, &by.into()))
+    }
+
+    pub fn tokens(&self, from: Option<PageCursor>, limit: usize) -> Answer<Slice<Token>> {
+        self.read(|conn| tokens::list(conn, from, limit))
+    }
+
+    pub fn find_token(&self, token: &Secret, now: UnixMs) -> Answer<Option<Arc<Token>>> {
+        let hash = self.vault.hash(token.expose());
+        let generation = match self.memory.tokens.find(&hash) {
+            Ok(known) => return Ok(Some(self.memory.use_token(&known, now))),
+            Err(generation) => generation,
+        };
+        let found = self.read(|conn| tokens::by_hash(conn, &hash))?;
+        Ok(found.map(|token| self.memory.use_new_token(hash, token, generation, now)))
+    }
+
+    pub fn changes(
+        &self,
+        filter: &ChangeFilter,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<Change>> {
+        self.read(|conn| audit::list(conn, filter, from, limit))
+    }
+
+    pub fn tidy_audit(&self, expired_before: UnixMs) -> Answer<bool> {
+        let used = self.memory.take_uses();
+        self.write(|ledger| ledger.tidy_audit(&used, expired_before))
+    }
+
+    pub fn create_webhook(
+        &self,
+        new: NewWebhook,
+        limits: WebhookLimits,
+        by: impl Into<By>,
+    ) -> Answer<Webhook> {
+        self.write(|ledger| ledger.create_webhook(new, limits, &by.into()))
     }
 
     pub fn update_webhook(
@@ -190,13 +237,13 @@ impl Inline {
         no: WebhookNo,
         patch: WebhookPatch,
         limits: WebhookLimits,
-        now: UnixMs,
+        by: impl Into<By>,
     ) -> Answer<Webhook> {
-        self.write(|ledger| ledger.update_webhook(no, patch, limits, now))
+        self.write(|ledger| ledger.update_webhook(no, patch, limits, &by.into()))
     }
 
-    pub fn delete_webhook(&self, no: WebhookNo, now: UnixMs) -> Answer<()> {
-        self.write(|ledger| ledger.delete_webhook(no, now))
+    pub fn delete_webhook(&self, no: WebhookNo, by: impl Into<By>) -> Answer<()> {
+        self.write(|ledger| ledger.delete_webhook(no, &by.into()))
     }
 
     pub fn webhook(&self, account: AccountNo, key: Option<KeyNo>, id: &str) -> Answer<Option<Webhook>> {
@@ -276,8 +323,8 @@ impl Inline {
         self.read(|conn| deliveries::whole(conn, key))
     }
 
-    pub fn retry_delivery(&self, key: DeliveryKey, now: UnixMs) -> Answer<Delivery> {
-        self.write(|ledger| ledger.retry_delivery(key, now))
+    pub fn retry_delivery(&self, key: DeliveryKey, by: impl Into<By>) -> Answer<Delivery> {
+        self.write(|ledger| ledger.retry_delivery(key, &by.into()))
     }
 
     pub fn recover(
@@ -286,9 +333,9 @@ impl Inline {
         window: Window,
         dry_run: bool,
         limit: usize,
-        now: UnixMs,
+        by: impl Into<By>,
     ) -> Answer<u64> {
-        self.write(|ledger| ledger.recover(no, window, limit, (!dry_run).then_some(now)))
+        self.write(|ledger| ledger.recover(no, window, limit, (!dry_run).then(|| by.into()).as_ref()))
     }
 
     #[must_use]
@@ -331,6 +378,26 @@ impl Inline {
 
     pub fn remember_once(&self, token: [u8; 32], until: UnixMs, now: UnixMs) -> Answer<bool> {
         self.write(|ledger| ledger.remember_once(token, until, now))
+    }
+
+    pub fn rotate_master_key(&self, by: impl Into<By>) -> Answer<()> {
+        let mut core = self.core();
+        let next = core.rotations.wrapping_add(1);
+        core.rotations = next;
+        drop(core);
+        // What lies in memory alone needs no secret key, and a story told twice is the same.
+        let new = MasterKey::from_bytes([next; 32]);
+        let by = by.into();
+        self.write(|ledger| ledger.begin_rotation(&new, &by))?;
+        while self.core().ledger.left_to_reseal() == Left::Rows {
+            self.write(|ledger| ledger.reseal_step(by.at))?;
+        }
+        self.core().ledger.end_rotation();
+        Ok(())
+    }
+
+    pub fn seals(&self) -> Answer<Seals> {
+        self.read(|conn| master_keys::seals(conn, &self.vault, false))
     }
 
     #[must_use]

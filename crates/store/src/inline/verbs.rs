@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use posthaste_core::{
-    Account, AccountNo, ApiKey, Attempt, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret, Seq, UnixMs,
-    Webhook, WebhookNo,
+    Account, AccountNo, ApiKey, Attempt, By, Change, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret,
+    Seq, Token, UnixMs, Webhook, WebhookNo,
 };
 use tokio::sync::mpsc;
 
 use super::{HINTS_MAX, Inline};
 use crate::change::{
-    AccountPatch, EventDraft, NewAccount, NewKey, NewWebhook, Published, RecordBatch, WebhookLimits,
-    WebhookPatch, Window,
+    AccountPatch, ChangeFilter, EventDraft, NewAccount, NewKey, NewToken, NewWebhook, Published, RecordBatch,
+    WebhookLimits, WebhookPatch, Window,
 };
 use crate::error::Refusal;
 use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
 use crate::roster::Roster;
+use crate::seals::Seals;
 use crate::store::{Answer, Hint, Store};
 
 #[async_trait]
@@ -28,16 +29,16 @@ impl Store for Inline {
         receiver
     }
 
-    async fn create_account(&self, new: NewAccount, now: UnixMs) -> Answer<Account> {
-        Inline::create_account(self, new, now)
+    async fn create_account(&self, new: NewAccount, by: By) -> Answer<Account> {
+        Inline::create_account(self, new, by)
     }
 
-    async fn update_account(&self, id: &str, patch: AccountPatch, now: UnixMs) -> Answer<Account> {
-        Inline::update_account(self, id, patch, now)
+    async fn update_account(&self, id: &str, patch: AccountPatch, by: By) -> Answer<Account> {
+        Inline::update_account(self, id, patch, by)
     }
 
-    async fn delete_account(&self, id: &str, now: UnixMs) -> Answer<()> {
-        Inline::delete_account(self, id, now)
+    async fn delete_account(&self, id: &str, by: By) -> Answer<()> {
+        Inline::delete_account(self, id, by)
     }
 
     async fn account(&self, id: &str) -> Answer<Option<Account>> {
@@ -48,24 +49,53 @@ impl Store for Inline {
         Inline::accounts(self, from, limit)
     }
 
-    async fn create_key(&self, new: NewKey, now: UnixMs) -> Answer<ApiKey> {
-        Inline::create_key(self, new, now)
+    async fn create_key(&self, new: NewKey, by: By) -> Answer<ApiKey> {
+        Inline::create_key(self, new, by)
     }
 
     async fn keys(&self, account: AccountNo) -> Answer<Vec<ApiKey>> {
         Inline::keys(self, account)
     }
 
-    async fn revoke_key(&self, account: AccountNo, key_id: &str, now: UnixMs) -> Answer<()> {
-        Inline::revoke_key(self, account, key_id, now)
+    async fn revoke_key(&self, account: AccountNo, key_id: &str, by: By) -> Answer<()> {
+        Inline::revoke_key(self, account, key_id, by)
     }
 
     async fn find_key(&self, key: &Secret) -> Answer<Option<Arc<ApiKey>>> {
         Inline::find_key(self, key)
     }
 
-    async fn create_webhook(&self, new: NewWebhook, limits: WebhookLimits, now: UnixMs) -> Answer<Webhook> {
-        Inline::create_webhook(self, new, limits, now)
+    async fn create_token(&self, new: NewToken, by: By) -> Answer<Token> {
+        Inline::create_token(self, new, by)
+    }
+
+    async fn revoke_token(&self, id: &str, by: By) -> Answer<()> {
+        Inline::revoke_token(self, id, by)
+    }
+
+    async fn tokens(&self, from: Option<PageCursor>, limit: usize) -> Answer<Slice<Token>> {
+        Inline::tokens(self, from, limit)
+    }
+
+    async fn find_token(&self, token: &Secret, now: UnixMs) -> Answer<Option<Arc<Token>>> {
+        Inline::find_token(self, token, now)
+    }
+
+    async fn changes(
+        &self,
+        filter: ChangeFilter,
+        from: Option<PageCursor>,
+        limit: usize,
+    ) -> Answer<Slice<Change>> {
+        Inline::changes(self, &filter, from, limit)
+    }
+
+    async fn tidy_audit(&self, expired_before: UnixMs) -> Answer<bool> {
+        Inline::tidy_audit(self, expired_before)
+    }
+
+    async fn create_webhook(&self, new: NewWebhook, limits: WebhookLimits, by: By) -> Answer<Webhook> {
+        Inline::create_webhook(self, new, limits, by)
     }
 
     async fn update_webhook(
@@ -73,13 +103,13 @@ impl Store for Inline {
         no: WebhookNo,
         patch: WebhookPatch,
         limits: WebhookLimits,
-        now: UnixMs,
+        by: By,
     ) -> Answer<Webhook> {
-        Inline::update_webhook(self, no, patch, limits, now)
+        Inline::update_webhook(self, no, patch, limits, by)
     }
 
-    async fn delete_webhook(&self, no: WebhookNo, now: UnixMs) -> Answer<()> {
-        Inline::delete_webhook(self, no, now)
+    async fn delete_webhook(&self, no: WebhookNo, by: By) -> Answer<()> {
+        Inline::delete_webhook(self, no, by)
     }
 
     async fn webhook(&self, account: AccountNo, key: Option<KeyNo>, id: &str) -> Answer<Option<Webhook>> {
@@ -156,8 +186,8 @@ impl Store for Inline {
         Inline::delivery(self, key)
     }
 
-    async fn retry_delivery(&self, key: DeliveryKey, now: UnixMs) -> Answer<Delivery> {
-        Inline::retry_delivery(self, key, now)
+    async fn retry_delivery(&self, key: DeliveryKey, by: By) -> Answer<Delivery> {
+        Inline::retry_delivery(self, key, by)
     }
 
     async fn recover(
@@ -166,9 +196,9 @@ impl Store for Inline {
         window: Window,
         dry_run: bool,
         limit: usize,
-        now: UnixMs,
+        by: By,
     ) -> Answer<u64> {
-        Inline::recover(self, no, window, dry_run, limit, now)
+        Inline::recover(self, no, window, dry_run, limit, by)
     }
 
     fn roster(&self) -> Arc<Roster> {
@@ -214,6 +244,14 @@ impl Store for Inline {
 
     fn id_key(&self) -> [u8; 16] {
         Inline::id_key(self)
+    }
+
+    async fn rotate_master_key(&self, by: By) -> Answer<()> {
+        Inline::rotate_master_key(self, by)
+    }
+
+    async fn seals(&self) -> Answer<Seals> {
+        Inline::seals(self)
     }
 
     async fn backup(&self, file: &Path) -> Answer<()> {

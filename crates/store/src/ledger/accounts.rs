@@ -1,9 +1,10 @@
 //! Accounts.
 
-use posthaste_core::{Account, AccountNo, UnixMs};
+use posthaste_core::{Account, AccountNo, Action, By, Details, UnixMs};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Ledger;
+use super::audit::Noted;
 use super::trouble::Outcome;
 use crate::change::{AccountPatch, NewAccount};
 use crate::error::Refusal;
@@ -41,7 +42,7 @@ pub(super) fn one_more(limit: usize) -> i64 {
 }
 
 impl Ledger {
-    pub fn create_account(&mut self, new: NewAccount, now: UnixMs) -> Outcome<Account> {
+    pub fn create_account(&mut self, new: NewAccount, by: &By) -> Outcome<Account> {
         if by_id(&self.conn, &new.id)?.is_some() {
             return Err(Refusal::Taken.into());
         }
@@ -49,33 +50,37 @@ impl Ledger {
             .prepare_cached(
                 "INSERT INTO accounts (id, name, created_ms, updated_ms) VALUES (?1, ?2, ?3, ?3)",
             )?
-            .execute(params![new.id, new.name, now.0])?;
+            .execute(params![new.id, new.name, by.at.0])?;
         let no = AccountNo(self.conn.last_insert_rowid());
-        Ok(Account { no, id: new.id, name: new.name, created_at: now, updated_at: now })
+        self.note(by, Action::AccountCreated, Noted::account(&new.id))?;
+        Ok(Account { no, id: new.id, name: new.name, created_at: by.at, updated_at: by.at })
     }
 
-    pub fn update_account(&mut self, id: &str, patch: AccountPatch, now: UnixMs) -> Outcome<Account> {
+    pub fn update_account(&mut self, id: &str, patch: AccountPatch, by: &By) -> Outcome<Account> {
         let mut account = by_id(&self.conn, id)?.ok_or(Refusal::NotFound)?;
-        if let Some(name) = patch.name {
+        let mut details = Details::default();
+        if let Some(name) = patch.name.filter(|name| *name != account.name) {
             account.name = name;
+            details.fields.push("name".to_owned());
         }
-        account.updated_at = now;
+        account.updated_at = by.at;
         self.effects.accounts.push(account.no);
         self.conn
             .prepare_cached("UPDATE accounts SET name = ?2, updated_ms = ?3 WHERE no = ?1")?
-            .execute(params![account.no.0, account.name, now.0])?;
+            .execute(params![account.no.0, account.name, by.at.0])?;
+        self.note(by, Action::AccountUpdated, Noted { details, ..Noted::account(id) })?;
         Ok(account)
     }
 
     /// Ends an account. What else there is of it goes in later steps of `tidy`.
-    pub fn delete_account(&mut self, id: &str, now: UnixMs) -> Outcome<()> {
+    pub fn delete_account(&mut self, id: &str, by: &By) -> Outcome<()> {
         let account = by_id(&self.conn, id)?.ok_or(Refusal::NotFound)?;
         self.effects.accounts.push(account.no);
         self.forget_keys_of(account.no)?;
-        self.delete_webhooks_of(account.no, now)?;
+        self.delete_webhooks_of(account.no, by.at)?;
         self.conn
             .prepare_cached("UPDATE accounts SET name = NULL, deleted_ms = ?2 WHERE no = ?1")?
-            .execute(params![account.no.0, now.0])?;
-        Ok(())
+            .execute(params![account.no.0, by.at.0])?;
+        self.note(by, Action::AccountDeleted, Noted::account(id))
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
-use posthaste_core::{AccountNo, Audience, Event, EventBody, Seq, UnixMs, WebhookNo};
+use posthaste_core::{AccountNo, Action, Audience, By, Event, EventBody, Seq, UnixMs, WebhookNo};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use siphasher::sip::SipHasher13;
 
-use super::Ledger;
+use super::audit::Noted;
 use super::trouble::{Outcome, Trouble};
+use super::{Ledger, webhooks};
 use crate::change::{EventDraft, IdempotencyKey, Published};
 use crate::error::Refusal;
 
@@ -26,6 +27,7 @@ pub(super) const WIDTH: usize = 11;
 pub(crate) struct Numbered {
     pub event: Arc<Event>,
     pub idempotency: Option<IdempotencyKey>,
+    pub test_by: Option<Box<By>>,
 }
 
 /// Gives drafts their places after `last` and builds their bodies. Answers the last place given.
@@ -46,7 +48,11 @@ pub(crate) fn number(
             send_at: draft.send_at,
             body: build(index, last, now),
         };
-        numbered.push(Numbered { event: Arc::new(event), idempotency: draft.idempotency });
+        numbered.push(Numbered {
+            event: Arc::new(event),
+            idempotency: draft.idempotency,
+            test_by: draft.test_by,
+        });
     }
     (numbered, last)
 }
@@ -160,11 +166,20 @@ impl Ledger {
             self.remember_key(&event, key)?;
         }
         self.insert_event(&event)?;
+        if let Some(by) = &draft.test_by {
+            self.note_test(&event, by)?;
+        }
         self.last_event = event.seq;
         self.added += 1;
         let published = Published { seq: event.seq, created_at: event.created_at, is_duplicate: false };
         self.effects.events.push(event);
         Ok(Ok(published))
+    }
+
+    fn note_test(&self, event: &Event, by: &By) -> Outcome<()> {
+        let Audience::Webhook(no) = event.audience else { return Ok(()) };
+        let Some(webhook) = webhooks::by_no(&self.conn, &self.vault, no)? else { return Ok(()) };
+        self.note(by, Action::WebhookTested, Noted::webhook(&webhook))
     }
 
     /// What an earlier event with the same key means for this one.

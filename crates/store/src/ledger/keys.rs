@@ -1,8 +1,9 @@
 //! API keys.
 
-use posthaste_core::{AccountNo, ApiKey, KeyNo, Secret, UnixMs};
+use posthaste_core::{AccountNo, Action, ApiKey, By, KeyNo, Secret, UnixMs};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::audit::Noted;
 use super::trouble::{Outcome, Trouble};
 use super::{Ledger, encoding};
 use crate::change::NewKey;
@@ -13,8 +14,11 @@ const SELECT: &str = "SELECT k.no, k.id, k.account, a.id, k.tier, k.roles, k.sco
         k.signing_secret, k.created_ms, k.expires_ms, k.revoked_ms
     FROM keys k JOIN accounts a ON a.no = k.account";
 
+/// What keys' signing secrets are sealed as.
+pub(super) const PLACE_KIND: &str = "api key";
+
 fn place(account: AccountNo, id: &str) -> Place<'_> {
-    Place { kind: "api key", account: account.0, id }
+    Place { kind: PLACE_KIND, account: account.0, id }
 }
 
 fn from_row(row: &Row<'_>, vault: &Vault) -> Outcome<ApiKey> {
@@ -71,7 +75,7 @@ pub(crate) fn by_no(conn: &Connection, vault: &Vault, no: i64) -> Outcome<Option
 }
 
 impl Ledger {
-    pub fn create_key(&mut self, new: NewKey, now: UnixMs) -> Outcome<ApiKey> {
+    pub fn create_key(&mut self, new: NewKey, by: &By) -> Outcome<ApiKey> {
         let hash = self.vault.hash(new.key.expose());
         let account_id = self.live_account_id(new.account)?.ok_or(Refusal::NotFound)?;
         let is_taken: bool = self
@@ -98,11 +102,13 @@ impl Ledger {
                 encoding::pack_list(&new.roles),
                 encoding::pack_list(&new.scopes),
                 new.description,
-                now.0,
+                by.at.0,
                 new.expires_at.map(|at| at.0),
             ])?;
+        let no = KeyNo(self.conn.last_insert_rowid());
+        self.note(by, Action::KeyCreated, Noted::of(&account_id, &new.id))?;
         Ok(ApiKey {
-            no: KeyNo(self.conn.last_insert_rowid()),
+            no,
             id: new.id,
             account: new.account,
             account_id,
@@ -111,25 +117,30 @@ impl Ledger {
             scopes: new.scopes,
             description: new.description,
             signing_secret: new.signing_secret,
-            created_at: now,
+            created_at: by.at,
             expires_at: new.expires_at,
             revoked_at: None,
         })
     }
 
     /// Revokes a key; one that is revoked already stays as it is.
-    pub fn revoke_key(&mut self, account: AccountNo, id: &str, now: UnixMs) -> Outcome<()> {
+    pub fn revoke_key(&mut self, account: AccountNo, id: &str, by: &By) -> Outcome<()> {
         let no: Option<i64> = self
             .conn
             .prepare_cached("SELECT no FROM keys WHERE account = ?1 AND id = ?2")?
             .query_row(params![account.0, id], |row| row.get(0))
             .optional()?;
         let no = no.ok_or(Refusal::NotFound)?;
-        self.conn
+        let changed = self
+            .conn
             .prepare_cached("UPDATE keys SET revoked_ms = ?2 WHERE no = ?1 AND revoked_ms IS NULL")?
-            .execute(params![no, now.0])?;
+            .execute(params![no, by.at.0])?;
         self.effects.revoked.push(KeyNo(no));
-        Ok(())
+        if changed == 0 {
+            return Ok(());
+        }
+        let account_id = self.live_account_id(account)?;
+        self.note(by, Action::KeyRevoked, Noted { account: account_id.as_deref(), ..Noted::of("", id) })
     }
 
     pub(super) fn forget_keys_of(&mut self, account: AccountNo) -> Outcome<()> {

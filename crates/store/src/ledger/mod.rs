@@ -9,8 +9,13 @@ pub(crate) mod trouble;
 
 mod standing;
 
+pub(crate) mod master_keys;
+
+pub(crate) mod audit;
+
 pub(crate) mod accounts;
 pub(crate) mod keys;
+pub(crate) mod tokens;
 pub(crate) mod webhooks;
 
 pub(crate) mod events;
@@ -21,6 +26,7 @@ pub(crate) mod record;
 pub(crate) mod resend;
 
 mod purge;
+pub(crate) mod reseal;
 mod set_back;
 mod tidy;
 
@@ -53,6 +59,8 @@ pub(crate) struct Ledger {
     /// Events and deliveries added since the last such step.
     added: usize,
     purge: Option<purge::Purge>,
+    /// The rotation of the master key that is under way.
+    reseal: Option<reseal::Reseal>,
     /// The latest time that housekeeping ran at or that anything was done at.
     latest_now: UnixMs,
     effects: Effects,
@@ -74,6 +82,8 @@ pub(crate) struct Effects {
     pub revoked: Vec<KeyNo>,
     /// Accounts changed or deleted.
     pub accounts: Vec<AccountNo>,
+    /// Named tokens that no longer work as they did, by their ids.
+    pub tokens: Vec<String>,
 }
 
 impl Effects {
@@ -86,6 +96,7 @@ impl Effects {
             nudged: vec![],
             revoked: vec![],
             accounts: vec![],
+            tokens: vec![],
         }
     }
 }
@@ -97,6 +108,7 @@ impl Ledger {
         let last_event = events::last(&conn)?.max(read_seq(&conn, "last_seq")?).max(checkpoint);
         let roster = webhooks::all_owed(&conn, &vault, checkpoint)?;
         let latest_now = set_back::latest_told(&conn)?;
+        let is_rotating = vault.keys().former.is_some();
         let mut ledger = Self {
             conn,
             vault,
@@ -108,6 +120,7 @@ impl Ledger {
             sweep_at: Seq(0),
             added: 0,
             purge: None,
+            reseal: is_rotating.then(reseal::Reseal::new),
             latest_now,
             effects: Effects::none(last_event),
         };
@@ -194,17 +207,18 @@ impl Ledger {
     }
 
     /// How much there is to tell so far, for taking back what a refused verb added.
-    fn effects_so_far(&self) -> [usize; 5] {
-        let Effects { events, changed, nudged, revoked, accounts, .. } = &self.effects;
-        [events.len(), changed.len(), nudged.len(), revoked.len(), accounts.len()]
+    fn effects_so_far(&self) -> [usize; 6] {
+        let Effects { events, changed, nudged, revoked, accounts, tokens, .. } = &self.effects;
+        [events.len(), changed.len(), nudged.len(), revoked.len(), accounts.len(), tokens.len()]
     }
 
-    fn take_back_effects(&mut self, [events, changed, nudged, revoked, accounts]: [usize; 5]) {
+    fn take_back_effects(&mut self, [events, changed, nudged, revoked, accounts, tokens]: [usize; 6]) {
         self.effects.events.truncate(events);
         self.effects.changed.truncate(changed);
         self.effects.nudged.truncate(nudged);
         self.effects.revoked.truncate(revoked);
         self.effects.accounts.truncate(accounts);
+        self.effects.tokens.truncate(tokens);
     }
 }
 

@@ -24,7 +24,7 @@ impl Ledger {
         batch.health.iter().try_for_each(|(no, health)| self.record_health(*no, *health))?;
         for (no, reason) in batch.disable {
             tracing::debug!(webhook = no.0, reason, "a webhook is switched off");
-            self.disable_webhook(no)?;
+            self.disable_webhook(no, reason)?;
         }
         match batch.checkpoint {
             Some(checkpoint) => self.advance_checkpoint(checkpoint),

@@ -1,9 +1,12 @@
 //! Ended deliveries made pending again.
 
 use posthaste_core::delivery::reasons;
-use posthaste_core::{Delivery, DeliveryKey, DeliveryState, Seq, UnixMs, WebhookNo, WebhookState};
+use posthaste_core::{
+    Action, By, Delivery, DeliveryKey, DeliveryState, Details, Seq, UnixMs, WebhookNo, WebhookState,
+};
 use rusqlite::{Connection, params};
 
+use super::audit::Noted;
 use super::deliveries::{self, state_number};
 use super::trouble::Outcome;
 use super::{Ledger, webhooks};
@@ -11,14 +14,17 @@ use crate::change::Window;
 use crate::error::Refusal;
 
 impl Ledger {
-    pub fn retry_delivery(&mut self, key: DeliveryKey, now: UnixMs) -> Outcome<Delivery> {
+    pub fn retry_delivery(&mut self, key: DeliveryKey, by: &By) -> Outcome<Delivery> {
         let delivery = deliveries::by_key(&self.conn, key)?.ok_or(Refusal::NotFound)?;
         let webhook = webhooks::by_no(&self.conn, &self.vault, key.webhook)?.ok_or(Refusal::NotFound)?;
         let takes_deliveries = webhook.deleted.is_none() && webhook.state != WebhookState::Disabled;
         if delivery.state == DeliveryState::Pending || !takes_deliveries {
             return Err(Refusal::WrongState.into());
         }
-        let due_at = self.make_pending(key, now)?;
+        let due_at = self.make_pending(key, by.at)?;
+        let id =
+            by.object.as_deref().map_or_else(|| format!("{}/{}", key.event.0, webhook.id), str::to_owned);
+        self.note(by, Action::DeliveryRetried, Noted::of(&webhook.account_id, &id))?;
         self.effects.nudged.push(key.webhook);
         Ok(Delivery {
             state: DeliveryState::Pending,
@@ -29,14 +35,8 @@ impl Ledger {
         })
     }
 
-    /// With `now` makes deliveries pending then; without only counts.
-    pub fn recover(
-        &mut self,
-        no: WebhookNo,
-        window: Window,
-        limit: usize,
-        now: Option<UnixMs>,
-    ) -> Outcome<u64> {
+    /// With `by` makes deliveries pending then; without only counts.
+    pub fn recover(&mut self, no: WebhookNo, window: Window, limit: usize, by: Option<&By>) -> Outcome<u64> {
         let webhook = webhooks::by_no(&self.conn, &self.vault, no)?
             .filter(|webhook| webhook.deleted.is_none())
             .ok_or(Refusal::NotFound)?;
@@ -44,11 +44,13 @@ impl Ledger {
             return Err(Refusal::WrongState.into());
         }
         let found = recoverable(&self.conn, no, window, limit)?;
-        if let Some(now) = now.filter(|_| !found.is_empty()) {
+        if let Some(by) = by.filter(|_| !found.is_empty()) {
             for event in &found {
-                self.make_pending(DeliveryKey { event: *event, webhook: no }, now)?;
+                self.make_pending(DeliveryKey { event: *event, webhook: no }, by.at)?;
             }
             self.effects.nudged.push(no);
+            let details = Details { count: Some(found.len() as u64), ..Details::default() };
+            self.note(by, Action::WebhookRecovered, Noted { details, ..Noted::webhook(&webhook) })?;
         }
         Ok(found.len() as u64)
     }

@@ -1,5 +1,7 @@
 //! Housekeeping in small steps, so that no publisher waits long behind one.
 
+use std::collections::BTreeMap;
+
 use posthaste_core::delivery::reasons;
 use posthaste_core::{DeliveryKey, DeliveryState, Seq, UnixMs, WebhookNo};
 use rusqlite::params;
@@ -85,6 +87,13 @@ impl Ledger {
         is_more |= self.purge_step()?;
         is_more |= self.give_back_space(rows / ROWS_ON_A_PAGE)?;
         Ok(is_more)
+    }
+
+    /// One step for the audit log and the tokens. Answers whether another would find more to do.
+    pub fn tidy_audit(&mut self, used: &BTreeMap<String, UnixMs>, expired_before: UnixMs) -> Outcome<bool> {
+        self.note_uses(used)?;
+        let is_more = self.forget_changes(expired_before, STEP_ROWS)?;
+        Ok(self.forget_tokens_ended(expired_before, STEP_ROWS)? || is_more)
     }
 
     /// Ends rows of some webhooks, beginning where the step before left off.
@@ -291,7 +300,7 @@ mod tests {
     fn a_step_gives_back_as_many_pages_as_it_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::open(dir.path()).unwrap();
-        let ledger = opening::open(&folder, &MasterKey::from_bytes([1; 32])).unwrap().ledger;
+        let ledger = opening::open(&folder, &MasterKey::from_bytes([1; 32]).into()).unwrap().ledger;
         let free =
             || -> i64 { ledger.conn.query_row("PRAGMA freelist_count", [], |row| row.get(0)).unwrap() };
         let fill = "CREATE TABLE filling (bytes BLOB); INSERT INTO filling VALUES (zeroblob(40000000)); \

@@ -1,11 +1,13 @@
 //! Webhooks.
 
 use posthaste_core::{
-    AccountNo, Health, KeyNo, Seq, SigningSecrets, UnixMs, Webhook, WebhookNo, WebhookState,
+    AccountNo, Action, By, Details, Health, KeyNo, Seq, SigningSecrets, UnixMs, Webhook, WebhookNo,
+    WebhookState,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::accounts::one_more;
+use super::audit::Noted;
 use super::tidy::Closing;
 use super::trouble::{Outcome, Trouble};
 use super::{Ledger, encoding};
@@ -23,8 +25,11 @@ const SELECT: &str =
         w.deleted_seq, s.fails, s.last_attempt_ms, s.last_success_ms
     FROM webhooks w JOIN accounts a ON a.no = w.account JOIN standings s ON s.webhook = w.no";
 
+/// What webhooks' secrets are sealed as.
+pub(super) const PLACE_KIND: &str = "webhook";
+
 fn place(account: AccountNo, id: &str) -> Place<'_> {
-    Place { kind: "webhook", account: account.0, id }
+    Place { kind: PLACE_KIND, account: account.0, id }
 }
 
 fn from_row(row: &Row<'_>, vault: &Vault) -> Outcome<Webhook> {
@@ -126,12 +131,7 @@ pub(crate) fn list(
 }
 
 impl Ledger {
-    pub fn create_webhook(
-        &mut self,
-        new: NewWebhook,
-        limits: WebhookLimits,
-        now: UnixMs,
-    ) -> Outcome<Webhook> {
+    pub fn create_webhook(&mut self, new: NewWebhook, limits: WebhookLimits, by: &By) -> Outcome<Webhook> {
         let account_id = self.live_account_id(new.account)?.ok_or(Refusal::NotFound)?;
         let is_taken: bool = self
             .conn
@@ -159,11 +159,12 @@ impl Ledger {
             secrets: SigningSecrets { current: new.secret, previous: vec![] },
             created_after: self.last_event,
             health: Health::default(),
-            created_at: now,
-            updated_at: now,
+            created_at: by.at,
+            updated_at: by.at,
             deleted: None,
         };
         webhook.no = self.insert_webhook(&webhook)?;
+        self.note(by, Action::WebhookCreated, Noted::webhook(&webhook))?;
         self.note_changed(webhook.clone());
         Ok(webhook)
     }
@@ -173,27 +174,34 @@ impl Ledger {
         no: WebhookNo,
         patch: WebhookPatch,
         limits: WebhookLimits,
-        now: UnixMs,
+        by: &By,
     ) -> Outcome<Webhook> {
         let mut webhook = self.live_webhook(no)?;
         if let (Some((_, canonical)), true) = (&patch.url, limits.unique_url) {
             self.check_url(webhook.account, canonical, no)?;
         }
         if patch.state == Some(WebhookState::Active) {
-            self.resume(&mut webhook, now)?;
+            self.resume(&mut webhook, by.at)?;
         }
-        apply(&mut webhook, patch, now);
+        let before = webhook.clone();
+        apply(&mut webhook, patch, by.at);
         self.write_webhook(&webhook)?;
+        self.note_update(by, &before, &webhook)?;
         self.note_changed(webhook.clone());
         Ok(webhook)
     }
 
-    pub fn delete_webhook(&mut self, no: WebhookNo, now: UnixMs) -> Outcome<()> {
+    pub fn delete_webhook(&mut self, no: WebhookNo, by: &By) -> Outcome<()> {
+        let webhook = self.end_webhook(no, by.at)?;
+        self.note(by, Action::WebhookDeleted, Noted::webhook(&webhook))
+    }
+
+    fn end_webhook(&mut self, no: WebhookNo, now: UnixMs) -> Outcome<Webhook> {
         let mut webhook = self.live_webhook(no)?;
         webhook.deleted = Some((now, self.last_event));
         self.write_webhook(&webhook)?;
-        self.note_changed(webhook);
-        Ok(())
+        self.note_changed(webhook.clone());
+        Ok(webhook)
     }
 
     pub(super) fn delete_webhooks_of(&mut self, account: AccountNo, now: UnixMs) -> Outcome<()> {
@@ -202,7 +210,7 @@ impl Ledger {
             .prepare_cached("SELECT no FROM webhooks WHERE account = ?1 AND deleted_ms IS NULL")?
             .query_map([account.0], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
-        numbers.into_iter().try_for_each(|no| self.delete_webhook(WebhookNo(no), now))
+        numbers.into_iter().try_for_each(|no| self.end_webhook(WebhookNo(no), now).map(drop))
     }
 
     /// Webhooks still in the roster whose account is gone: what is pending for them ends whatever the contract says.
@@ -221,7 +229,7 @@ impl Ledger {
     }
 
     /// Switches a webhook off if it is active, and says so.
-    pub(super) fn disable_webhook(&mut self, no: WebhookNo) -> Outcome<()> {
+    pub(super) fn disable_webhook(&mut self, no: WebhookNo, reason: &str) -> Outcome<()> {
         self.write_standings()?;
         let Some(mut webhook) = by_no(&self.conn, &self.vault, no)? else { return Ok(()) };
         if webhook.deleted.is_some() || webhook.state != WebhookState::Active {
@@ -230,6 +238,9 @@ impl Ledger {
         webhook.state = WebhookState::Disabled;
         webhook.updated_at = webhook.updated_at.max(webhook.health.last_attempt_at.unwrap_or_default());
         self.write_webhook(&webhook)?;
+        let details = Details { reason: Some(reason.to_owned()), ..Details::default() };
+        let noted = Noted { details, ..Noted::webhook(&webhook) };
+        self.note(&By::from(webhook.updated_at), Action::WebhookDisabled, noted)?;
         self.note_changed(webhook);
         Ok(())
     }
