@@ -6,10 +6,12 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::ledger::trouble::DATABASE_FILE;
-use crate::sealing::MasterKey;
+use crate::sealing::{MasterKey, MasterKeys};
 
-/// The file of the master key, 64 hexadecimal digits.
-pub(crate) const KEY_FILE: &str = "master.key";
+/// The file of the master key: 64 hexadecimal digits, and on a second line the former key while it is needed.
+const KEY_FILE: &str = "master.key";
+/// What the file is written as before it takes the place of the one that is there.
+const NEW_KEY_FILE: &str = "master.key.new";
 const LOCK_FILE: &str = "posthaste.lock";
 
 /// Publishing is refused with less than this left, or less than [`RESERVE_SHARE`] of a small disk.
@@ -30,11 +32,18 @@ pub enum OpenError {
     )]
     KeyMissing(PathBuf),
     /// The key file does not hold a key.
-    #[error("{} does not hold a master key of 64 hexadecimal digits", .0.display())]
+    #[error("{} does not hold a master key of 64 hexadecimal digits, or two of them as two lines", .0.display())]
     KeyUnreadable(PathBuf),
     /// The key is another store's.
     #[error("the master key does not belong to the store in {}: nothing in it could be unsealed", .0.display())]
     WrongKey(PathBuf),
+    /// Only one of the two keys of a rotation is there.
+    #[error(
+        "the secrets in {} are being sealed under a new master key: both keys are needed, the new one and then the \
+         former one, as two lines of {KEY_FILE} or as POSTHASTE_MASTER_KEY=NEW,FORMER",
+        .0.display()
+    )]
+    KeyOfRotationMissing(PathBuf),
     /// A later version of this program wrote it.
     #[error("{} was written by a later version of Posthaste (layout {found}, this version knows {known})", .file.display())]
     Newer {
@@ -104,25 +113,30 @@ impl Folder {
 
     /// Is there a store already?
     pub fn has_database(&self) -> bool {
-        self.database().metadata().is_ok_and(|file| file.len() > 0)
+        has_database(&self.path)
     }
 
-    /// The key that was handed in, or the one in the folder, or for a new store a new one.
-    pub fn master_key(&self, given: Option<MasterKey>) -> Result<MasterKey, OpenError> {
-        if let Some(key) = given {
-            return Ok(key);
+    /// The keys that were handed in, or those in the folder, or for a new store a new one.
+    pub fn master_keys(&self, given: Option<MasterKeys>) -> Result<MasterKeys, OpenError> {
+        if let Some(keys) = given {
+            return Ok(keys);
         }
-        if let Some(key) = read_key(&self.path)? {
-            return Ok(key);
+        if let Some(keys) = read_keys(&self.path)? {
+            return Ok(keys);
         }
         if self.has_database() {
             return Err(OpenError::KeyMissing(self.path.clone()));
         }
         let file = self.path.join(KEY_FILE);
         let key = MasterKey::random().map_err(|_| OpenError::damaged(&file, "no random bytes"))?;
-        create_private(&file, key.to_hex().as_bytes()).map_err(OpenError::io(&file))?;
-        self.sync()?;
-        Ok(key)
+        let keys = MasterKeys::from(key);
+        self.key_file().replace(&keys).map_err(OpenError::io(&file))?;
+        Ok(keys)
+    }
+
+    /// Where the keys are kept if nobody hands them in.
+    pub fn key_file(&self) -> KeyFile {
+        KeyFile::of(&self.path)
     }
 
     /// Makes the empty file of a new store, so that it and its log have mode 0600 from the first byte.
@@ -133,7 +147,7 @@ impl Folder {
     }
 
     fn sync(&self) -> Result<(), OpenError> {
-        File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(OpenError::io(&self.path))
+        sync_folder(&self.path).map_err(OpenError::io(&self.path))
     }
 
     /// Is there room to take more in?
@@ -144,13 +158,54 @@ impl Folder {
     }
 }
 
-/// The key in a folder; `None` if there is no file.
-pub(crate) fn read_key(folder: &Path) -> Result<Option<MasterKey>, OpenError> {
+/// The file of the master key of a folder.
+#[derive(Clone)]
+pub(crate) struct KeyFile {
+    folder: PathBuf,
+}
+
+impl KeyFile {
+    pub fn of(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.folder.join(KEY_FILE)
+    }
+
+    /// The keys in it.
+    pub fn read(&self) -> Result<MasterKeys, OpenError> {
+        read_keys(&self.folder)?.ok_or_else(|| OpenError::KeyMissing(self.folder.clone()))
+    }
+
+    /// Whatever happens, the file holds what it held or `keys`, and once this returns it holds `keys`.
+    pub fn replace(&self, keys: &MasterKeys) -> io::Result<()> {
+        let beside = self.folder.join(NEW_KEY_FILE);
+        match std::fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => create_private(&beside, keys.to_text().as_bytes())?,
+        }
+        std::fs::rename(&beside, self.path())?;
+        sync_folder(&self.folder)
+    }
+}
+
+/// Is there a store in this folder?
+pub(crate) fn has_database(folder: &Path) -> bool {
+    folder.join(DATABASE_FILE).metadata().is_ok_and(|file| file.len() > 0)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder).and_then(|folder| folder.sync_all())
+}
+
+/// The keys in a folder; `None` if there is no file.
+pub(crate) fn read_keys(folder: &Path) -> Result<Option<MasterKeys>, OpenError> {
     let file = folder.join(KEY_FILE);
     match std::fs::read_to_string(&file) {
         Ok(text) => {
             let text = zeroize::Zeroizing::new(text);
-            MasterKey::from_hex(&text).map(Some).ok_or(OpenError::KeyUnreadable(file))
+            MasterKeys::from_text(&text).map(Some).ok_or(OpenError::KeyUnreadable(file))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(OpenError::Io { file, source }),

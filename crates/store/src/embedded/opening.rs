@@ -8,10 +8,11 @@ use posthaste_core::Webhook;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::folder::{Folder, OpenError};
+use crate::ledger::master_keys::{self, Fit};
 use crate::ledger::schema::{self, Marks};
 use crate::ledger::trouble::Trouble;
 use crate::ledger::{Ledger, read_bytes, write_meta};
-use crate::sealing::{MasterKey, Vault};
+use crate::sealing::{MasterKeys, Vault};
 
 /// A store that passed all checks.
 pub(crate) struct Opened {
@@ -21,47 +22,58 @@ pub(crate) struct Opened {
 }
 
 /// Opens or makes the store in a folder.
-pub(crate) fn open(folder: &Folder, key: &MasterKey) -> Result<Opened, OpenError> {
+pub(crate) fn open(folder: &Folder, keys: &MasterKeys) -> Result<Opened, OpenError> {
     if rusqlite::version_number() < schema::SQLITE_MIN {
         return Err(OpenError::OldSqlite(rusqlite::version()));
     }
     let file = folder.database();
-    let vault = Vault::new(key).map_err(|_| OpenError::damaged(&file, "the master key cannot be used"))?;
     if folder.has_database() {
-        check(&file, &vault)?;
+        check(&file, keys)?;
     } else {
         folder.create_database()?;
     }
     let bad = |error: rusqlite::Error| OpenError::damaged(&file, error);
     let writer = Connection::open_with_flags(&file, flags(OpenFlags::SQLITE_OPEN_READ_WRITE)).map_err(bad)?;
     schema::prepare_writer(&writer).map_err(bad)?;
-    load(writer, vault).map_err(|trouble| OpenError::damaged(&file, crate::StoreError::from(trouble)))
+    load(writer, keys).map_err(|trouble| OpenError::damaged(&file, crate::StoreError::from(trouble)))
 }
 
 /// Brings the tables up to date and reads what is kept in memory.
-pub(crate) fn load(writer: Connection, vault: Vault) -> Result<Opened, Trouble> {
+pub(crate) fn load(writer: Connection, keys: &MasterKeys) -> Result<Opened, Trouble> {
     schema::migrate(&writer)?;
     let id_key = match read_bytes(&writer, "id_key")? {
         Some(id_key) => id_key,
-        None => make_own_facts(&writer, &vault)?,
+        None => make_own_facts(&writer, keys)?,
     };
+    let hash_key = keep_own_parts(&writer, keys)?;
+    let vault = Vault::new(master_keys::seal_keys(&writer, keys)?, &hash_key);
     let (ledger, roster) = Ledger::load(writer, Arc::new(vault))?;
     Ok(Opened { ledger, roster, id_key })
 }
 
 /// What every store has from the first moment: the key of its ids, and a sign of the master key it belongs to.
-fn make_own_facts(writer: &Connection, vault: &Vault) -> Result<[u8; 16], Trouble> {
+fn make_own_facts(writer: &Connection, keys: &MasterKeys) -> Result<[u8; 16], Trouble> {
     let mut id_key = [0; 16];
     rand::fill(&mut id_key)?;
     writer.execute_batch("BEGIN IMMEDIATE")?;
-    write_meta(writer, "key_check", &vault.check_value())?;
+    master_keys::found(writer, keys)?;
     write_meta(writer, "id_key", &id_key)?;
     writer.execute_batch("COMMIT")?;
     Ok(id_key)
 }
 
+/// The key of the store's hashes. Stores of older versions get what makes them independent of their first master key.
+fn keep_own_parts(writer: &Connection, keys: &MasterKeys) -> Result<zeroize::Zeroizing<Vec<u8>>, Trouble> {
+    let hash_key = master_keys::hash_key(writer, keys)?;
+    writer.execute_batch("BEGIN IMMEDIATE")?;
+    master_keys::part_or_new(writer, &keys.current)?;
+    master_keys::keep_hash_key(writer, &master_keys::seal_keys(writer, keys)?, &hash_key)?;
+    writer.execute_batch("COMMIT")?;
+    Ok(hash_key)
+}
+
 /// Refuses a file that is not ours to change, without changing it.
-fn check(file: &Path, vault: &Vault) -> Result<(), OpenError> {
+fn check(file: &Path, keys: &MasterKeys) -> Result<(), OpenError> {
     let reader = open_reader(file).map_err(|error| OpenError::damaged(file, error))?;
     match schema::marks(&reader).map_err(|error| OpenError::damaged(file, error))? {
         Marks::Empty => return Ok(()),
@@ -71,11 +83,16 @@ fn check(file: &Path, vault: &Vault) -> Result<(), OpenError> {
             return Err(OpenError::Newer { file: file.to_owned(), found, known: schema::VERSION });
         }
     }
-    let known: Option<[u8; 32]> = read_bytes(&reader, "key_check")
-        .map_err(|trouble| OpenError::damaged(file, crate::StoreError::from(trouble)))?;
-    match known {
-        Some(known) if known != vault.check_value() => Err(OpenError::WrongKey(file.to_owned())),
-        _ => Ok(()),
+    refuse_unfit(&reader, file, keys)
+}
+
+/// Refuses keys that do not open everything in the store.
+pub(crate) fn refuse_unfit(reader: &Connection, file: &Path, keys: &MasterKeys) -> Result<(), OpenError> {
+    let fit = master_keys::fit(reader, keys);
+    match fit.map_err(|trouble| OpenError::damaged(file, crate::StoreError::from(trouble)))? {
+        Fit::New | Fit::All => Ok(()),
+        Fit::Half => Err(OpenError::KeyOfRotationMissing(file.to_owned())),
+        Fit::None => Err(OpenError::WrongKey(file.to_owned())),
     }
 }
 

@@ -7,14 +7,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use posthaste_core::Clock;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 
 use super::replies::{Replies, Reply};
 use super::write_back::WriteBack;
 use crate::error::StoreError;
+use crate::folder::{KeyFile, OpenError};
 use crate::ledger::Ledger;
+use crate::ledger::reseal::Left;
 use crate::ledger::trouble::Outcome;
 use crate::memory::Memory;
+use crate::sealing::MasterKeys;
 use crate::store::Hint;
 
 /// How many commands may wait for the writer; those beyond wait to be let in.
@@ -23,6 +28,8 @@ pub(crate) const WAITING_MAX: usize = 8_192;
 const BATCH_COMMANDS_MAX: usize = 1_024;
 /// About how many rows are made durable in one commit.
 const BATCH_ROWS_MAX: usize = 16_384;
+/// While the log is to be cleared, that is tried when nobody waits, and after so many commits if somebody always does.
+const LOG_TRIED_EVERY: u64 = 64;
 /// Runs inside the transaction, and says whether the writer can go on. The reply is given once all is durable.
 pub(crate) type Verb = Box<dyn FnOnce(&mut Ledger) -> (Reply, Outcome<()>) + Send>;
 
@@ -32,6 +39,8 @@ pub(crate) enum Command {
     Write { verb: Verb, rows: usize },
     /// Finish what came before and end.
     Close,
+    /// Nobody asks for anything: go on with what is left of a rotation of the master key.
+    Idle,
 }
 
 /// Whether the store takes writes, for all who ask.
@@ -92,12 +101,16 @@ pub(crate) struct Writer {
     pub memory: Arc<Memory>,
     pub status: Arc<Status>,
     pub listener: Arc<Mutex<Option<mpsc::Sender<Hint>>>>,
+    pub clock: Arc<dyn Clock>,
+    /// Where the master key lies, unless it was handed in.
+    pub key_file: Option<KeyFile>,
 }
 
 impl Writer {
     /// Works until it is told to close, everybody who could ask is gone, or a write fails.
     pub fn run(mut self) {
-        while let Some(first) = self.queue.blocking_recv() {
+        while let Some(first) = self.next() {
+            let is_idle = matches!(first, Command::Idle);
             let (verbs, is_last) = self.gather(first);
             let mut verbs = verbs.into_iter();
             let mut replies = Replies::default();
@@ -109,7 +122,8 @@ impl Writer {
                 Err(_) => return self.status.fail("the writer met a fault of ours"),
             }
             replies.give();
-            if let Err(trouble) = self.write_back.look(self.ledger.conn()) {
+            let looked = self.write_back.look(self.ledger.conn()).and_then(|()| self.end_rotation(is_idle));
+            if let Err(trouble) = looked {
                 return self.status.fail(&StoreError::from(trouble).to_string());
             }
             if is_last {
@@ -122,15 +136,49 @@ impl Writer {
         let _ = self.ledger.conn().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
+    /// What to do next; while a rotation is under way there is always something.
+    fn next(&mut self) -> Option<Command> {
+        if self.ledger.left_to_reseal() == Left::Nothing {
+            return self.queue.blocking_recv();
+        }
+        match self.queue.try_recv() {
+            Ok(command) => Some(command),
+            Err(TryRecvError::Empty) => Some(Command::Idle),
+            Err(TryRecvError::Disconnected) => None,
+        }
+    }
+
+    /// The former key goes when nothing in the files is sealed under it any more.
+    fn end_rotation(&mut self, is_idle: bool) -> Outcome<()> {
+        let is_time = is_idle || self.status.commits().is_multiple_of(LOG_TRIED_EVERY);
+        if self.ledger.left_to_reseal() != Left::Log || !is_time || !self.ledger.clear_log()? {
+            return Ok(());
+        }
+        if let Some(file) = &self.key_file {
+            let forgotten = file.read().map(|keys| MasterKeys::from(keys.current));
+            let written = forgotten.and_then(|keys| file.replace(&keys).map_err(OpenError::io(&file.path())));
+            if let Err(error) = written {
+                tracing::error!(%error, "the former master key is of no use any more, but could not be taken out");
+            }
+        }
+        self.ledger.end_rotation();
+        Ok(())
+    }
+
     /// What waits besides the first command, up to the bounds of one commit; and whether to close after it.
     fn gather(&mut self, first: Command) -> (Vec<Verb>, bool) {
         let mut verbs = Vec::new();
         let mut rows_total = 0;
         let mut next = Some(first);
         while let Some(command) = next {
-            let Command::Write { verb, rows } = command else { return (verbs, true) };
-            verbs.push(verb);
-            rows_total += rows;
+            match command {
+                Command::Write { verb, rows } => {
+                    verbs.push(verb);
+                    rows_total += rows;
+                }
+                Command::Idle => {}
+                Command::Close => return (verbs, true),
+            }
             let is_full = verbs.len() >= BATCH_COMMANDS_MAX || rows_total >= BATCH_ROWS_MAX;
             next = if is_full { None } else { self.queue.try_recv().ok() };
         }
@@ -139,7 +187,7 @@ impl Writer {
 
     /// One transaction. Nobody hears of it, and nothing shows it, before it is durable.
     fn write(&mut self, verbs: &mut std::vec::IntoIter<Verb>, replies: &mut Replies) -> Outcome<()> {
-        if verbs.len() == 0 {
+        if verbs.len() == 0 && self.ledger.left_to_reseal() != Left::Rows {
             return Ok(());
         }
         self.ledger.begin()?;
@@ -147,6 +195,9 @@ impl Writer {
             let (reply, outcome) = verb(&mut self.ledger);
             replies.push(reply);
             outcome?;
+        }
+        if self.ledger.left_to_reseal() == Left::Rows {
+            self.ledger.reseal_step(self.clock.now())?;
         }
         let effects = self.ledger.commit()?;
         self.status.commits.fetch_add(1, Ordering::Relaxed);

@@ -1,0 +1,179 @@
+//! What a store knows of its master keys: check values, its own parts to them, the sealed key of its hashes, and who
+//! sealed what.
+
+use std::sync::Arc;
+
+use posthaste_core::UnixMs;
+use rusqlite::{Connection, OptionalExtension};
+use zeroize::Zeroizing;
+
+use super::trouble::{Outcome, Trouble};
+use super::{read_bytes, write_meta};
+use crate::sealing::{MARK_BYTES, MasterKey, MasterKeys, Place, SealKey, SealKeys, StorePart, Vault};
+use crate::seals::{SealRotation, Seals};
+
+/// The check value of the key that everything is sealed under, or was before the rotation under way.
+const KEY_CHECK: &str = "key_check";
+/// The check value of the key that is rotated to.
+const NEXT_KEY_CHECK: &str = "next_key_check";
+/// When the rotation to the key in use ended.
+const KEY_SINCE: &str = "key_since_ms";
+/// When the rotation under way began.
+const ROTATION_SINCE: &str = "rotation_since_ms";
+/// Followed by a key's id: the store's own part to that key.
+const STORE_PART: &str = "key_part ";
+const HASH_KEY: &str = "hash_key";
+const HASH_KEY_PLACE: Place<'_> = Place { kind: "hash key", account: 0, id: "" };
+
+/// How the keys at hand stand to a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// The store knows no key yet.
+    New,
+    /// They open everything in it.
+    All,
+    /// They open what one of the two keys of a rotation sealed.
+    Half,
+    /// They are another store's.
+    None,
+}
+
+/// Do the keys at hand open what is in the store?
+pub(crate) fn fit(conn: &Connection, keys: &MasterKeys) -> Outcome<Fit> {
+    let Some(check) = read_bytes::<32>(conn, KEY_CHECK)? else { return Ok(Fit::New) };
+    let next = read_bytes::<32>(conn, NEXT_KEY_CHECK)?;
+    Ok(match (keys.hold(&check), next.map(|next| keys.hold(&next))) {
+        (true, None | Some(true)) => Fit::All,
+        (true, Some(false)) | (false, Some(true)) => Fit::Half,
+        (false, None | Some(false)) => Fit::None,
+    })
+}
+
+/// What the keys at hand seal and open with in this store.
+pub(crate) fn seal_keys(conn: &Connection, keys: &MasterKeys) -> Outcome<SealKeys> {
+    let seal_key = |key: &MasterKey| {
+        let part = read_bytes::<32>(conn, &part_name(key))?;
+        Ok::<_, Trouble>(Arc::new(SealKey::new(key, part.as_ref())?))
+    };
+    Ok(SealKeys {
+        current: seal_key(&keys.current)?,
+        former: keys.former.as_ref().map(seal_key).transpose()?,
+    })
+}
+
+/// The store's part to a key; made if there is none.
+pub(crate) fn part_or_new(conn: &Connection, key: &MasterKey) -> Outcome<StorePart> {
+    let name = part_name(key);
+    if let Some(part) = read_bytes(conn, &name)? {
+        return Ok(part);
+    }
+    let part = *Vault::random()?;
+    write_meta(conn, &name, &part)?;
+    Ok(part)
+}
+
+fn part_name(key: &MasterKey) -> String {
+    format!("{STORE_PART}{}", key.id())
+}
+
+/// Writes the sign of a new store's master key, and a key for its hashes.
+pub(crate) fn found(conn: &Connection, keys: &MasterKeys) -> Outcome<()> {
+    write_meta(conn, KEY_CHECK, &keys.current.check_value())?;
+    part_or_new(conn, &keys.current)?;
+    write_hash_key(conn, &seal_keys(conn, keys)?, &*Vault::random()?)
+}
+
+/// The key of the store's hashes. Stores that keep none took it from their master key.
+pub(crate) fn hash_key(conn: &Connection, master: &MasterKeys) -> Outcome<Zeroizing<Vec<u8>>> {
+    let damaged = |what| Trouble::damaged("meta", HASH_KEY, what);
+    if let Some(hash_key) = kept_hash_key(conn, &seal_keys(conn, master)?)? {
+        return Ok(hash_key);
+    }
+    let check = read_bytes(conn, KEY_CHECK)?.ok_or_else(|| damaged("nothing tells the master key"))?;
+    let key = master.all().find(|key| key.check_value() == check);
+    let key = key.ok_or_else(|| damaged("its master key is missing"))?;
+    Ok(Zeroizing::new(key.derived_hash_key().to_vec()))
+}
+
+fn kept_hash_key(conn: &Connection, keys: &SealKeys) -> Outcome<Option<Zeroizing<Vec<u8>>>> {
+    let Some(sealed) = sealed_hash_key(conn)? else { return Ok(None) };
+    let opened = keys.open(HASH_KEY_PLACE, &sealed);
+    let opened = opened.ok_or_else(|| Trouble::damaged("meta", HASH_KEY, "it does not open"))?;
+    Ok(Some(Zeroizing::new(opened.expose().to_vec())))
+}
+
+fn sealed_hash_key(conn: &Connection) -> Outcome<Option<Vec<u8>>> {
+    let mut statement = conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+    Ok(statement.query_row([HASH_KEY], |row| row.get(0)).optional()?)
+}
+
+/// Writes the key of the hashes down if it is not there yet.
+pub(crate) fn keep_hash_key(conn: &Connection, keys: &SealKeys, hash_key: &[u8]) -> Outcome<()> {
+    match sealed_hash_key(conn)? {
+        Some(_) => Ok(()),
+        None => write_hash_key(conn, keys, hash_key),
+    }
+}
+
+/// Seals the key of the hashes anew.
+fn write_hash_key(conn: &Connection, keys: &SealKeys, hash_key: &[u8]) -> Outcome<()> {
+    write_meta(conn, HASH_KEY, &keys.seal(HASH_KEY_PLACE, hash_key)?)
+}
+
+/// Notes that a rotation to the current key is under way. From here on a start needs both keys.
+pub(super) fn note_rotation(conn: &Connection, keys: &SealKeys, since: Option<UnixMs>) -> Outcome<()> {
+    if let Some(hash_key) = kept_hash_key(conn, keys)? {
+        write_hash_key(conn, keys, &hash_key)?;
+    }
+    write_meta(conn, NEXT_KEY_CHECK, &keys.current.check_value())?;
+    since.map_or(Ok(()), |since| write_meta(conn, ROTATION_SINCE, &since.0))
+}
+
+/// Notes that nothing is left to be opened with the former key.
+pub(super) fn note_rotated(conn: &Connection, keys: &SealKeys, now: UnixMs) -> Outcome<()> {
+    let is_new = read_bytes(conn, KEY_CHECK)? != Some(keys.current.check_value());
+    write_meta(conn, KEY_CHECK, &keys.current.check_value())?;
+    if is_new {
+        write_meta(conn, KEY_SINCE, &now.0)?;
+    }
+    conn.prepare_cached("DELETE FROM meta WHERE key IN (?1, ?2)")?
+        .execute([NEXT_KEY_CHECK, ROTATION_SINCE])?;
+    // Without its part the former key is worthless here.
+    let own_part = format!("{STORE_PART}{}", keys.current.id());
+    conn.prepare_cached("DELETE FROM meta WHERE substr(key, 1, length(?1)) = ?1 AND key <> ?2")?
+        .execute([STORE_PART, &own_part])?;
+    Ok(())
+}
+
+fn time(conn: &Connection, key: &str) -> Outcome<Option<UnixMs>> {
+    let mut statement = conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+    Ok(statement.query_row([key], |row| row.get(0).map(UnixMs)).optional()?)
+}
+
+/// Who sealed what.
+pub(crate) fn seals(conn: &Connection, vault: &Vault, is_key_given: bool) -> Outcome<Seals> {
+    let keys = vault.keys();
+    let sql = format!(
+        "SELECT coalesce(sum(mark = ?1), 0), coalesce(sum(mark <> ?1), 0) FROM (
+             SELECT substr(secrets, 1, {MARK_BYTES}) AS mark FROM webhooks
+             UNION ALL SELECT substr(signing_secret, 1, {MARK_BYTES}) FROM keys WHERE signing_secret IS NOT NULL
+             UNION ALL SELECT substr(value, 1, {MARK_BYTES}) FROM meta WHERE key = '{HASH_KEY}')"
+    );
+    let mark = keys.current.mark();
+    let count = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+    let (sealed, others) = conn.prepare_cached(&sql)?.query_row([&mark[..]], count)?;
+    let rotation = keys.former.map(|former| {
+        Ok::<_, Trouble>(SealRotation {
+            former_key_id: former.id(),
+            since: time(conn, ROTATION_SINCE)?,
+            sealed_under_former: u64::try_from(others).unwrap_or_default(),
+        })
+    });
+    Ok(Seals {
+        key_id: keys.current.id(),
+        key_since: time(conn, KEY_SINCE)?,
+        is_key_given,
+        sealed: u64::try_from(sealed).unwrap_or_default(),
+        rotation: rotation.transpose()?,
+    })
+}

@@ -1,0 +1,2 @@
+-- The key of the store's hashes is kept in meta as hash_key, sealed; sealed values name their key. No table changes, but
+-- a program that does not know this would look for API keys under other hashes once the master key was rotated.
