@@ -2,6 +2,12 @@
 //!
 //! Modules stand in reading order; each uses only those above it.
 
+pub mod client_address;
+pub mod padding;
+
+pub mod certificate;
+pub mod logins;
+
 pub mod body;
 
 pub mod publishing;

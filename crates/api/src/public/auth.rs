@@ -9,7 +9,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderValue};
 use http::request::Parts;
 use posthaste_contract::Condition;
 use posthaste_contract::model::{Auth, Encoding, HmacRequest, Scheme};
@@ -18,6 +18,7 @@ use posthaste_core::{ApiKey, Secret, UnixMs};
 use posthaste_store::Store;
 
 use super::refusal::Refused;
+use crate::padding::Padded;
 
 /// The longest key looked up.
 const KEY_MAX_BYTES: usize = 512;
@@ -29,6 +30,33 @@ pub(super) struct Once {
     pub token: [u8; 32],
     /// When the request would be refused for its age alone.
     pub until: UnixMs,
+}
+
+/// What a caller shows to name themselves, as it stands in the headers.
+pub(super) fn shown<'h>(auth: &Auth, headers: &'h HeaderMap) -> impl Iterator<Item = &'h [u8]> {
+    let name = match &auth.scheme {
+        Scheme::ApiKey { header } => header,
+        Scheme::HmacRequest(rule) => &rule.key_header,
+        Scheme::Bearer | Scheme::Basic => AUTHORIZATION.as_str(),
+    };
+    headers.get_all(name).iter().map(HeaderValue::as_bytes)
+}
+
+/// The signature as it stands in the headers.
+pub(super) fn proof<'h>(rule: &HmacRequest, headers: &'h HeaderMap) -> &'h [u8] {
+    headers.get(&rule.signature_header).map_or(&[], HeaderValue::as_bytes)
+}
+
+/// Do blanks stand behind a credential, which the HTTP library took away? Then it is not the one we gave.
+pub(super) fn is_padded(auth: &Auth, head: &Parts) -> bool {
+    let Some(padded) = head.extensions.get::<Padded>() else { return false };
+    match &auth.scheme {
+        Scheme::ApiKey { header } => padded.has(header),
+        Scheme::Bearer | Scheme::Basic => padded.has(AUTHORIZATION.as_str()),
+        Scheme::HmacRequest(rule) => [&rule.key_header, &rule.timestamp_header, &rule.signature_header]
+            .iter()
+            .any(|name| padded.has(name)),
+    }
 }
 
 /// Finds the caller's key, if the credential is one of ours and still good. Signatures come later: they need the body.

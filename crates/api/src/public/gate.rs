@@ -2,7 +2,8 @@
 //!
 //! 1. the form of the request (the server has looked at it already),
 //! 2. route and method,
-//! 3. whether the client's address guesses credentials; the credential: there once, known, active; then, for signed requests, the signature, which needs the body,
+//! 3. whether the client's address guesses credentials; the credential: there once, known, active; then, for signed
+//!    requests, the signature, which needs the body,
 //! 4. the rates,
 //! 5. what the key may do,
 //! 6. the kind of the body, 7. its size, 8. its syntax, 9. its fields (all faults at once),
@@ -89,7 +90,21 @@ pub(super) async fn pass<'r>(
     let body = take_body(route, &head.headers, body, limit).await?;
     let query = head.uri.query().unwrap_or_default();
     let request_id = trail.request_id.clone();
-    Ok(Call { api, route, head, auth, key, webhook_id, delivery_id, query, body, request_id, client, now, once })
+    Ok(Call {
+        api,
+        route,
+        head,
+        auth,
+        key,
+        webhook_id,
+        delivery_id,
+        query,
+        body,
+        request_id,
+        client,
+        now,
+        once,
+    })
 }
 
 type Found<'r> = (&'r Route, Option<&'r str>, Option<&'r str>);

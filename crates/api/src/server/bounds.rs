@@ -5,8 +5,11 @@ use std::time::Duration;
 /// What one listener puts up with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerBounds {
-    /// Connections open at one time; further ones wait in the system's queue.
+    /// Connections open at one time. When there are so many, those that have waited longest for a request are closed
+    /// for new ones.
     pub connections: usize,
+    /// Those among them from one address (of IPv6: one /64 network), so that nobody has them all.
+    pub connections_by_address: usize,
     /// The longest a request's head may take, and an idle connection is kept.
     pub head: Duration,
     /// The longest head.
@@ -25,7 +28,7 @@ pub struct ServerBounds {
     pub linger_bytes: usize,
     /// How long requests under way may take after the shutdown began.
     pub drain: Duration,
-    /// The pause after a connection could not be accepted.
+    /// The pause after a connection could not be accepted, and between looks for a free place.
     pub accept_pause: Duration,
 }
 
@@ -33,6 +36,7 @@ impl Default for ServerBounds {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            connections_by_address: 5_000,
             head: Duration::from_secs(10),
             head_bytes: 32 * 1024,
             head_fields: 100,

@@ -7,11 +7,15 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use ipnet::IpNet;
 
 use super::bounds::ServerBounds;
+use super::heads::Hidden;
+use super::proxies::Proxies;
 use super::syntax::{self, Malformed};
 use crate::admin::AdminRouter;
 use crate::body::RequestBody;
+use crate::client_address::ClientAddress;
 use crate::docs::Docs;
 use crate::public::PublicApi;
 
@@ -37,30 +41,47 @@ pub struct SiteParts {
 /// What one listener answers.
 pub struct Site {
     parts: SiteParts,
+    proxies: Proxies,
 }
 
 impl Site {
     /// A site of these parts.
     #[must_use]
     pub fn new(parts: SiteParts) -> Self {
-        Self { parts }
+        Self { parts, proxies: Proxies::default() }
     }
 
-    pub(super) async fn answer(&self, request: Request<Incoming>, bounds: &ServerBounds) -> Response<Body> {
-        let (head, incoming) = request.into_parts();
-        if let Err(malformed) = syntax::check(&head, bounds.target_bytes) {
+    /// The same behind proxies in these networks, which are believed where requests come from.
+    #[must_use]
+    pub fn behind(self, proxies: Vec<IpNet>) -> Self {
+        Self { proxies: Proxies(proxies), ..self }
+    }
+
+    pub(super) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        hidden: Option<Hidden>,
+        client: ClientAddress,
+        bounds: &ServerBounds,
+    ) -> Response<Body> {
+        let (mut head, incoming) = request.into_parts();
+        if let Err(malformed) = syntax::check(&head, hidden.as_ref(), bounds.target_bytes) {
             return refuse(malformed);
         }
+        if let Some(padded) = hidden.map(|hidden| hidden.padded).filter(|padded| !padded.is_empty()) {
+            head.extensions.insert(padded);
+        }
+        let client = self.proxies.client(client, &head.headers);
         let request = Request::from_parts(head, RequestBody::new(incoming, bounds.body));
         if let Some(fixed) = self.fixed(request.uri().path()) {
             return answer_fixed(request.method(), fixed);
         }
         if let Some(admin) = self.parts.admin.as_ref().filter(|_| is_admin(request.uri().path())) {
-            return admin.answer(request).await;
+            return admin.answer(request, client).await;
         }
         match &self.parts.public {
             // Boxed, because what is large here would make every request's state as large.
-            Some(public) => Box::pin(public.answer(request)).await,
+            Some(public) => Box::pin(public.answer(request, client)).await,
             None => {
                 plain(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", Bytes::from_static(b"not found\n"))
             }

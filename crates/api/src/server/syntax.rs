@@ -2,7 +2,9 @@
 
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{StatusCode, Version};
+use http::{Method, StatusCode, Version};
+
+use super::heads::Hidden;
 
 /// A request that is refused for its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +18,8 @@ const fn bad(detail: &'static str) -> Malformed {
 }
 
 /// Checks what the HTTP library lets pass.
-pub(super) fn check(head: &Parts, target_max_bytes: usize) -> Result<(), Malformed> {
+pub(super) fn check(head: &Parts, hidden: Option<&Hidden>, target_max_bytes: usize) -> Result<(), Malformed> {
+    hidden.map_or(Ok(()), check_hidden)?;
     let target_bytes = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target_bytes > target_max_bytes {
         return Err(Malformed {
@@ -25,11 +28,44 @@ pub(super) fn check(head: &Parts, target_max_bytes: usize) -> Result<(), Malform
         });
     }
     check_host(head)?;
+    check_target(head)?;
     let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),
         (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
         _ => Err(bad("The only transfer coding accepted is chunked, once.")),
+    }
+}
+
+fn check_hidden(hidden: &Hidden) -> Result<(), Malformed> {
+    if hidden.has_two_framings {
+        return Err(bad("The length of the body is stated more than once."));
+    }
+    if hidden.has_bare_line_feed {
+        return Err(bad("A line of the head does not end in CRLF."));
+    }
+    if hidden.has_fragment {
+        return Err(bad("The request target has a fragment."));
+    }
+    Ok(())
+}
+
+/// A path, or the address of a path here (RFC 9112 section 3.2.2). `CONNECT` names hosts, and is refused for its method.
+fn check_target(head: &Parts) -> Result<(), Malformed> {
+    if head.method == Method::CONNECT {
+        return Ok(());
+    }
+    if let Some(authority) = head.uri.authority() {
+        let is_http = head.uri.scheme_str().is_some_and(|scheme| matches!(scheme, "http" | "https"));
+        let host = head.headers.get(HOST).map_or(authority.as_str().as_bytes(), |host| host.as_bytes());
+        if !is_http || !host.eq_ignore_ascii_case(authority.as_str().as_bytes()) {
+            return Err(bad("The request target is not on this host."));
+        }
+    }
+    match head.uri.path() {
+        "*" if head.method == Method::OPTIONS => Ok(()),
+        path if path.starts_with('/') => Ok(()),
+        _ => Err(bad("The request target is no path.")),
     }
 }
 
@@ -59,10 +95,15 @@ fn is_host(text: &[u8]) -> bool {
     };
     let is_good_port = match rest {
         [] => true,
-        [b':', port @ ..] => port.len() <= 5 && port.iter().all(u8::is_ascii_digit),
+        [b':', port @ ..] => port.is_empty() || is_port(port),
         _ => false,
     };
     is_good_host && is_good_port
+}
+
+fn is_port(text: &[u8]) -> bool {
+    let is_number = text.iter().all(u8::is_ascii_digit);
+    is_number && std::str::from_utf8(text).is_ok_and(|text| text.parse::<u16>().is_ok())
 }
 
 #[cfg(test)]
@@ -89,6 +130,9 @@ mod tests {
             ("[::1]x", false),
             ("a b", false),
             ("a,b", false),
+            ("a:65535", true),
+            ("a:65536", false),
+            ("a:", true),
         ] {
             assert_eq!(is_host(text.as_bytes()), expected, "{text}");
         }

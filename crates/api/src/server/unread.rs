@@ -21,10 +21,6 @@ impl Unread {
         Self { stream, limit, stuck: None }
     }
 
-    pub(super) fn into_inner(self) -> TcpStream {
-        self.stream
-    }
-
     fn bounded<T>(
         &mut self,
         context: &mut Context<'_>,

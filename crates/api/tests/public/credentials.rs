@@ -62,6 +62,10 @@ async fn credentials_count_only_as_they_are() {
             ("empty", String::new()),
             ("long", "k".repeat(8_000)),
         ] {
+            // Some keys have no capital letters to lose.
+            if key == right {
+                continue;
+            }
             rig.assert_refused(row, &with_key(&rig, &value(&rig, &key)), Condition::AuthInvalid).await;
         }
 
@@ -70,21 +74,19 @@ async fn credentials_count_only_as_they_are() {
             rig.assert_refused(row, &twice, Condition::AuthInvalid).await;
         }
         if rig.contract.auth[0].scheme == Scheme::Bearer {
-            for text in
-                [
-                    format!("Bearer  {right}"),
-                    "Bearer".into(),
-                    "Bearer ".into(),
-                    format!("Bearer \"{right}\""),
-                    format!("Bearer\t{right}"),
-                    format!("Bearer:{right}"),
-                    format!("Bearer{right}"),
-                    format!("Basic {right}"),
-                    format!("Token {right}"),
-                    format!("Bearer {right} x"),
-                    right.clone(),
-                ]
-            {
+            for text in [
+                format!("Bearer  {right}"),
+                "Bearer".into(),
+                "Bearer ".into(),
+                format!("Bearer \"{right}\""),
+                format!("Bearer\t{right}"),
+                format!("Bearer:{right}"),
+                format!("Bearer{right}"),
+                format!("Basic {right}"),
+                format!("Token {right}"),
+                format!("Bearer {right} x"),
+                right.clone(),
+            ] {
                 rig.assert_refused("A10", &with_key(&rig, &text), Condition::AuthInvalid).await;
             }
         }

@@ -11,16 +11,26 @@ mod registration;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod guessing;
+#[cfg(test)]
 mod signed;
 
 #[cfg(test)]
 mod bodies;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod fields;
+#[cfg(test)]
+mod framing;
 #[cfg(test)]
 mod http_level;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod targets;
 
 #[cfg(test)]
 mod management;

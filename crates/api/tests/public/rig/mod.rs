@@ -9,8 +9,10 @@ mod request;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use posthaste_api::docs::Docs;
+use posthaste_api::logins::Logins;
 use posthaste_api::public::{PublicApi, PublicParts};
 use posthaste_api::server::{ServerBounds, Site, SiteParts, serve};
 use posthaste_contract::Contract;
@@ -45,6 +47,8 @@ pub struct Rig {
     pub address: SocketAddr,
     pub account: Account,
     pub holder: Holder,
+    /// Rows asserted so far.
+    asserted: AtomicUsize,
     dice: Arc<Chance>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
@@ -79,6 +83,7 @@ impl Rig {
             clock: clock.clone(),
             dice: dice.clone(),
             body_limit_bytes: PublicParts::BODY_LIMIT_BYTES,
+            logins: Arc::new(Logins::new(20, &*dice)),
         });
         let site = Site::new(SiteParts {
             public: Some(Arc::new(public)),
@@ -92,15 +97,33 @@ impl Rig {
         });
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(async move { serve(listener, Arc::new(site), bounds, &[], stopped).await });
-        let account =
-            store.create_account(NewAccount { id: "acme".into(), name: None }, clock.time()).await.unwrap();
+        let account = store
+            .create_account(NewAccount { id: "acme".into(), name: None }, clock.time().into())
+            .await
+            .unwrap();
         let holder = make_key(&contract, &*store, &clock, &dice, &account, &rights(&contract)).await;
-        let (_receiver, _folder) = (receiver, folder);
-        Self { contract, store, clock, address, account, holder, dice, stop, server, _receiver, _folder }
+        let (_receiver, _folder, asserted) = (receiver, folder, AtomicUsize::new(0));
+        Self {
+            contract,
+            store,
+            clock,
+            address,
+            account,
+            holder,
+            asserted,
+            dice,
+            stop,
+            server,
+            _receiver,
+            _folder,
+        }
     }
 
     pub async fn other_account(&self, id: &str) -> Account {
-        self.store.create_account(NewAccount { id: id.into(), name: None }, self.clock.time()).await.unwrap()
+        self.store
+            .create_account(NewAccount { id: id.into(), name: None }, self.clock.time().into())
+            .await
+            .unwrap()
     }
 
     /// A key that may do everything.
@@ -174,7 +197,7 @@ async fn make_key(
         description: None,
         expires_at: None,
     };
-    let key = store.create_key(new, clock.time()).await.unwrap();
+    let key = store.create_key(new, clock.time().into()).await.unwrap();
     Holder { key, text: texts.key.expose_text().to_owned(), signing_secret: texts.signing_secret }
 }
 

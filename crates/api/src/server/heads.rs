@@ -1,0 +1,219 @@
+//! Reads along with the HTTP library, for what it silently puts right.
+//!
+//! The library drops a `Content-Length` beside a `Transfer-Encoding`, blanks at the ends of values, fragments in targets,
+//! and takes bare line feeds for line ends. Whoever stands between a client and us may see another request than the
+//! library does, so these are noted here from the bytes as they come, and judged by [`super::syntax`].
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::padding::Padded;
+
+/// What a head holds that the library does not pass on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Hidden {
+    /// `Content-Length` and `Transfer-Encoding`, or one of them twice: whose end is it?
+    pub has_two_framings: bool,
+    /// A line that ends without a carriage return.
+    pub has_bare_line_feed: bool,
+    /// A target with a fragment.
+    pub has_fragment: bool,
+    /// Fields whose values end in a blank.
+    pub padded: Padded,
+}
+
+impl Hidden {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What was noted on one connection and has not been asked for.
+#[derive(Clone, Default)]
+pub(super) struct Notes(Arc<Mutex<Noted>>);
+
+#[derive(Default)]
+struct Noted {
+    /// Heads asked for so far.
+    asked: u64,
+    /// What heads hold, by their number.
+    hidden: VecDeque<(u64, Hidden)>,
+}
+
+impl Notes {
+    /// What the next head holds. To be asked once for each request, in their order.
+    pub fn next(&self) -> Option<Hidden> {
+        let mut noted = self.lock();
+        let head = noted.asked;
+        noted.asked += 1;
+        noted.hidden.pop_front_if(|(number, _)| *number == head).map(|(_, hidden)| hidden)
+    }
+
+    fn add(&self, head: u64, hidden: Hidden) {
+        self.lock().hidden.push_back((head, hidden));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Follows the requests of one connection.
+pub(super) struct HeadWatch {
+    notes: Notes,
+    at: At,
+    /// The beginning of a line whose end has not come yet.
+    line: Vec<u8>,
+    line_max_bytes: usize,
+    heads: u64,
+    head: Head,
+}
+
+/// Where in a message the next byte stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// Before or in the line with method and target.
+    RequestLine,
+    /// In a header field.
+    Field,
+    /// In a body or chunk with so many bytes left.
+    Data { left: u64, is_chunk: bool },
+    /// In the line with a chunk's size.
+    ChunkSize,
+    /// In a field behind the last chunk.
+    Trailer,
+    /// In something that the library refuses: there is nothing to follow any more.
+    Nowhere,
+}
+
+/// The head being read.
+#[derive(Default)]
+struct Head {
+    hidden: Hidden,
+    length: Option<u64>,
+    is_chunked: bool,
+}
+
+impl HeadWatch {
+    /// A watch that notes to `notes`, and gives up on lines longer than the longest head.
+    pub fn new(notes: Notes, line_max_bytes: usize) -> Self {
+        let (line, head) = (Vec::new(), Head::default());
+        Self { notes, at: At::RequestLine, line, line_max_bytes, heads: 0, head }
+    }
+
+    /// Follows bytes that came.
+    pub fn read(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            bytes = match self.at {
+                At::Nowhere => return,
+                At::Data { left, is_chunk } => self.skip(bytes, left, is_chunk),
+                _ => self.read_line(bytes),
+            };
+        }
+    }
+
+    fn skip<'b>(&mut self, bytes: &'b [u8], left: u64, is_chunk: bool) -> &'b [u8] {
+        let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        let left = left - taken as u64;
+        self.at = match (left, is_chunk) {
+            (0, true) => At::ChunkSize,
+            (0, false) => At::RequestLine,
+            _ => At::Data { left, is_chunk },
+        };
+        &bytes[taken..]
+    }
+
+    fn read_line<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+            self.line.extend_from_slice(bytes);
+            if self.line.len() > self.line_max_bytes {
+                self.at = At::Nowhere;
+            }
+            return &[];
+        };
+        let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
+        if self.line.is_empty() {
+            self.end_line(line);
+        } else {
+            let mut whole = std::mem::take(&mut self.line);
+            whole.extend_from_slice(line);
+            self.end_line(&whole);
+        }
+        rest
+    }
+
+    /// Judges a line without its line feed.
+    fn end_line(&mut self, line: &[u8]) {
+        let (line, is_bare) = match line.strip_suffix(b"\r") {
+            Some(line) => (line, false),
+            None => (line, true),
+        };
+        self.head.hidden.has_bare_line_feed |= is_bare && matches!(self.at, At::RequestLine | At::Field);
+        self.at = match self.at {
+            At::RequestLine if line.is_empty() => At::RequestLine,
+            At::RequestLine => {
+                self.head.hidden.has_fragment = has_fragment(line);
+                At::Field
+            }
+            At::Field if line.is_empty() => self.end_head(),
+            At::Field => {
+                self.head.read_field(line);
+                At::Field
+            }
+            At::ChunkSize => match chunk_size(line) {
+                Some(0) => At::Trailer,
+                // The line end behind the data is skipped with it.
+                Some(size) => At::Data { left: size.saturating_add(2), is_chunk: true },
+                None => At::Nowhere,
+            },
+            At::Trailer if line.is_empty() => At::RequestLine,
+            at => at,
+        };
+    }
+
+    fn end_head(&mut self) -> At {
+        let head = std::mem::take(&mut self.head);
+        if !head.hidden.is_empty() {
+            self.notes.add(self.heads, head.hidden);
+        }
+        self.heads += 1;
+        match head.length {
+            _ if head.is_chunked => At::ChunkSize,
+            Some(left) if left > 0 => At::Data { left, is_chunk: false },
+            _ => At::RequestLine,
+        }
+    }
+}
+
+impl Head {
+    fn read_field(&mut self, line: &[u8]) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return };
+        let (name, value) = (&line[..colon], &line[colon + 1..]);
+        let trimmed = value.trim_ascii();
+        if value.last().is_some_and(|byte| b" \t".contains(byte)) && !trimmed.is_empty() {
+            self.hidden.padded.note(name);
+        }
+        let is_framed = self.is_chunked || self.length.is_some();
+        if name.eq_ignore_ascii_case(b"content-length") {
+            self.hidden.has_two_framings |= is_framed;
+            self.length = std::str::from_utf8(trimmed).ok().and_then(|text| text.parse().ok());
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            self.hidden.has_two_framings |= is_framed;
+            self.is_chunked = true;
+        }
+    }
+}
+
+/// Does the target in a request line have a fragment? A method may have the same sign.
+fn has_fragment(line: &[u8]) -> bool {
+    line.splitn(2, |byte| *byte == b' ').nth(1).is_some_and(|target| target.contains(&b'#'))
+}
+
+/// The size in front of a chunk, whatever extension follows it.
+fn chunk_size(line: &[u8]) -> Option<u64> {
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    u64::from_str_radix(std::str::from_utf8(&line[..digits]).ok()?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests;
