@@ -32,6 +32,10 @@ pub(crate) async fn get(
         Audience::Webhook(no) => admin.webhook_by_no(no).await?.map(|webhook| webhook.account_id.clone()),
         Audience::Broadcast => None,
     };
+    if account.is_none() && event.audience != Audience::Broadcast {
+        // Its account is deleted, and what is left of it is on its way out.
+        return Err(Problem::unknown("event"));
+    }
     let (webhooks, is_cut) = fates(&admin, &event).await?;
     Ok(Json(EventShown::new(admin.ids.event(&event), &event, account, webhooks, is_cut)))
 }
