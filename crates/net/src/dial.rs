@@ -68,7 +68,7 @@ impl Dialler {
     pub async fn admit(&self, url: &str) -> Result<Target, Refusal> {
         let target = self.guard.check_url(url)?;
         match self.look_up(&target).await {
-            Ok(answer) => self.guard.check_answer(&target, &answer.addresses, answer.origin)?,
+            Ok(answer) => self.judge(&target, &answer)?,
             Err(_) => target.unless_allowed().map_or(Ok(()), Err)?,
         }
         Ok(target)
@@ -117,8 +117,13 @@ impl Dialler {
         }
         let answer = self.look_up(target).await;
         let answer = answer.map_err(|error| fault(FaultKind::DnsError, error.to_string()))?;
-        let verdict = self.guard.check_answer(target, &answer.addresses, answer.origin);
+        let verdict = self.judge(target, &answer);
         verdict.map(|()| answer).map_err(|_| forbidden())
+    }
+
+    fn judge(&self, target: &Target, answer: &Answer) -> Result<(), Refusal> {
+        self.guard.check_answer(target, &answer.addresses, answer.origin)?;
+        self.guard.check_aliases(&answer.aliases, &answer.addresses, answer.origin)
     }
 
     /// Connects to the first address that takes the connection. Each gets an even share of the time that is left.

@@ -130,6 +130,27 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Judges the names that a target turned out to be an alias of. A forbidden name stays one however it is reached,
+    /// unless all of the answer lies in allowed networks.
+    ///
+    /// # Errors
+    /// [`Rule::NameForbidden`] or [`Rule::SingleLabel`].
+    pub fn check_aliases(
+        &self,
+        aliases: &[String],
+        addresses: &[SocketAddr],
+        origin: Origin,
+    ) -> Result<(), Refusal> {
+        let policy = self.policy();
+        let is_lifted = || {
+            origin == Origin::Operator || addresses.iter().all(|address| policy.covers(address.ip(), origin))
+        };
+        let verdict = aliases.iter().try_for_each(|alias| host_name::check_place(alias));
+        verdict.or_else(|refusal| if is_lifted() { Ok(()) } else { Err(refusal) })
+    }
+}
+
 /// Addresses named in one refusal's record.
 const ADDRESSES_LOGGED: usize = 8;
 

@@ -9,9 +9,10 @@ use std::time::Duration;
 use hickory_resolver::config::{
     ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
+use hickory_resolver::lookup_ip::LookupIp;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::Name;
+use hickory_resolver::proto::rr::{Name, RData};
 use hickory_resolver::{TokioResolver, system_conf};
 
 use crate::guard::{Host, Origin, is_localhost};
@@ -27,6 +28,8 @@ const ANSWER_KEPT: Duration = Duration::from_secs(60);
 /// The longest a name's absence is remembered; customers who mend their DNS should not wait for us.
 const ABSENCE_KEPT: Duration = Duration::from_secs(5);
 const DNS_PORT: u16 = 53;
+/// The longest chain of aliases followed.
+const ALIASES_MAX: usize = 8;
 /// Answers kept in memory.
 const CACHE_ANSWERS: u64 = 4096;
 
@@ -43,6 +46,8 @@ pub struct Answer {
     pub addresses: Vec<SocketAddr>,
     /// Who gave them.
     pub origin: Origin,
+    /// The names that the host is an alias of (CNAME), in lower case.
+    pub aliases: Vec<String>,
 }
 
 /// Why a name has no addresses.
@@ -130,26 +135,32 @@ impl Resolver {
 
     /// The same, without the operator's own answers.
     pub(crate) async fn look_up(&self, host: &Host, port: u16) -> Result<Answer, NoAnswer> {
-        let (ips, origin) = match host {
-            Host::Ip(ip) => (vec![*ip], Origin::Literal),
+        let at_port = |ips: Vec<IpAddr>| ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        let known = |ips, origin| Answer { addresses: at_port(ips), origin, aliases: Vec::new() };
+        match host {
+            Host::Ip(ip) => Ok(known(vec![*ip], Origin::Literal)),
             Host::Name(name) if is_localhost(name) => {
                 let both = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-                (both, Origin::Dns)
+                Ok(known(both, Origin::Dns))
             }
-            Host::Name(name) => (self.ask(name).await?, Origin::Dns),
-        };
-        let addresses = ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        Ok(Answer { addresses, origin })
+            Host::Name(name) => {
+                let told = self.ask(name).await?;
+                let aliases = aliases(&told)?;
+                let addresses: Vec<SocketAddr> = at_port(told.iter().collect());
+                if addresses.is_empty() {
+                    return Err(NoAnswer::Absent);
+                }
+                Ok(Answer { addresses, origin: Origin::Dns, aliases })
+            }
+        }
     }
 
-    async fn ask(&self, name: &str) -> Result<Vec<IpAddr>, NoAnswer> {
+    async fn ask(&self, name: &str) -> Result<LookupIp, NoAnswer> {
         let mut absolute = Name::from_ascii(name).map_err(|_| NoAnswer::Absent)?;
         absolute.set_fqdn(true);
         let lookup = tokio::time::timeout(LOOKUP_LIMIT, self.dns.lookup_ip(absolute));
         match lookup.await {
-            Ok(Ok(answer)) => Some(answer.iter().collect::<Vec<IpAddr>>())
-                .filter(|addresses| !addresses.is_empty())
-                .ok_or(NoAnswer::Absent),
+            Ok(Ok(told)) => Ok(told),
             Ok(Err(error)) if error.is_nx_domain() || error.is_no_records_found() => Err(NoAnswer::Absent),
             Ok(Err(NetError::Timeout)) | Err(_) => Err(NoAnswer::TimedOut),
             Ok(Err(error)) => {
@@ -158,4 +169,20 @@ impl Resolver {
             }
         }
     }
+}
+
+/// The names a host is an alias of, each once: both families were asked for and tell the same chain.
+fn aliases(told: &LookupIp) -> Result<Vec<String>, NoAnswer> {
+    let mut names: Vec<String> = Vec::new();
+    for record in told.as_lookup().answers() {
+        let RData::CNAME(of) = &record.data else { continue };
+        let name = of.to_ascii().trim_end_matches('.').to_lowercase();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+        if names.len() > ALIASES_MAX {
+            return Err(NoAnswer::Unusable);
+        }
+    }
+    Ok(names)
 }

@@ -14,6 +14,8 @@ mod late;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod name_servers;
+#[cfg(test)]
 mod pooling;
 #[cfg(test)]
 mod proxied;

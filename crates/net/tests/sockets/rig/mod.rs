@@ -6,6 +6,7 @@ mod proxy;
 mod receiver;
 mod rows;
 mod tls_rows;
+pub mod zone;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
