@@ -4,11 +4,20 @@
 
 mod rig;
 
+mod refusals;
+
 mod accounts;
+mod audit;
+mod batch_requests;
 mod deliveries;
 mod door;
 mod fate;
+mod guessing;
 mod keys;
+mod paths;
 mod publish;
 mod publish_batch;
+mod publish_wire;
+mod requests;
+mod tokens;
 mod webhooks;
