@@ -112,6 +112,9 @@ impl RequestShown {
 #[derive(Serialize)]
 pub(crate) struct ResponseShown {
     headers: BTreeMap<String, String>,
+    /// The bytes of those values that are not text, in base 64.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers_base64: BTreeMap<String, Vec<String>>,
     body: String,
     /// `base64` where the body is not text, else `utf-8`.
     body_encoding: &'static str,
@@ -124,11 +127,16 @@ impl From<&Response> for ResponseShown {
         let headers = response.headers.iter();
         let headers =
             headers.map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned()));
+        let mut headers_base64 = BTreeMap::<String, Vec<String>>::new();
+        for (name, value) in response.headers.iter().filter(|(_, value)| std::str::from_utf8(value).is_err())
+        {
+            headers_base64.entry(name.clone()).or_default().push(STANDARD.encode(value));
+        }
         let (body, body_encoding) = match text_of(&response.body, response.is_cut) {
             Some(text) => (text.to_owned(), "utf-8"),
             None => (STANDARD.encode(&response.body), "base64"),
         };
-        Self { headers: joined(headers), body, body_encoding, cut: response.is_cut }
+        Self { headers: joined(headers), headers_base64, body, body_encoding, cut: response.is_cut }
     }
 }
 
