@@ -70,9 +70,13 @@ pub fn router(parts: AdminParts) -> AdminRouter {
     let inner = routes::router(&admin)
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method())
-        .layer(from_fn_with_state(admin.clone(), gate::number))
         .with_state(admin.clone());
-    AdminRouter { admin, rest: Router::new().nest(PREFIX, inner) }
+    // Around it all, since the prefix alone, and what stands beside it, lead past the routes inside.
+    let rest = Router::new()
+        .nest(PREFIX, inner)
+        .fallback(async || Problem::not_found())
+        .layer(from_fn_with_state(admin.clone(), gate::number));
+    AdminRouter { admin, rest }
 }
 
 impl AdminRouter {

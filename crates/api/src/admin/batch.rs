@@ -8,9 +8,16 @@ use super::problem::{Kind, Problem};
 /// The most events in a batch.
 pub(crate) const ITEMS_MAX: usize = 1_000;
 
+/// What bodies in other encodings, or from editors, begin with. Without this, each line of such a body would be refused
+/// by itself, or worse: only the first.
+const BYTE_ORDER_MARKS: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
+
 /// Cuts a batch into its items, each as the bytes that came. What is wrong inside an item is left for its reader: one
 /// bad item does not spoil the others.
 pub(crate) fn items(body: &[u8]) -> Result<Vec<&[u8]>, Problem> {
+    if BYTE_ORDER_MARKS.iter().any(|mark| body.starts_with(mark)) {
+        return Err(Problem::new(Kind::BadBody, "The batch must be UTF-8 without a byte order mark."));
+    }
     let begins = body.iter().find(|byte| !byte.is_ascii_whitespace());
     let items = match begins {
         Some(b'[') => of_array(body)?,
@@ -92,6 +99,8 @@ mod tests {
             ("[]", 400),
             ("[{}", 400),
             ("[{}]]", 400),
+            ("\u{feff}[{}]", 400),
+            ("\u{feff}{}\n{}", 400),
             (&format!("[{}1]", "1,".repeat(1_000)), 413),
             (&"1\n".repeat(1_001), 413),
         ] {
