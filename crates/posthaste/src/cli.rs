@@ -4,13 +4,16 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::accounts::AccountCommand;
+use crate::commands::audit::Audit;
 use crate::commands::contracts;
 use crate::commands::deliveries::{LookAtDeliveries, Replay};
 use crate::commands::events::EventCommand;
 use crate::commands::keys::KeyCommand;
 use crate::commands::listen::Listen;
 use crate::commands::recover::Recover;
+use crate::commands::secrets::SecretsCommand;
 use crate::commands::store_files::{Backup, Verify};
+use crate::commands::tokens::TokenCommand;
 use crate::dev::Dev;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
@@ -55,12 +58,20 @@ enum Command {
     Replay(Replay),
     /// Sends everything again that failed since a time; counts first
     Recover(Recover),
+    /// Named tokens of the admin API: one for each program and person
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Who changed what, newest first
+    Audit(Audit),
     /// Prints a contract as OpenAPI 3.1
     Openapi {
         /// A built-in contract or a TOML file
         #[arg(long, value_name = "NAME|FILE", default_value = "standard")]
         contract: String,
     },
+    /// The master key, which seals all secrets
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
     /// Copies a store to a new file, also while a server uses it
     Backup(Backup),
     /// Checks a store or a backup for damage
@@ -90,7 +101,10 @@ impl Cli {
             Command::Deliveries(look) => look.run(json).await,
             Command::Replay(replay) => replay.run(json).await,
             Command::Recover(recover) => recover.run(json).await,
+            Command::Token(command) => command.run(json).await,
+            Command::Audit(audit) => audit.run(json).await,
             Command::Openapi { contract } => contracts::openapi(&contract),
+            Command::Secrets(command) => command.run(json).await,
             Command::Backup(backup) => backup.run(json),
             Command::Verify(verify) => verify.run(json),
             Command::Completions { shell } => {

@@ -1,13 +1,18 @@
 //! What the commands do. Those that talk to a server know only its HTTP side.
 
+pub mod times;
+
 pub mod accounts;
+pub mod audit;
 pub mod contracts;
 pub mod deliveries;
 pub mod events;
 pub mod keys;
 pub mod listen;
 pub mod recover;
+pub mod secrets;
 pub mod store_files;
+pub mod tokens;
 
 use serde_json::Value;
 

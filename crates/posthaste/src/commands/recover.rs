@@ -1,13 +1,12 @@
 //! `recover`: repeat everything that failed since a time.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
 
 use clap::Args;
-use posthaste_core::{Clock as _, UnixMs};
+use posthaste_core::Clock as _;
 use serde_json::{Value, json};
 
-use super::Call;
+use super::{Call, times};
 use crate::admin_client::escaped;
 use crate::failure::{Exit, Failure};
 use crate::output::note;
@@ -50,8 +49,8 @@ impl Recover {
     pub async fn run(self, json: bool) -> Result<Exit, Failure> {
         let call = Call::new(&self.flags, json)?;
         let now = SystemClock.now();
-        let since = instant(&self.since, now)?;
-        let until = self.until.as_deref().map_or(Ok(now), |text| instant(text, now))?;
+        let since = times::instant(&self.since, now)?;
+        let until = self.until.as_deref().map_or(Ok(now), |text| times::instant(text, now))?;
         let window = json!({"since": since.rfc3339_ms(), "until": until.rfc3339_ms()});
         let (webhooks, is_whole) = self.webhooks(&call).await?;
         let exit = if is_whole { Exit::Done } else { Exit::Partly };
@@ -131,45 +130,4 @@ fn is_confirmed(found: u64) -> bool {
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
-}
-
-/// A time, or an age before `now`.
-fn instant(text: &str, now: UnixMs) -> Result<UnixMs, Failure> {
-    let age = || {
-        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        let seconds = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 60 * 60,
-            "d" => 24 * 60 * 60,
-            _ => return None,
-        };
-        let age = number.parse::<u64>().ok()?.checked_mul(seconds)?;
-        Some(now.minus(Duration::from_secs(age)))
-    };
-    UnixMs::parse_rfc3339(text).or_else(age).ok_or_else(|| {
-        Failure::usage(format!("`{text}` is no time such as 2026-04-18T10:00:00Z and no age such as 2h"))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_given_as_such_or_as_ages() {
-        let now = UnixMs(1_800_000_000_000);
-        for (text, expected) in [
-            ("2h", Some(now.0 - 7_200_000)),
-            ("3d", Some(now.0 - 259_200_000)),
-            ("1970-01-01T00:00:01Z", Some(1_000)),
-            ("", None),
-            ("h", None),
-            ("2w", None),
-            ("2é", None),
-            ("yesterday", None),
-        ] {
-            assert_eq!(instant(text, now).ok().map(|at| at.0), expected, "{text}");
-        }
-    }
 }

@@ -4,7 +4,17 @@
 
 mod support;
 
+mod canaries;
 mod commands;
 mod crash;
 mod dev;
+mod guard;
+mod hostile;
 mod lifecycle;
+mod logins;
+mod meddling;
+mod rotation;
+mod secret_types;
+mod tls_listener;
+mod tokens;
+mod witness;
