@@ -17,6 +17,7 @@ mod keys;
 mod paths;
 mod publish;
 mod publish_batch;
+mod publish_requests;
 mod publish_wire;
 mod requests;
 mod tokens;

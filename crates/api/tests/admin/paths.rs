@@ -1,34 +1,26 @@
 //! Bad paths, queries and methods, to every route there is.
 
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use axum::http::Request;
+use posthaste_api::admin::routes_shown;
 
 use crate::refusals::Bad;
 use crate::rig::{Rig, TOKEN};
 
-/// Every route, with names for what stands in its path; and what it is called with.
-const ROUTES: [(&str, &[&str]); 17] = [
-    ("/accounts", &["GET", "POST"]),
-    ("/accounts/{account}", &["GET", "PATCH", "DELETE"]),
-    ("/accounts/{account}/keys", &["GET", "POST"]),
-    ("/accounts/{account}/keys/{key}", &["DELETE"]),
-    ("/accounts/{account}/webhooks", &["GET"]),
-    ("/accounts/{account}/webhooks/{webhook}", &["GET"]),
-    ("/accounts/{account}/webhooks/{webhook}/pause", &["POST"]),
-    ("/accounts/{account}/webhooks/{webhook}/resume", &["POST"]),
-    ("/accounts/{account}/webhooks/{webhook}/rotate-secret", &["POST"]),
-    ("/accounts/{account}/webhooks/{webhook}/test", &["POST"]),
-    ("/accounts/{account}/webhooks/{webhook}/deliveries", &["GET"]),
-    ("/accounts/{account}/webhooks/{webhook}/recover", &["POST"]),
-    ("/deliveries/{delivery}", &["GET"]),
-    ("/deliveries/{delivery}/retry", &["POST"]),
-    ("/events/{event}", &["GET"]),
-    ("/events", &["POST"]),
-    ("/events/batch", &["POST"]),
-];
-
 /// The lists that come in parts.
-const LISTS: [&str; 3] = ["/accounts", "/accounts/acme/webhooks", "/accounts/acme/webhooks/wh_1/deliveries"];
+const LISTS: [&str; 5] =
+    ["/audit", "/tokens", "/accounts", "/accounts/acme/webhooks", "/accounts/acme/webhooks/wh_1/deliveries"];
+
+/// Every path, with names for what stands in it, and its methods.
+fn routes() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let mut routes: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for route in routes_shown() {
+        routes.entry(route.path).or_default().push(route.method);
+    }
+    routes
+}
 
 async fn rig() -> Rig {
     let rig = Rig::with_account("pipai").await;
@@ -43,6 +35,7 @@ fn good_path(route: &str) -> String {
         ("{webhook}", "wh_1"),
         ("{delivery}", "dlv_x"),
         ("{event}", "evt_x"),
+        ("{token}", "tok_x"),
     ];
     names.iter().fold(route.to_owned(), |path, (name, value)| path.replace(name, value))
 }
@@ -92,13 +85,13 @@ async fn ids_of_nothing_are_not_found_in_every_place() {
     ];
     let bodies = [("rotate-secret", "{}"), ("recover", r#"{"since":"2026-09-21T14:00:00Z"}"#)];
     let mut rows = 0;
-    for (route, methods) in ROUTES {
-        for name in ["{account}", "{key}", "{webhook}", "{delivery}", "{event}"]
+    for (route, methods) in routes() {
+        for name in ["{account}", "{key}", "{webhook}", "{delivery}", "{event}", "{token}"]
             .into_iter()
             .filter(|name| route.contains(name))
         {
             for id in ids {
-                for method in methods {
+                for method in &methods {
                     let path = good_path(&route.replace(name, id));
                     let body =
                         bodies.iter().find(|(end, _)| route.ends_with(end)).map_or("{}", |(_, body)| body);
@@ -168,7 +161,7 @@ async fn queries_of_lists_keep_their_rules() {
         {
             let answer = rig.get(&format!("{list}?cursor={cursor}")).await;
             assert!([200, 422].contains(&answer.status), "{answer:?}");
-            assert!(list == "/accounts" || !answer.text.contains("other"), "{answer:?}");
+            assert!(!list.starts_with("/accounts/acme") || !answer.text.contains("other"), "{answer:?}");
         }
         // What is not known is no query of ours, and of two the last counts.
         for query in ["x=y", "limit[]=0", "LIMIT=0", "limit=1&limit=2", "&&&", "=", "a=%zz"] {
@@ -183,7 +176,7 @@ async fn queries_of_lists_keep_their_rules() {
 async fn every_path_names_its_methods_and_no_other_path_is_known() {
     let rig = rig().await;
     let mut rows = 0;
-    for (route, methods) in ROUTES {
+    for (route, methods) in routes() {
         let path = good_path(route);
         let is_read = methods.contains(&"GET");
         let allowed: Vec<&str> = methods

@@ -6,9 +6,10 @@ use crate::refusals::Bad;
 use crate::rig::Rig;
 
 /// The routes that read a JSON object; whether an empty body will do.
-const READERS: [(&str, &str, bool); 7] = [
+const READERS: [(&str, &str, bool); 8] = [
     ("POST", "/events", false),
     ("POST", "/accounts", false),
+    ("POST", "/tokens", false),
     ("PATCH", "/accounts/acme", false),
     ("POST", "/accounts/acme/keys", true),
     ("POST", "/accounts/acme/webhooks/wh_1/rotate-secret", true),
