@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use posthaste_api::admin::{self, AdminParts, BodyLimits};
+use posthaste_api::logins::Logins;
 use posthaste_api::server::{ServerBounds, Site, SiteParts, serve};
 use posthaste_contract::Contract;
 use posthaste_core::Secret;
@@ -71,6 +72,7 @@ fn parts(contract: &Arc<Contract>, store: Arc<dyn Store>) -> SiteParts {
         dice: Arc::new(SeededDice::default()),
         token: Secret::from(TOKEN.to_owned()),
         limits: BodyLimits::default(),
+        logins: Arc::new(Logins::new(20, &SeededDice::default())),
     });
     SiteParts { public: None, docs: None, admin: Some(admin), readiness: Arc::new(|| Ok(())), metrics: None }
 }

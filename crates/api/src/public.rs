@@ -37,6 +37,8 @@ use posthaste_store::Store;
 use tokio::sync::Semaphore;
 
 use crate::body::RequestBody;
+use crate::client_address::ClientAddress;
+use crate::logins::Logins;
 use crate::publishing::Publisher;
 use anchors::Anchors;
 use answer::{Answer, Trail};
@@ -65,6 +67,8 @@ pub struct PublicParts {
     pub dice: Arc<dyn Dice>,
     /// The longest request body.
     pub body_limit_bytes: usize,
+    /// Who guesses credentials; the same for all listeners.
+    pub logins: Arc<Logins>,
 }
 
 impl PublicParts {
@@ -107,12 +111,12 @@ impl PublicApi {
         }
     }
 
-    /// Answers one request.
-    pub async fn answer(&self, request: Request<RequestBody>) -> Response<Body> {
+    /// Answers one request of this client.
+    pub async fn answer(&self, request: Request<RequestBody>, client: ClientAddress) -> Response<Body> {
         let (head, body) = request.into_parts();
         let now = self.parts.clock.now();
         let mut trail = Trail::new(self.contract.ids.request.random(now, &*self.parts.dice));
-        let outcome = match gate::pass(self, &head, body, now, &mut trail).await {
+        let outcome = match gate::pass(self, &head, body, client, now, &mut trail).await {
             Ok(call) => self.handle(&call).await,
             Err(refused) => Err(refused),
         };

@@ -5,22 +5,30 @@ use http::{Method, Request};
 use posthaste_core::Secret;
 use serde_json::Value;
 
-use crate::data_folder::DataFolder;
+use crate::data_folder::{DataFolder, base_url};
 use crate::failure::Failure;
 use crate::http_client::{self, NoAnswer};
 use crate::settings::{ClientSettings, DEFAULT_LISTEN};
+use crate::trust::Trust;
 
 /// A server's admin API and the token to call it with.
 pub struct AdminClient {
     base: String,
     token: Secret,
+    trust: Option<Trust>,
 }
 
 impl AdminClient {
     /// Calls the admin API at `base`, such as `http://127.0.0.1:8080`.
     #[must_use]
     pub fn new(base: impl Into<String>, token: Secret) -> Self {
-        Self { base: base.into().trim_end_matches('/').to_owned(), token }
+        Self { base: base.into().trim_end_matches('/').to_owned(), token, trust: None }
+    }
+
+    /// The same, trusting other certificates than those of the web's authorities.
+    #[must_use]
+    pub fn trusting(self, trust: Trust) -> Self {
+        Self { trust: Some(trust), ..self }
     }
 
     /// Finds the server and the token: as they were given, else from the data folder of a local server. The token
@@ -30,10 +38,15 @@ impl AdminClient {
     /// If there is nothing to be found.
     pub fn find(settings: &ClientSettings) -> Result<Self, Failure> {
         let folder = DataFolder::at(&settings.data);
-        let base = settings.server.clone().unwrap_or_else(|| {
-            let address = folder.server().map_or(DEFAULT_LISTEN, |server| server.admin);
-            format!("http://{}", reachable(address))
-        });
+        let (own_base, pin) = match folder.server() {
+            Some(server) => server.admin_base(),
+            None => (base_url(DEFAULT_LISTEN, false), None),
+        };
+        let base = settings.server.clone().unwrap_or_else(|| own_base.clone());
+        let trust = match pin.filter(|_| base.trim_end_matches('/') == own_base) {
+            Some(fingerprint) => Trust::pinned(fingerprint)?,
+            None => Trust::roots(&settings.ca_files)?,
+        };
         let token = match &settings.admin_token {
             Some(token) => Some(token.clone()),
             None if is_local(&base) => folder.token()?,
@@ -46,7 +59,7 @@ impl AdminClient {
                 folder.path().display()
             ))
         })?;
-        Ok(Self::new(base, token))
+        Ok(Self::new(base, token).trusting(trust))
     }
 
     /// Reads.
@@ -126,7 +139,9 @@ impl AdminClient {
         let request = request
             .body(body)
             .map_err(|error| Failure::usage(format!("{} is no address of a server: {error}", self.base)))?;
-        let answer = http_client::send(request).await.map_err(|error| no_answer(&error))?;
+        let answer = http_client::send_trusting(self.trust.as_ref(), request)
+            .await
+            .map_err(|error| no_answer(&error))?;
         let value = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
         match answer.status().is_success() {
             true => Ok(value),
@@ -157,6 +172,9 @@ fn no_answer(error: &NoAnswer) -> Failure {
         NoAnswer::Connect(..) => {
             Failure::unreachable(format!("{error}; is `posthaste serve` running there?"))
         }
+        NoAnswer::Tls(..) => {
+            Failure::unreachable(format!("{error}; --ca-file names the roots that its certificate is from"))
+        }
         NoAnswer::Broken(..) => Failure::unreachable(error.to_string()),
     }
 }
@@ -168,18 +186,6 @@ pub fn escaped(text: &str) -> String {
     text.bytes()
         .map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
-}
-
-/// A listener's address as clients on the same machine reach it.
-#[must_use]
-pub fn reachable(address: std::net::SocketAddr) -> std::net::SocketAddr {
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    (ip, address.port()).into()
 }
 
 fn is_local(base: &str) -> bool {
@@ -198,6 +204,8 @@ mod tests {
             ("http://127.0.0.1:8080", true),
             ("http://[::1]:8080", true),
             ("http://localhost:1", true),
+            ("https://127.0.0.1:8443", true),
+            ("https://203.0.113.9", false),
             ("http://localhost.example.com", false),
             ("http://203.0.113.9:8080", false),
         ] {

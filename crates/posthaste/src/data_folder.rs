@@ -1,7 +1,7 @@
 //! The files of the data folder that are not the store's: the admin token, and where the server is.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,58 @@ pub struct ServerFile {
     pub contract: String,
     /// The server's process.
     pub process_id: u32,
+    /// The SHA-256 of the certificate that the public API shows, in hexadecimal digits; absent where it speaks plain
+    /// HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_certificate: Option<String>,
+    /// The same of the admin API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_certificate: Option<String>,
+}
+
+impl ServerFile {
+    /// Where the admin API is for clients on this machine, and which certificate it shows if it speaks TLS.
+    #[must_use]
+    pub fn admin_base(&self) -> (String, Option<[u8; 32]>) {
+        base(self.admin, self.admin_certificate.as_deref())
+    }
+
+    /// The same of the public API.
+    #[must_use]
+    pub fn public_base(&self) -> (String, Option<[u8; 32]>) {
+        base(self.public, self.public_certificate.as_deref())
+    }
+}
+
+fn base(address: SocketAddr, certificate: Option<&str>) -> (String, Option<[u8; 32]>) {
+    let fingerprint = certificate.map(|digits| fingerprint_of(digits).unwrap_or_default());
+    (base_url(address, fingerprint.is_some()), fingerprint)
+}
+
+/// Reads 64 hexadecimal digits.
+fn fingerprint_of(digits: &str) -> Option<[u8; 32]> {
+    let mut fingerprint = [0; 32];
+    for (at, byte) in fingerprint.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(fingerprint)
+}
+
+/// A listener's URL as clients on the same machine reach it.
+#[must_use]
+pub fn base_url(address: SocketAddr, is_tls: bool) -> String {
+    format!("{}://{}", if is_tls { "https" } else { "http" }, reachable(address))
+}
+
+/// A listener's address as clients on the same machine reach it.
+#[must_use]
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    (ip, address.port()).into()
 }
 
 /// The data folder of a server.
@@ -28,6 +80,7 @@ pub struct ServerFile {
 pub struct DataFolder(PathBuf);
 
 const TOKEN_FILE: &str = "admin.token";
+const MASTER_KEY_FILE: &str = "master.key";
 const SERVER_FILE: &str = "server.json";
 const TOKEN_BYTES: usize = 32;
 
@@ -108,6 +161,22 @@ impl DataFolder {
     /// Says that no server is there any more.
     pub fn withdraw(&self) {
         let _ = std::fs::remove_file(self.0.join(SERVER_FILE));
+    }
+
+    /// Copies the file of the master key to a new file for the owner alone.
+    ///
+    /// # Errors
+    /// If there is no such file, or the new one is there already or cannot be written.
+    pub fn copy_master_key(&self, to: &Path) -> Result<(), Failure> {
+        let from = self.0.join(MASTER_KEY_FILE);
+        let key =
+            zeroize::Zeroizing::new(std::fs::read(&from).map_err(|error| fault(&from, "read", &error))?);
+        let mut options = std::fs::OpenOptions::new();
+        let copied = options.create_new(true).write(true).mode(0o600).open(to).and_then(|mut file| {
+            file.write_all(&key)?;
+            file.sync_all()
+        });
+        copied.map_err(|error| fault(to, "written", &error))
     }
 
     /// Writes a file for the owner alone; whoever reads it sees the old or the new, never half of it.

@@ -18,7 +18,7 @@ use posthaste_core::Secret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::admin_client::{AdminClient, reachable};
+use crate::admin_client::AdminClient;
 use crate::certificate::Identity;
 use crate::contract_file;
 use crate::data_folder::DataFolder;
@@ -29,6 +29,7 @@ use crate::receiver::Receiver;
 use crate::server::{Listeners, Server};
 use crate::settings::{self, DEFAULT_LISTEN, Layers, ServerFlags, ServerSettings};
 use crate::signals::EndSignals;
+use crate::trust::Trust;
 use customer::{Customer, Registered};
 use watch::{Seen, Watch};
 
@@ -63,7 +64,7 @@ impl Dev {
         let receiver = receiver(&mut settings).await?;
         let listeners = listeners(&mut settings).await?;
         let server = Server::start(&settings, contract.clone(), listeners).await?;
-        let stage = Stage::new(&server, contract, Output::text_unless(json));
+        let stage = Stage::new(&server, contract, Output::text_unless(json))?;
         let shown = tokio::select! {
             shown = stage.show(receiver, self.exit_after_delivery) => shown,
             () = end.wait() => Ok(()),
@@ -122,26 +123,35 @@ struct Stage {
     contract: Arc<Contract>,
     base: String,
     admin_base: String,
+    trust: Option<Trust>,
+    admin_trust: Option<Trust>,
     token: Secret,
     watch: Arc<Watch>,
     output: Output,
 }
 
 impl Stage {
-    fn new(server: &Server, contract: Arc<Contract>, output: Output) -> Self {
-        Self {
-            base: format!("http://{}", reachable(server.public)),
-            admin_base: format!("http://{}", reachable(server.admin)),
+    fn new(server: &Server, contract: Arc<Contract>, output: Output) -> Result<Self, Failure> {
+        let ((base, pin), (admin_base, admin_pin)) = (server.file.public_base(), server.file.admin_base());
+        Ok(Self {
+            base,
+            admin_base,
+            trust: pin.map(Trust::pinned).transpose()?,
+            admin_trust: admin_pin.map(Trust::pinned).transpose()?,
             token: server.token.clone(),
             watch: Arc::new(Watch::new(contract.clone(), server.store.roster())),
             contract,
             output,
-        }
+        })
     }
 
     async fn show(&self, receiver: Receiver, and_end: bool) -> Result<(), Failure> {
         let mut seen = self.watch.start(receiver);
         let admin = AdminClient::new(&self.admin_base, self.token.clone());
+        let admin = match &self.admin_trust {
+            Some(trust) => admin.trusting(trust.clone()),
+            None => admin,
+        };
         let customer = self.new_customer(&admin).await?;
         let event_type = example::event_type(&self.contract);
         let webhook = customer.register(&format!("https://{RECEIVER_HOST}/hooks/demo"), &event_type).await?;
@@ -178,7 +188,7 @@ impl Stage {
             }
         }
         let key = admin.post(&format!("/accounts/{account}/keys"), &full_rights(&self.contract)).await?;
-        Customer::new(self.contract.clone(), &self.base, account, &key)
+        Customer::new(self.contract.clone(), (&self.base, self.trust.clone()), account, &key)
     }
 
     /// What a program needs to go on from here.

@@ -13,6 +13,8 @@ pub mod output;
 pub mod contract_file;
 pub mod data_folder;
 
+pub mod trust;
+
 pub mod http_client;
 
 pub mod admin_client;

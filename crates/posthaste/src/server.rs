@@ -1,6 +1,7 @@
 //! The server: what it is made of, how it starts, how it stops.
 
 mod certificates;
+mod core_dumps;
 mod cores;
 mod open_files;
 mod outward;
@@ -112,6 +113,7 @@ impl Server {
         listeners: Listeners,
     ) -> Result<Self, Failure> {
         open_files::allow_many();
+        core_dumps::forbid();
         let (public, admin) = listeners.addresses()?;
         let mut registry = Registry::default();
         let (clock, dice): (Arc<dyn Clock>, _) = (Arc::new(SystemClock), Arc::new(SystemDice::default()));

@@ -11,7 +11,7 @@ mod typed;
 pub use flags::{ClientFlags, Flags, ServerFlags};
 pub use layers::{Given, Layers, Place, SettingFault};
 pub use table::{Setting, TABLE, UsedBy};
-pub use typed::{ClientSettings, DEFAULT_LISTEN, ServerSettings, TOKEN_MIN_CHARS};
+pub use typed::{ClientSettings, DEFAULT_LISTEN, ServerSettings, TOKEN_MIN_CHARS, TlsFiles};
 
 /// The settings file that is read from the working directory when it is there.
 pub const FILE_NAME: &str = "posthaste.toml";

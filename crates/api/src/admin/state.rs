@@ -8,6 +8,7 @@ use posthaste_store::Store;
 
 use super::problem::Problem;
 use super::token::TokenCheck;
+use crate::logins::Logins;
 use crate::publishing::Publisher;
 use posthaste_contract::PublicIds;
 
@@ -25,6 +26,8 @@ pub struct AdminParts {
     pub token: Secret,
     /// How long bodies may be.
     pub limits: BodyLimits,
+    /// Who guesses credentials; the same for all listeners.
+    pub logins: Arc<Logins>,
 }
 
 /// How long bodies may be.
@@ -50,13 +53,14 @@ pub(crate) struct Admin {
     pub dice: Arc<dyn Dice>,
     pub token: TokenCheck,
     pub limits: BodyLimits,
+    pub logins: Arc<Logins>,
     pub ids: PublicIds,
     pub publisher: Publisher,
 }
 
 impl Admin {
     pub fn new(parts: AdminParts) -> Self {
-        let AdminParts { contract, store, clock, dice, token, limits } = parts;
+        let AdminParts { contract, store, clock, dice, token, limits, logins } = parts;
         Self {
             ids: PublicIds::new(&contract, store.id_key()),
             publisher: Publisher::new(contract.clone(), store.clone(), clock.clone()),
@@ -66,6 +70,7 @@ impl Admin {
             clock,
             dice,
             limits,
+            logins,
         }
     }
 
@@ -76,7 +81,8 @@ impl Admin {
 
     /// The webhook of a delivery, also one that is deleted.
     pub async fn webhook_by_no(&self, no: WebhookNo) -> Result<Option<Arc<Webhook>>, Problem> {
-        match self.store.roster().get(no) {
+        // Of one that is deleted the store knows whether its account is gone too.
+        match self.store.roster().get(no).filter(|webhook| webhook.deleted.is_none()) {
             Some(webhook) => Ok(Some(webhook)),
             None => Ok(self.store.webhook_by_no(no).await?.map(Arc::new)),
         }

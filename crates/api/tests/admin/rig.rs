@@ -1,5 +1,6 @@
 //! The admin API of a contract over a store in a folder of its own.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use posthaste_api::admin::{self, AdminParts, AdminRouter, BodyLimits};
+use posthaste_api::client_address::ClientAddress;
+use posthaste_api::logins::Logins;
 use posthaste_contract::Contract;
 use posthaste_core::{
     Attempt, Clock, DeliveryKey, DeliveryState, Dice, Fault, FaultKind, Health, Outcome, Response, Seq,
@@ -17,9 +20,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub const TOKEN: &str = "an-admin-token-for-tests";
+/// Who asks, unless a test says otherwise.
+pub const CLIENT: ClientAddress = ClientAddress(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 pub struct Rig {
-    router: AdminRouter,
+    pub router: AdminRouter,
     pub store: Arc<Embedded>,
     pub contract: Arc<Contract>,
     pub clock: Arc<SetClock>,
@@ -109,6 +114,7 @@ impl Rig {
             dice: Arc::new(RealDice),
             token: TOKEN.to_owned().into(),
             limits,
+            logins: Arc::new(Logins::new(20, &RealDice)),
         });
         Self { router, store, contract, clock, _folder: folder }
     }
@@ -121,7 +127,12 @@ impl Rig {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.answer(request).await;
+        self.send_from(request, CLIENT).await
+    }
+
+    /// The same from another address.
+    pub async fn send_from(&self, request: Request<Body>, client: ClientAddress) -> Answer {
+        let response = self.router.answer(request, client).await;
         let (head, body) = response.into_parts();
         let body = to_bytes(body, 64 << 20).await.unwrap();
         let text = String::from_utf8(body.to_vec()).unwrap();
@@ -168,7 +179,7 @@ impl Rig {
             extension: Default::default(),
             secret: self.contract.new_secret(&RealDice),
         };
-        self.store.create_webhook(new, WebhookLimits::default(), self.clock.now()).await.unwrap()
+        self.store.create_webhook(new, WebhookLimits::default(), self.clock.now().into()).await.unwrap()
     }
 
     /// Has the store remember an attempt as the engine would.

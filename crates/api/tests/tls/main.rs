@@ -23,14 +23,20 @@ async fn rest(stream: &mut TcpStream) -> Vec<u8> {
     bytes
 }
 
-/// The first message of a client that knows TLS up to a version and no extensions.
+/// The first message of a client that knows TLS up to a version.
 fn old_hello(version: [u8; 2]) -> Vec<u8> {
     let mut body = version.to_vec();
     body.extend([7; 32]);
     body.push(0);
-    // Cipher suites of those days: RSA with AES-128 and with 3DES, and elliptic curves with AES-128.
-    body.extend([0, 6, 0x00, 0x2f, 0x00, 0x0a, 0xc0, 0x13]);
+    // Cipher suites: RSA with AES-128, elliptic curves with AES-128 in CBC, and in GCM, which came with TLS 1.2.
+    body.extend([0, 6, 0x00, 0x2f, 0xc0, 0x13, 0xc0, 0x2b]);
     body.extend([1, 0]);
+    // Extensions: ECDSA with SHA-256 on P-256, uncompressed points, and extended master secrets.
+    let extensions =
+        [&[0, 13, 0, 4, 0, 2, 4, 3][..], &[0, 10, 0, 4, 0, 2, 0, 23], &[0, 11, 0, 2, 1, 0], &[0, 23, 0, 0]]
+            .concat();
+    body.extend([0, extensions.len() as u8]);
+    body.extend(extensions);
     let mut message = vec![1, 0, 0, body.len() as u8];
     message.extend(body);
     let mut record = vec![0x16, 3, 1, 0, message.len() as u8];
@@ -66,11 +72,17 @@ async fn whoever_speaks_no_sound_tls_is_refused_and_closed() {
         assert!(!expected.is_empty() || answer.is_empty(), "{row}: {answer:02x?}");
         rows += 1;
     }
-    let mut old = TcpStream::connect(rig.address).await.unwrap();
-    old.write_all(&old_hello([3, 2])).await.unwrap();
-    let mut alert = [0; 7];
-    old.read_exact(&mut alert).await.unwrap();
-    assert_eq!(alert[5..], [2, 70], "fatal, protocol version");
+    // The version alone makes the difference: fatal, protocol version; or the server's part of the handshake.
+    for (version, first, then) in
+        [([3, 1], 0x15, &[2, 70][..]), ([3, 2], 0x15, &[2, 70]), ([3, 3], 0x16, &[2])]
+    {
+        let mut stream = TcpStream::connect(rig.address).await.unwrap();
+        stream.write_all(&old_hello(version)).await.unwrap();
+        let mut answer = [0; 7];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!((answer[0], &answer[5..5 + then.len()]), (first, then), "{version:?}");
+        rows += 1;
+    }
     assert!(rig.is_alive().await);
     println!("counted | admin | clients that speak no sound TLS | {rows}");
 }

@@ -19,6 +19,7 @@ use super::example::{self, Facts};
 use crate::failure::Failure;
 use crate::http_client;
 use crate::outside::SystemClock;
+use crate::trust::Trust;
 
 /// The secret that the customer brings where the contract asks for one.
 pub(super) const OWN_SECRET: &str = "posthaste-dev-secret-0123456789abcdef";
@@ -27,6 +28,7 @@ pub(super) const OWN_SECRET: &str = "posthaste-dev-secret-0123456789abcdef";
 pub(super) struct Customer {
     pub contract: Arc<Contract>,
     pub base: String,
+    trust: Option<Trust>,
     pub account: String,
     pub key: String,
     pub signing_secret: Option<Secret>,
@@ -43,11 +45,16 @@ pub(super) struct Registered {
 }
 
 impl Customer {
-    /// A customer with the key that the admin API just showed.
-    pub fn new(contract: Arc<Contract>, base: &str, account: String, key: &Value) -> Result<Self, Failure> {
+    /// A customer with the key that the admin API just showed, of the API at a base with a certificate to trust.
+    pub fn new(
+        contract: Arc<Contract>,
+        (base, trust): (&str, Option<Trust>),
+        account: String,
+        key: &Value,
+    ) -> Result<Self, Failure> {
         let text = key["key"].as_str().ok_or_else(|| Failure::refused("the admin API shows no key"))?;
         let signing_secret = key["signing_secret"].as_str().map(|secret| Secret::from(secret.to_owned()));
-        Ok(Self { contract, base: base.to_owned(), account, key: text.to_owned(), signing_secret })
+        Ok(Self { contract, base: base.to_owned(), trust, account, key: text.to_owned(), signing_secret })
     }
 
     /// The contract's route for something.
@@ -110,8 +117,9 @@ impl Customer {
             request = request.header(name, value);
         }
         let request = request.body(Bytes::from(body)).map_err(|fault| Failure::refused(fault.to_string()))?;
-        let answer =
-            http_client::send(request).await.map_err(|fault| Failure::unreachable(fault.to_string()))?;
+        let answer = http_client::send_trusting(self.trust.as_ref(), request)
+            .await
+            .map_err(|fault| Failure::unreachable(fault.to_string()))?;
         let text = String::from_utf8_lossy(answer.body());
         if !answer.status().is_success() {
             let call = format!("{} {path}", route.method.word());

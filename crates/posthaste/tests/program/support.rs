@@ -10,6 +10,7 @@ use posthaste::admin_client::AdminClient;
 use posthaste::certificate::Identity;
 use posthaste::data_folder::DataFolder;
 use posthaste::receiver::{Arrival, Receiver, Reply};
+use posthaste::trust::Trust;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
@@ -63,13 +64,36 @@ pub struct Server {
     child: Child,
     pub admin: AdminClient,
     pub base: String,
+    pub admin_base: String,
+    /// The certificate it shows, if it speaks TLS.
+    pub trust: Option<Trust>,
 }
 
 impl Server {
     /// Starts `serve` on a free port with `data` below `folder`, and waits until it is ready.
     pub async fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let all = [&["serve", "--data", "data", "--listen", "127.0.0.1:0"], arguments].concat();
+        Self::start_at("127.0.0.1:0", folder, arguments).await
+    }
+
+    /// The same at an address.
+    pub async fn start_at(listen: &str, folder: &Path, arguments: &[&str]) -> Self {
+        let all = [&["serve", "--data", "data", "--listen", listen], arguments].concat();
         Self::start_as(folder, program(folder, &all)).await
+    }
+
+    /// The same, with master keys from outside.
+    pub async fn start_with_key(folder: &Path, keys: &str) -> Self {
+        let mut serve = program(folder, &["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
+        serve.env("POSTHASTE_MASTER_KEY", keys);
+        Self::start_as(folder, serve).await
+    }
+
+    /// The same, with an environment.
+    pub async fn start_in(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let all = [&["serve", "--data", "data", "--listen", "127.0.0.1:0"], arguments].concat();
+        let mut serve = program(folder, &all);
+        serve.envs(environment.iter().copied());
+        Self::start_as(folder, serve).await
     }
 
     /// The same, but no file may grow beyond so many KiB: writing fails then, as on a disk that gives out.
@@ -93,16 +117,27 @@ impl Server {
             data.server()
         })
         .await;
-        let base = format!("http://{}", found.public);
-        let admin = AdminClient::new(&base, data.token().unwrap().unwrap());
-        let server = Self { folder: folder.to_owned(), child, admin, base };
+        let ((base, pin), (admin_base, admin_pin)) = (found.public_base(), found.admin_base());
+        let admin = AdminClient::new(&admin_base, data.token().unwrap().unwrap());
+        let admin = match admin_pin {
+            Some(pin) => admin.trusting(Trust::pinned(pin).unwrap()),
+            None => admin,
+        };
+        let trust = pin.map(|pin| Trust::pinned(pin).unwrap());
+        let server = Self { folder: folder.to_owned(), child, admin, base, admin_base, trust };
         until("readiness", async || (server.status("/readyz").await == 200).then_some(())).await;
         server
     }
 
     pub async fn get(&self, path: &str) -> http::Response<bytes::Bytes> {
         let request = http::Request::get(format!("{}{path}", self.base)).body(bytes::Bytes::new()).unwrap();
-        posthaste::http_client::send(request).await.unwrap()
+        posthaste::http_client::send_trusting(self.trust.as_ref(), request).await.unwrap()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
     pub async fn status(&self, path: &str) -> u16 {
@@ -117,12 +152,18 @@ impl Server {
 
     /// Asks it to end, as a service manager would.
     pub fn terminate(&self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.signal("-TERM");
     }
 
     pub async fn wait(&mut self) -> ExitStatus {
         until("the end of the server", async || self.child.try_wait().unwrap()).await
+    }
+
+    /// The most memory it has had so far, in KiB.
+    pub fn peak_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     pub fn log(&self) -> String {
