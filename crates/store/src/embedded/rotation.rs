@@ -198,6 +198,42 @@ mod tests {
         println!("counted | secrets | places where a rotation was cut off | {count}");
     }
 
+    /// What the next start would find at the moment when the caller hears that it began.
+    #[tokio::test]
+    async fn when_it_returns_both_keys_are_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let mut ledger = opening::open(&folder, &folder.master_keys(None).unwrap()).unwrap().ledger;
+        committed(&mut ledger, populate);
+        drop((ledger, folder));
+        let store = Embedded::open(dir.path(), None, Options::default(), Arc::new(Fixed)).unwrap();
+        let reader = store.readers.clone();
+        // A read under way keeps the log, so that the rotation cannot end meanwhile.
+        let (began, held) = tokio::sync::oneshot::channel();
+        let (let_go, waits) = std::sync::mpsc::channel::<()>();
+        let reading = tokio::spawn(async move {
+            reader
+                .read(move |conn| {
+                    conn.query_row("SELECT count(*) FROM webhooks", [], |_| Ok(()))?;
+                    let _ = began.send(());
+                    let _ = waits.recv();
+                    Ok(())
+                })
+                .await
+        });
+        held.await.unwrap();
+        store.rotate_master_key(NOW.into()).await.unwrap();
+        let again = store.rotate_master_key(NOW.into()).await;
+        assert!(matches!(again, Err(crate::StoreError::Refused(Refusal::RotationUnderWay))));
+        assert!(KeyFile::of(dir.path()).read().unwrap().former_id().is_some());
+        store.create_account(NewAccount { id: "meanwhile".into(), name: None }, NOW.into()).await.unwrap();
+        drop(let_go);
+        reading.await.unwrap().unwrap();
+        store.close().await;
+        drop(store);
+        assert_whole(dir.path(), "after a read held it up").await;
+    }
+
     #[tokio::test]
     async fn one_key_of_two_opens_nothing_and_changes_nothing() {
         let (former, new, images) = crash_images();

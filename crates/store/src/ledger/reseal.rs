@@ -4,6 +4,8 @@
 //! rows from the first on and passes over those that are done. What is written while it runs is sealed under the new key
 //! at once.
 
+use std::time::Duration;
+
 use posthaste_core::{Action, By, UnixMs};
 use rusqlite::params;
 
@@ -15,6 +17,10 @@ use crate::sealing::{MasterKey, Place, SealKey};
 
 /// How many rows one step looks at.
 const STEP_ROWS: usize = 100;
+/// How long one try to clear the log waits for those who read, and with it whoever wants to write.
+const LOG_PATIENCE: Duration = Duration::from_millis(20);
+/// How long the writer waits for anything else that is locked.
+const ORDINARY_PATIENCE: Duration = Duration::from_secs(5);
 /// After how many secrets the log tells how far it is.
 const TOLD_EVERY: u64 = 10_000;
 
@@ -154,12 +160,15 @@ impl Ledger {
     /// Takes what was sealed under the former key out of the log as well; answers whether it could be done now. Whoever
     /// reads an older state of the store is in the way.
     pub fn clear_log(&self) -> Outcome<bool> {
+        self.conn.busy_timeout(LOG_PATIENCE)?;
         let mut statement = self.conn.prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")?;
-        match statement.query_row([], |row| row.get::<_, i64>(0)) {
+        let cleared = match statement.query_row([], |row| row.get::<_, i64>(0)) {
             Ok(busy) => Ok(busy == 0),
             Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(false),
             Err(error) => Err(error.into()),
-        }
+        };
+        self.conn.busy_timeout(ORDINARY_PATIENCE)?;
+        cleared
     }
 
     /// The former key is of no use any more.

@@ -1,0 +1,167 @@
+//! `secrets show` and `secrets rotate`: the master key, with a running server or without.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use posthaste_core::Clock as _;
+use posthaste_store::{Embedded, Options, Refusal, Seals, Store, StoreError};
+use serde_json::{Value, json};
+
+use super::client_settings;
+use crate::admin_client::AdminClient;
+use crate::data_folder::DataFolder;
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, note};
+use crate::outside::SystemClock;
+use crate::settings::{ClientFlags, ClientSettings};
+
+/// How often a rotation is asked how far it is.
+const ASKED_EVERY: Duration = Duration::from_millis(100);
+/// The longest that the command stays with a rotation. The server goes on without it.
+const PATIENCE: Duration = Duration::from_hours(1);
+
+/// The master key, which seals all secrets.
+#[derive(Subcommand)]
+pub enum SecretsCommand {
+    /// Says which master key seals how many secrets
+    Show {
+        /// Where the server is
+        #[command(flatten)]
+        flags: ClientFlags,
+    },
+    /// Seals everything under a new master key, also while a server runs
+    Rotate(Rotate),
+}
+
+/// What `secrets rotate` is told.
+#[derive(Args)]
+pub struct Rotate {
+    /// Copies the key file to a new file first: backups made until now open only with that key
+    #[arg(long, value_name = "FILE")]
+    keep_former: Option<PathBuf>,
+    #[command(flatten)]
+    flags: ClientFlags,
+}
+
+impl SecretsCommand {
+    /// Does it.
+    ///
+    /// # Errors
+    /// If it is refused, or neither a server nor a store is there.
+    pub async fn run(self, json: bool) -> Result<Exit, Failure> {
+        let output = Output::new(json);
+        match self {
+            Self::Show { flags } => {
+                let seals = AdminClient::find(&client_settings(&flags)?)?.get("/secrets").await?;
+                output.answer(standing(&seals), &seals);
+            }
+            Self::Rotate(rotate) => {
+                let settings = client_settings(&rotate.flags)?;
+                if let Some(file) = &rotate.keep_former {
+                    DataFolder::at(&settings.data).copy_master_key(file)?;
+                }
+                let seals = match with_server(&settings).await {
+                    Err(failure) if failure.exit == Exit::Unreachable && settings.server.is_none() => {
+                        without_server(&settings).await?
+                    }
+                    answer => answer?,
+                };
+                output.answer(standing(&seals), &seals);
+                note(about_backups(rotate.keep_former.as_deref()));
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+async fn with_server(settings: &ClientSettings) -> Result<Value, Failure> {
+    let admin = AdminClient::find(settings)?;
+    admin.post("/secrets/rotate", &json!({})).await?;
+    let settled = async {
+        loop {
+            let seals = admin.get("/secrets").await?;
+            if seals["state"] == "settled" {
+                return Ok(seals);
+            }
+            tokio::time::sleep(ASKED_EVERY).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, settled).await.unwrap_or_else(|_| Err(too_long()))
+}
+
+/// Opening a store whose rotation was cut off goes on with it by itself.
+async fn without_server(settings: &ClientSettings) -> Result<Value, Failure> {
+    let (data, keys) = (settings.data.clone(), settings.master_key.clone());
+    if !Embedded::is_in(&data) {
+        let folder = data.display();
+        return Err(Failure::unreachable(format!(
+            "no server runs and {folder} holds no store: name its folder with --data-dir"
+        )));
+    }
+    let options = Options { readers: 1 };
+    let opening =
+        tokio::task::spawn_blocking(move || Embedded::open(&data, keys, options, Arc::new(SystemClock)));
+    let opened = opening.await.map_err(|error| Failure::refused(error.to_string()))?;
+    let store = opened.map_err(|error| Failure::refused(error.to_string()))?;
+    let rotated = rotate(&*store).await;
+    store.close().await;
+    let seals = rotated?;
+    Ok(json!({
+        "state": "settled",
+        "key": {"id": seals.key_id, "since": seals.key_since.map(|at| at.rfc3339_ms()), "secrets": seals.sealed},
+        "former_key": null,
+        "rotating_since": null,
+        "key_from": if seals.is_key_given { "environment" } else { "file" },
+    }))
+}
+
+async fn rotate(store: &Embedded) -> Result<Seals, Failure> {
+    let refused = |error: StoreError| Failure::refused(error.to_string());
+    if store.seals().await.map_err(refused)?.rotation.is_none() {
+        store.rotate_master_key(SystemClock.now().into()).await.map_err(|error| match error {
+            StoreError::Refused(Refusal::KeyGiven) => Failure::refused(
+                "the master key is given from outside: run this, or the server, with \
+                 POSTHASTE_MASTER_KEY=NEW,FORMER; everything is sealed under NEW then",
+            ),
+            error => refused(error),
+        })?;
+    }
+    let settled = async {
+        loop {
+            let seals = store.seals().await.map_err(refused)?;
+            if seals.rotation.is_none() {
+                return Ok(seals);
+            }
+            store.health().map_err(Failure::refused)?;
+            tokio::time::sleep(ASKED_EVERY).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, settled).await.unwrap_or_else(|_| Err(too_long()))
+}
+
+fn too_long() -> Failure {
+    Failure::refused(
+        "the rotation is still under way; it goes on, and `posthaste secrets show` tells how far it is",
+    )
+}
+
+fn standing(seals: &Value) -> String {
+    let id = |key: &str| seals[key]["id"].as_str().unwrap_or_default().to_owned();
+    let count = |key: &str| seals[key]["secrets"].as_u64().unwrap_or_default();
+    let sentence = format!("{} secrets are sealed under the master key {}", count("key"), id("key"));
+    match seals["state"] == "settled" {
+        true => format!("{sentence}, and none under another"),
+        false => format!("{sentence}, and {} still under {}", count("former_key"), id("former_key")),
+    }
+}
+
+fn about_backups(kept: Option<&Path>) -> String {
+    let warning = "Backups made until now open only with the former master key. Keep it, apart from them, as long as you \
+                   keep them";
+    match kept {
+        Some(file) => format!("{warning}: it is in {}.", file.display()),
+        None => format!("{warning}; without it, make a new backup now."),
+    }
+}
