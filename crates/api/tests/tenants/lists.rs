@@ -61,7 +61,7 @@ async fn fill(rig: &Rig, tenant: &mut Tenant, number: usize, name: &str) {
 }
 
 async fn event_id(rig: &Rig, ids: &PublicIds, key: DeliveryKey) -> String {
-    ids.event(&*rig.store.event(key.event).await.unwrap().unwrap())
+    ids.event(&rig.store.event(key.event).await.unwrap().unwrap())
 }
 
 async fn two_tenants(rig: &Rig) -> [Tenant; 2] {

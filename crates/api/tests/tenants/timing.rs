@@ -4,8 +4,6 @@
 //! for people; a test that fell over a busy machine would be switched off, so the bound is wide and there are three
 //! tries. What takes longer only sometimes shows in t long before it shows in the median.
 
-use std::time::Duration;
-
 use posthaste_contract::model::Scheme;
 use posthaste_contract::signing::SignedRequest;
 use posthaste_contract::{Contract, Op};
@@ -14,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::admin_rig::TOKEN;
 use crate::asking::{About, request};
 use crate::callers::far_along;
 use crate::holdings::{delete, register};
@@ -79,11 +78,8 @@ async fn round_trip(stream: &mut TcpStream, request: &[u8], room: &mut Vec<u8>) 
     }
 }
 
-/// Sends all kinds mixed, and says whether their medians are as near as the bound.
-async fn measure(rig: &Rig, kinds: &mut [Kind], status: u16) -> bool {
-    let mut stream = TcpStream::connect(rig.address).await.unwrap();
-    stream.set_nodelay(true).unwrap();
-    let mut room = Vec::new();
+/// Asks all kinds mixed, and says whether their medians are as near as the bound.
+async fn measure(kinds: &mut [Kind], mut ask: impl AsyncFnMut(&Kind)) -> bool {
     let dice = Chance::default();
     let mut order: Vec<usize> = (0..kinds.len()).collect();
     kinds.iter_mut().for_each(|kind| kind.took_ns.clear());
@@ -93,9 +89,8 @@ async fn measure(rig: &Rig, kinds: &mut [Kind], status: u16) -> bool {
         }
         for &kind in &order {
             let begun = Instant::now();
-            let answered = round_trip(&mut stream, &kinds[kind].request, &mut room).await;
+            ask(&kinds[kind]).await;
             let took = begun.elapsed();
-            assert_eq!(answered, status, "{}", kinds[kind].name);
             // The first tenth warms up.
             if sample >= SAMPLES / 10 {
                 kinds[kind].took_ns.push(took.as_nanos() as f64);
@@ -107,27 +102,35 @@ async fn measure(rig: &Rig, kinds: &mut [Kind], status: u16) -> bool {
     most <= least * (1.0 + BOUND)
 }
 
-async fn assert_even(rig: &Rig, what: &str, mut kinds: Vec<Kind>, status: u16) {
+/// One of three tries is even; prints what the last one saw.
+async fn assert_even(what: &str, mut kinds: Vec<Kind>, mut ask: impl AsyncFnMut(&Kind)) {
     let mut is_even = false;
     let mut tries = 0;
     while !is_even && tries < TRIES {
-        is_even = measure(rig, &mut kinds, status).await;
+        is_even = measure(&mut kinds, &mut ask).await;
         tries += 1;
     }
     let (first, rest) = kinds.split_first().unwrap();
+    let us = |kind: &Kind| kind.median() / 1e3;
     for other in rest {
-        let us = |kind: &Kind| Duration::from_nanos(kind.median() as u64).as_secs_f64() * 1e6;
-        println!(
-            "{what}: {} {:.1} us, {} {:.1} us, Welch's t {:+.2}",
-            first.name,
-            us(first),
-            other.name,
-            us(other),
-            welch_t(first, other)
-        );
+        let t = welch_t(first, other);
+        let (named, than) = (first.name, other.name);
+        println!("{what}: {named} {:.2} us, {than} {:.2} us, Welch's t {t:+.2}", us(first), us(other));
     }
     assert!(is_even, "{what}: after {tries} tries the medians still differ by more than {BOUND}");
-    println!("counted | tenants | timed answers, {what} | {}", kinds.len() * SAMPLES * tries);
+    println!("counted | tenants | timed refusals, {what} | {}", kinds.len() * SAMPLES * tries);
+}
+
+/// The same for requests on one connection, all of which are answered with this status.
+async fn assert_even_answers(rig: &Rig, what: &str, kinds: Vec<Kind>, status: u16) {
+    let mut stream = TcpStream::connect(rig.address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut room = Vec::new();
+    let ask = async |kind: &Kind| {
+        let answered = round_trip(&mut stream, &kind.request, &mut room).await;
+        assert_eq!(answered, status, "{}", kind.name);
+    };
+    assert_even(what, kinds, ask).await;
 }
 
 fn unhurried(contract: &str) -> Contract {
@@ -152,7 +155,7 @@ async fn a_foreign_id_takes_as_long_as_one_that_never_was() {
             Kind::new(name, &request(&rig, &stranger, &route, route.method.word(), &About::new("", id, "")))
         };
         let kinds = vec![kind("random", &random), kind("foreign", &owners.id), kind("deleted", &gone.id)];
-        assert_even(&rig, &format!("ids in {contract}"), kinds, 404).await;
+        assert_even_answers(&rig, &format!("ids in {contract}"), kinds, 404).await;
         rig.stop().await;
     }
 }
@@ -175,7 +178,7 @@ async fn a_key_that_is_nearly_right_takes_as_long_as_any() {
         Kind::new("last byte wrong", &ask(&with_change(&right, right.len() - 1))),
         Kind::new("first byte wrong", &ask(&with_change(&right, 3))),
     ];
-    assert_even(&rig, "API keys", kinds, 401).await;
+    assert_even_answers(&rig, "API keys", kinds, 401).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,7 +194,11 @@ async fn a_signature_that_is_nearly_right_takes_as_long_as_any() {
         Kind::new("last byte wrong", &ask(&with_change(&right, right.len() - 1))),
         Kind::new("first byte wrong", &ask(&with_change(&right, 0))),
     ];
-    assert_even(&rig, "request signatures", kinds, 401).await;
+    assert_even_answers(&rig, "request signatures", kinds, 401).await;
+}
+
+fn signed<'a>(signature: &'a str, timestamp: &'a str) -> SignedRequest<'a> {
+    SignedRequest { timestamp, signature, method: "GET", target: "/v1/webhooks", body: b"" }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,36 +207,35 @@ async fn comparing_a_signature_takes_as_long_wherever_it_differs() {
     let Scheme::HmacRequest(rule) = &rig.contract.auth[0].scheme else { panic!("requests are signed") };
     let secret = rig.holder.signing_secret.as_ref().unwrap();
     let timestamp = rig.clock.time().0.to_string();
-    let signed = |signature| SignedRequest {
-        timestamp: &timestamp,
-        signature,
-        method: "GET",
-        target: "/v1/webhooks",
-        body: b"",
+    let right = rule.sign(&signed("", &timestamp), secret);
+    let wrong = |name, signature: String| Kind { name, request: signature.into_bytes(), took_ns: Vec::new() };
+    let kinds = vec![
+        wrong("all wrong", "0".repeat(right.len())),
+        wrong("last byte wrong", with_change(&right, right.len() - 1)),
+        wrong("first byte wrong", with_change(&right, 0)),
+    ];
+    let compare = async |kind: &Kind| {
+        let signature = std::str::from_utf8(&kind.request).unwrap();
+        assert!(rule.verify(&signed(signature, &timestamp), secret, rig.clock.time()).is_err());
     };
-    let right = rule.sign(&signed(""), secret);
-    let wrong = ["0".repeat(right.len()), with_change(&right, right.len() - 1), with_change(&right, 0)];
-    let names = ["all wrong", "last byte wrong", "first byte wrong"];
-    let mut is_even = false;
-    let mut compared = 0;
-    for _ in 0..TRIES {
-        let mut kinds = names.map(|name| Kind { name, request: Vec::new(), took_ns: Vec::new() });
-        for _ in 0..SAMPLES {
-            for (kind, signature) in kinds.iter_mut().zip(&wrong) {
-                let begun = Instant::now();
-                assert!(rule.verify(&signed(signature), secret, rig.clock.time()).is_err());
-                kind.took_ns.push(begun.elapsed().as_nanos() as f64);
-                compared += 1;
-            }
-        }
-        let medians = kinds.each_ref().map(Kind::median);
-        println!("signatures in {names:?}: {medians:?} ns, t {:+.2}", welch_t(&kinds[1], &kinds[2]));
-        is_even =
-            medians.iter().all(|m| *m <= medians.iter().copied().fold(f64::MAX, f64::min) * (1.0 + BOUND));
-        if is_even {
-            break;
-        }
-    }
-    assert!(is_even);
-    println!("counted | tenants | signatures compared under the clock | {compared}");
+    assert_even("signatures alone", kinds, compare).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_token_that_is_nearly_right_takes_as_long_as_any() {
+    let rig = crate::admin_rig::Rig::with_account("standard").await;
+    let wrong = |name, token: String| Kind { name, request: token.into_bytes(), took_ns: Vec::new() };
+    let kinds = vec![
+        wrong("all wrong", "0".repeat(TOKEN.len())),
+        wrong("last byte wrong", with_change(TOKEN, TOKEN.len() - 1)),
+        wrong("first byte wrong", with_change(TOKEN, 0)),
+    ];
+    let ask = async |kind: &Kind| {
+        let token = std::str::from_utf8(&kind.request).unwrap();
+        let request =
+            axum::http::Request::get("/admin/v1/accounts").header("authorization", format!("Bearer {token}"));
+        let answer = rig.send(request.body(axum::body::Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, 401, "{}", kind.name);
+    };
+    assert_even("admin tokens", kinds, ask).await;
 }

@@ -25,7 +25,7 @@ async fn a_thousand_spellings_of_one_url_make_one_webhook() {
         let mut body = rig.new_webhook(SPELLINGS[number % SPELLINGS.len()]);
         // Different descriptions make different signatures.
         body["description"] = number.to_string().into();
-        rig.create(if number % 2 == 0 { &rig.holder } else { &other }, &body).bytes()
+        rig.create(if number.is_multiple_of(2) { &rig.holder } else { &other }, &body).bytes()
     };
     let answers = all_at_once(rig.address, (0..TRIES).map(one).collect()).await;
     let refused = answers.iter().filter(|reply| reply.status != 201);
