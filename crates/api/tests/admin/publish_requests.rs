@@ -1,6 +1,6 @@
 //! Bad events one by one, and what their ids are good for.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use axum::body::Body;
 use posthaste_store::Store;
