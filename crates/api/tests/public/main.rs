@@ -24,6 +24,8 @@ mod fields;
 #[cfg(test)]
 mod framing;
 #[cfg(test)]
+mod guarded_urls;
+#[cfg(test)]
 mod http_level;
 #[cfg(test)]
 mod limits;
@@ -33,6 +35,13 @@ mod order;
 mod targets;
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod management;
 #[cfg(test)]
+mod queries;
+#[cfg(test)]
 mod reading;
+
+#[cfg(test)]
+mod mutations;
