@@ -14,6 +14,7 @@ mod door;
 mod fate;
 mod guessing;
 mod keys;
+mod operating;
 mod paths;
 mod publish;
 mod publish_batch;

@@ -32,7 +32,7 @@ impl Bad {
         self
     }
 
-    fn build(&self) -> Request<Body> {
+    pub fn build(&self) -> Request<Body> {
         let mut asked = request(self.method, &self.path);
         if let Some(headers) =
             asked.headers_mut().filter(|_| self.headers.iter().any(|(name, _)| *name == "content-type"))

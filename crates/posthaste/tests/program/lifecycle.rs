@@ -125,8 +125,9 @@ async fn a_store_opens_only_with_its_own_key_and_undamaged() {
     // The layout's number stands at a fixed place in the head of the file.
     let mut newer = sound.clone();
     newer[60..64].copy_from_slice(&[0, 0, 0xff, 0xff]);
-    std::fs::write(&database, newer).unwrap();
+    std::fs::write(&database, &newer).unwrap();
     assert!(sentence(&serve(), 1).contains("later version of Posthaste"));
+    assert!(std::fs::read(&database).unwrap() == newer, "nothing is written to it");
 
     std::fs::write(&database, sound).unwrap();
     let _restarted = Server::start(folder.path(), &[]).await;
