@@ -70,6 +70,7 @@ fn claim(number: u32) -> Claim {
 #[tokio::test]
 async fn every_attempt_ends_even_one_that_panics() {
     const ATTEMPTS: u32 = 20;
+    const PATIENCE: Duration = Duration::from_secs(20);
     let mut registry = Registry::default();
     let observe = Observe::register(&mut registry);
     let contract = Arc::new(Contract::builtin("standard").unwrap());
@@ -81,7 +82,7 @@ async fn every_attempt_ends_even_one_that_panics() {
     for number in 1..=ATTEMPTS {
         crew.assign(claim(number));
         crew.start();
-        let ended = told.recv().await.unwrap();
+        let ended = tokio::time::timeout(PATIENCE, told.recv()).await.expect("it ends").unwrap();
         crew.ended(ended.member);
         assert_eq!((ended.claim.slot, ended.attempt.number), (u64::from(number), number));
         ends.push(match ended.attempt.outcome {

@@ -21,7 +21,7 @@ const EACH: usize = WEBHOOKS / ACCOUNTS;
 /// What the server may take, whatever receivers do.
 const MEMORY_MAX_KIB: u64 = 256 * 1024;
 /// Events for the healthy receiver, with and without the others.
-const TICKS: usize = 250;
+const TICKS: usize = 200;
 const TICK: Duration = Duration::from_millis(20);
 /// No delivery to the healthy receiver may take longer; how long they do take is measured elsewhere.
 const LATE: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ async fn a_thousand_hostile_receivers_cost_neither_memory_nor_anybody_elses_deli
     let folder = tempfile::tempdir().unwrap();
     // Failed deliveries come back soon, so that the crowd stays busy.
     let delays = format!("delays      = [\"{}s\"]", super::waits::SCHEDULED);
-    contract(folder.path(), &[(&delays, &format!("delays = [{}]", ["\"1s\""; 9].join(", ")))]);
+    contract(folder.path(), &[(&delays, &format!("delays = [{}]", ["\"5s\""; 9].join(", ")))]);
     let authority = Authority::new("ours");
     let cases = cases(&authority).await;
     let mut inbox = Inbox::start().await;
