@@ -10,6 +10,7 @@ mod request;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use posthaste_api::docs::Docs;
 use posthaste_api::logins::Logins;
@@ -17,7 +18,7 @@ use posthaste_api::public::{PublicApi, PublicParts};
 use posthaste_api::server::{ServerBounds, Site, SiteParts, serve};
 use posthaste_contract::Contract;
 use posthaste_contract::model::AccessKind;
-use posthaste_core::{Account, ApiKey, Secret};
+use posthaste_core::{Account, ApiKey, Secret, UnixMs};
 use posthaste_net::{Dialler, Guard, GuardPolicy, Resolver, Tls};
 use posthaste_store::{Embedded, NewAccount, NewKey, Options, Store};
 use tempfile::TempDir;
@@ -31,6 +32,9 @@ pub use receiver::Receiver;
 pub use request::Ask;
 
 pub const CONTRACTS: [&str; 5] = ["aioka", "aira", "elydora", "pipai", "standard"];
+
+/// Different wrong keys in a minute before an address has to wait, as the program has it.
+const FAILED_LOGINS: u32 = 20;
 
 /// A key as its holder knows it.
 #[derive(Clone)]
@@ -67,7 +71,16 @@ impl Rig {
         Self::with(contract, ServerBounds::default()).await
     }
 
+    /// The same where one address may try any number of wrong keys.
+    pub async fn for_guesses(contract: &str) -> Self {
+        Self::built(Contract::builtin(contract).unwrap(), ServerBounds::default(), 0).await
+    }
+
     pub async fn with(contract: Contract, bounds: ServerBounds) -> Self {
+        Self::built(contract, bounds, FAILED_LOGINS).await
+    }
+
+    async fn built(contract: Contract, bounds: ServerBounds, failed_logins: u32) -> Self {
         let (contract, clock, dice) =
             (Arc::new(contract), Arc::new(SetClock::default()), Arc::new(Chance::default()));
         let folder = tempfile::tempdir().unwrap();
@@ -83,7 +96,7 @@ impl Rig {
             clock: clock.clone(),
             dice: dice.clone(),
             body_limit_bytes: PublicParts::BODY_LIMIT_BYTES,
-            logins: Arc::new(Logins::new(20, &*dice)),
+            logins: Arc::new(Logins::new(failed_logins, &*dice)),
         });
         let site = Site::new(SiteParts {
             public: Some(Arc::new(public)),
@@ -101,7 +114,7 @@ impl Rig {
             .create_account(NewAccount { id: "acme".into(), name: None }, clock.time().into())
             .await
             .unwrap();
-        let holder = make_key(&contract, &*store, &clock, &dice, &account, &rights(&contract)).await;
+        let holder = make_key(&contract, &*store, &clock, &dice, &account, &rights(&contract), None).await;
         let (_receiver, _folder, asserted) = (receiver, folder, AtomicUsize::new(0));
         Self {
             contract,
@@ -133,7 +146,14 @@ impl Rig {
 
     /// A key with these tiers, roles or scopes.
     pub async fn key_with(&self, account: &Account, rights: &[String]) -> Holder {
-        make_key(&self.contract, &*self.store, &self.clock, &self.dice, account, rights).await
+        make_key(&self.contract, &*self.store, &self.clock, &self.dice, account, rights, None).await
+    }
+
+    /// A key that may do everything for a while.
+    pub async fn key_until(&self, from_now: Duration) -> Holder {
+        let (rights, until) = (rights(&self.contract), self.clock.time().plus(from_now));
+        make_key(&self.contract, &*self.store, &self.clock, &self.dice, &self.account, &rights, Some(until))
+            .await
     }
 
     /// How many webhooks there are.
@@ -176,6 +196,7 @@ async fn make_key(
     dice: &Chance,
     account: &Account,
     rights: &[String],
+    expires_at: Option<UnixMs>,
 ) -> Holder {
     let first = rights.first().map(String::as_str);
     let texts = contract.new_key(first, dice);
@@ -195,7 +216,7 @@ async fn make_key(
         roles,
         scopes,
         description: None,
-        expires_at: None,
+        expires_at,
     };
     let key = store.create_key(new, clock.time().into()).await.unwrap();
     Holder { key, text: texts.key.expose_text().to_owned(), signing_secret: texts.signing_secret }
