@@ -13,7 +13,7 @@ use crate::rig::{Rig, exchange, read};
 /// Bounds small enough to wait for.
 fn impatient() -> ServerBounds {
     let short = Duration::from_millis(200);
-    ServerBounds { head: short, body: short, ..ServerBounds::default() }
+    ServerBounds { head: short, body: short, unread: short, ..ServerBounds::default() }
 }
 
 #[tokio::test]
@@ -152,7 +152,11 @@ async fn answers_that_nobody_reads_do_not_stay() {
     let asks = b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1_000);
     let mut deaf = TcpStream::connect(rig.address).await.unwrap();
     // Its answers fill the buffers between us; then it is closed, or this never ends.
-    let asking = async { while deaf.write_all(&asks).await.is_ok() {} };
+    let asking = async {
+        while deaf.write_all(&asks).await.is_ok() {
+            eprintln!("SENT {:?}", Instant::now());
+        }
+    };
     timeout(Duration::from_secs(10), asking).await.expect("closed");
     rig.assert_ready().await;
 }

@@ -66,6 +66,7 @@ async fn urls_that_lead_nowhere_good_are_refused() {
             assert!(reply.body.contains(&field), "the field is named: {reply:?}");
         }
         rig.assert_refused("missing", &changed(&rig, &field, None), Condition::Invalid).await;
+        rig.tell("B31 B32 URLs");
     }
 }
 
@@ -82,6 +83,7 @@ async fn urls_may_have_2048_characters() {
         let wide = |length: usize| json!(format!("{URL}{}", "é".repeat(length - URL.len())));
         rig.assert_taken("B34", &changed(&rig, &field, Some(wide(2048)))).await;
         rig.assert_refused("B34", &changed(&rig, &field, Some(wide(2049))), Condition::Invalid).await;
+        rig.tell("B34 B35 lengths of URLs");
     }
 }
 
@@ -112,6 +114,7 @@ async fn lists_of_events_must_name_known_ones() {
         let many = changed(&rig, "events", Some(json!(vec!["x"; 50_000])));
         rig.assert_refused("B46", &many, Condition::Invalid).await;
         assert!(began.elapsed() < Duration::from_secs(2));
+        rig.tell("B40-B46 events");
     }
 }
 
@@ -168,6 +171,7 @@ async fn leaving_the_events_out_means_all_where_the_contract_says_so() {
             "aira" | "standard" => drop(rig.assert_taken("B37", &ask).await),
             _ => drop(rig.assert_refused("B37", &ask, Condition::Invalid).await),
         }
+        rig.tell("B37 no events");
     }
 }
 
@@ -194,6 +198,7 @@ async fn a_callers_own_secret_has_rules() {
         assert!(!reply.body.contains("aaaaaaaa") && !reply.body.contains(emoji), "never shown: {reply:?}");
     }
     rig.assert_refused("B50 missing", &changed(&rig, "secret", None), Condition::Invalid).await;
+    rig.tell("B50-B56 secrets");
 }
 
 #[tokio::test]
@@ -216,6 +221,7 @@ async fn what_only_we_decide_cannot_be_sent_along() {
             !reply.body.contains("\"is_active\":false") && !reply.body.contains("wh_00000000"),
             "{reply:?}"
         );
+        rig.tell("B61 our own fields");
     }
 }
 
@@ -241,6 +247,7 @@ async fn descriptions_are_counted_in_characters() {
             false => drop(rig.assert_refused(row, &ask, Condition::Invalid).await),
         }
     }
+    rig.tell("B70 B71 descriptions");
 }
 
 #[tokio::test]
@@ -271,6 +278,7 @@ async fn thresholds_are_positive_decimals_where_they_count() {
     }
     rig.assert_taken("B92", &ask(10, json!(["strategy.error"]), Some("nonsense"))).await;
     rig.assert_taken("optional under a wildcard", &ask(11, json!(["account.*"]), None)).await;
+    rig.tell("B80-B92 thresholds");
 }
 
 #[tokio::test]

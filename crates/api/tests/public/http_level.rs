@@ -26,23 +26,6 @@ async fn heads_and_targets_are_bounded() {
 }
 
 #[tokio::test]
-async fn head_is_get_without_the_body() {
-    for contract in CONTRACTS {
-        let rig = Rig::start(contract).await;
-        let get = rig.ask(&rig.holder, Op::WebhookList, &[], "", None);
-        // A signed request is signed with its own method.
-        let head = rig.signed_by(&rig.holder, Ask::new("HEAD", &get.target));
-        let (got, headed) = (rig.send(&get).await, rig.send(&head).await);
-        assert_eq!((got.status, headed.status), (200, 200), "{contract}: {headed:?}");
-        assert_eq!(headed.body, "");
-        let names =
-            |reply: &crate::rig::Reply| reply.headers.iter().map(|(n, _)| n.clone()).collect::<Vec<_>>();
-        assert_eq!(names(&got), names(&headed), "{contract}");
-        assert_eq!(got.header("content-length"), headed.header("content-length"), "{contract}");
-    }
-}
-
-#[tokio::test]
 async fn bodies_are_bounded_announced_or_not() {
     for contract in CONTRACTS {
         let rig = Rig::start(contract).await;

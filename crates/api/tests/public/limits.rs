@@ -115,6 +115,7 @@ async fn urls_are_compared_in_their_canonical_form() {
     ] {
         rig.assert_taken(&format!("B68 {url}"), &rig.create(&rig.holder, &rig.new_webhook(url))).await;
     }
+    rig.tell("B67 B68 equal URLs");
 }
 
 #[tokio::test]

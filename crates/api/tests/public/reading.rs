@@ -63,6 +63,7 @@ async fn foreign_unknown_deleted_and_malformed_ids_are_alike() {
             &rig.ask(&stranger, Op::WebhookDelete, &[&foreign], "", None),
         )
         .await;
+        rig.tell("Q1 Q2 D1 D2 owners");
     }
 }
 
@@ -84,6 +85,7 @@ async fn the_secret_is_shown_once_or_never() {
             let reply = rig.assert_taken("Q22", &rig.ask(&rig.holder, op, &ids, "", body.as_ref())).await;
             assert!(!reply.body.contains(secret), "{contract} {op:?}: {reply:?}");
         }
+        rig.tell("Q22 secrets");
     }
 }
 
@@ -223,6 +225,7 @@ async fn odd_pages_are_clamped_or_empty() {
         assert_eq!(reply.json()["data"].as_array().unwrap().len(), rows, "{query}: {reply:?}");
         rig.clock.advance(Duration::from_secs(2));
     }
+    rig.tell("Q10-Q13 pages");
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ async fn every_part_of_the_credential_is_needed() {
     let other = rig.key_of(&rig.other_account("umbrella").await).await;
     let foreign = crate::rig::Holder { signing_secret: other.signing_secret, ..rig.holder.clone() };
     rig.assert_refused("A31", &rig.signed_by(&foreign, unsigned(&rig)), Condition::AuthInvalid).await;
+    rig.tell("A20-A31 signatures");
 }
 
 #[tokio::test]
@@ -55,6 +56,7 @@ async fn the_signature_covers_method_path_and_body() {
     swapped.method = "DELETE".into();
     rig.assert_refused("A23 path and method", &swapped, Condition::AuthInvalid).await;
     rig.assert_taken("with its query", &list).await;
+    rig.tell("A23 what is signed");
 }
 
 #[tokio::test]
@@ -80,6 +82,7 @@ async fn the_time_must_be_near() {
         let ask = rig.signed_at(&rig.holder, list(), &text);
         rig.assert_refused("A28 other", &ask, Condition::AuthSkew).await;
     }
+    rig.tell("A25-A28 times");
 }
 
 #[tokio::test]
@@ -101,6 +104,7 @@ async fn a_signed_write_is_obeyed_once() {
     let list = rig.ask(&rig.holder, Op::WebhookList, &[], "", None);
     rig.assert_taken("reads", &list).await;
     rig.assert_taken("may be repeated", &list).await;
+    rig.tell("A29 replays");
 }
 
 #[tokio::test]
