@@ -1,8 +1,11 @@
 //! Which addresses are dialled, with a name server of our own.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::rig::{NameServer, Receiver, Reply, Rig, Setup, addresses_of, detail, told};
+use posthaste_net::Probe;
+
+use crate::rig::{NameServer, Receiver, Reply, Rig, Setup, Step, addresses_of, detail, told};
 
 const INSIDE: &[&str] = &["127.0.0.0/8"];
 
@@ -143,4 +146,89 @@ async fn the_operator_may_name_an_address_and_no_other() {
     assert!(request.contains("\r\nHost: hooks.example.com:8080\r\n"), "{request}");
     let other = format!("http://hooks.example.com:{}/", receiver.address.port());
     assert_eq!(told(&rig.send(&other).await.outcome), "target_forbidden");
+}
+
+#[tokio::test]
+async fn an_allowed_network_counts_for_whole_answers_only() {
+    let receiver = Receiver::steady().await;
+    let mut rows = 0;
+    for (addresses, expected) in [
+        (&["127.0.0.1"][..], "200 2B"),
+        (&["127.0.0.2", "127.0.0.1"], "200 2B"),
+        (&["127.0.0.1", "8.8.8.8"], "target_forbidden"),
+        (&["8.8.8.8", "127.0.0.1"], "target_forbidden"),
+        (&["127.0.0.1", "10.0.0.1"], "target_forbidden"),
+        (&["127.0.0.1", "::1"], "target_forbidden"),
+    ] {
+        let names = NameServer::saying(addresses).await;
+        let sent = rig(INSIDE, &names).send(&url(&receiver)).await;
+        assert_eq!(told(&sent.outcome), expected, "{addresses:?}");
+        if expected == "target_forbidden" {
+            assert_eq!(sent.duration, Duration::ZERO, "{addresses:?}: it says nothing of the place");
+        }
+        rows += 1;
+    }
+    println!("counted | guard | answers of names beside an allowed network | {rows}");
+}
+
+/// The rules about ports and names are lifted by allowed networks, not by an address that the operator names.
+#[tokio::test]
+async fn an_address_by_the_operator_lifts_no_rule_about_ports() {
+    let receiver = Receiver::steady().await;
+    for allow in [&[][..], &["10.0.0.0/8"]] {
+        let entry = format!("hooks.example.com:25:{}", receiver.address);
+        let rig = Rig::new(Setup { allow, connect_to: &[entry], ..Setup::default() });
+        let refusal = rig.dialler.admit("http://hooks.example.com:25/").await.unwrap_err();
+        assert_eq!(refusal.rule.word(), "port_forbidden");
+    }
+}
+
+/// A place whose connections are neither taken nor refused: its queue is full.
+async fn filtered() -> (tokio::net::TcpListener, Vec<tokio::net::TcpStream>, SocketAddr) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..16 {
+        let connecting = tokio::net::TcpStream::connect(address);
+        match tokio::time::timeout(Duration::from_millis(100), connecting).await {
+            Ok(stream) => waiting.push(stream.unwrap()),
+            Err(_) => break,
+        }
+    }
+    (listener, waiting, address)
+}
+
+#[tokio::test]
+async fn probes_tell_closed_filtered_forbidden_and_slow_places_alike() {
+    const LIMIT: Duration = Duration::from_millis(300);
+    let (_listener, _waiting, filtered) = filtered().await;
+    let slow = Receiver::always(vec![Step::Hold]).await;
+    let plain = Receiver::steady().await;
+    let closed = SocketAddr::from(([127, 0, 0, 1], 9));
+    let mut told_apart = std::collections::BTreeSet::new();
+    let mut rows = 0;
+    for (what, address, allow) in [
+        ("closed", closed, INSIDE),
+        ("filtered", filtered, INSIDE),
+        ("forbidden", slow.address, &[]),
+        ("slow TLS", slow.address, INSIDE),
+        ("no TLS", plain.address, INSIDE),
+    ] {
+        let names = NameServer::saying(&["127.0.0.1"]).await;
+        // The port that customers name is an innocent one in every row.
+        let setup = Setup { allow, name_server: Some(names.address), ..Setup::default() };
+        let rig = Rig::new(setup);
+        let port = if address == closed { 40_009 } else { address.port() };
+        let target = rig.guard.check_url(&format!("https://hooks.example.com:{port}/")).unwrap();
+        let begun = tokio::time::Instant::now();
+        let verdict = rig.dialler.probe(&target, &[Probe::Public, Probe::Tls], LIMIT).await;
+        let took = begun.elapsed();
+        told_apart.insert(verdict.expect_err(what).to_string());
+        assert!((LIMIT..LIMIT + Duration::from_millis(250)).contains(&took), "{what}: {took:?}");
+        rows += 1;
+    }
+    assert_eq!(told_apart.len(), 1, "{told_apart:?}");
+    println!("counted | guard | places a probe does not tell apart | {rows}");
 }
