@@ -6,6 +6,7 @@
 mod entry;
 mod tree;
 
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -25,6 +26,7 @@ pub fn run(root: &Path, wanted: &str) -> anyhow::Result<()> {
     if entries.is_empty() {
         bail!("no sabotage is called {wanted:?}");
     }
+    let _alone = alone(&root.join("target/sabotage"))?;
     let tree = Tree::copy(root, &root.join("target/sabotage/tree"))?;
     let mut unnoticed = Vec::new();
     for entry in &entries {
@@ -36,6 +38,14 @@ pub fn run(root: &Path, wanted: &str) -> anyhow::Result<()> {
     println!("counted | sabotage | protections switched off | {}", entries.len());
     println!("counted | sabotage | noticed by a test | {}", entries.len() - unnoticed.len());
     if unnoticed.is_empty() { Ok(()) } else { bail!("nobody noticed:\n{}", unnoticed.join("\n")) }
+}
+
+/// Waits until nobody else spoils the same copy.
+fn alone(folder: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(folder)?;
+    let lock = File::create(folder.join("lock"))?;
+    lock.lock()?;
+    Ok(lock)
 }
 
 /// Makes the edit, runs the test, and takes the edit back. Answers why nobody noticed, if so.
