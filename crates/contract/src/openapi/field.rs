@@ -63,19 +63,20 @@ pub fn field(contract: &Contract, field: &InputField) -> Value {
     schema
 }
 
-/// What holds for a field of a new webhook only if it gets a certain event type: the field's rule where it is looked at
-/// only then, and that it has to be there. Of an update this cannot be said: what the webhook gets stands elsewhere.
+/// What holds for a field only if the body asks for a certain event type: that it has to be there, and of a new webhook,
+/// where the field is looked at only then, its rule. An update that says nothing of events is judged by what the webhook
+/// gets already, and by the field's former value; a document cannot know either, so it asks for more.
 pub fn conditions(contract: &Contract, input: &Input, bound: &InputField) -> Vec<Value> {
-    let Some(events) = input.fields.iter().find(|field| field.to == Target::Events && field.required) else {
+    let Some(events) = input.fields.iter().find(|field| field.to == Target::Events) else {
         return Vec::new();
     };
-    let ([events], [name]) = (events.at.as_slice(), bound.at.as_slice()) else { return Vec::new() };
+    let ([named], [name]) = (events.at.as_slice(), bound.at.as_slice()) else { return Vec::new() };
     let holds_if = |patterns: &[&str], then: Value| {
-        let named = json!({ events: { "contains": { "enum": patterns } } });
-        json!({ "if": { "properties": named, "required": [events] }, "then": then })
+        let asked = json!({ named: { "contains": { "enum": patterns } } });
+        json!({ "if": { "properties": asked, "required": [named] }, "then": then })
     };
     let mut made = Vec::new();
-    if let Some(event) = &bound.only_with {
+    if let Some(event) = bound.only_with.as_ref().filter(|_| events.required) {
         let names = contract.events.wildcards.iter().chain(std::iter::once(event));
         let covering: Vec<&str> = names
             .map(String::as_str)

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::example;
 use super::field::{self, event_pattern};
 use crate::model::delivery::{PayloadMember, PayloadValue};
-use crate::model::input::{Input, InputField, Unknown};
+use crate::model::input::{Input, InputField, Target, Unknown};
 use crate::model::route::Op;
 use crate::model::view::{Format, Hide, Kind, Member, MemberValue, Source, ViewRoot};
 use crate::model::{Contract, EventType, Index};
@@ -158,7 +158,8 @@ impl<'a> Schemas<'a> {
             if conditions.is_empty() {
                 continue;
             }
-            if let (Some(event), [name]) = (&field.only_with, field.at.as_slice()) {
+            let is_bound = input.fields.iter().any(|field| field.to == Target::Events && field.required);
+            if let (Some(event), [name], true) = (&field.only_with, field.at.as_slice(), is_bound) {
                 let about = format!("{} Looked at only where the webhook gets `{event}`.", field.doc);
                 root["properties"][name] = json!({ "description": about.trim_start() });
             }
