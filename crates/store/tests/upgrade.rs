@@ -87,6 +87,11 @@ async fn a_full_store_of_the_version_before_is_taken_over() {
         store.changes(ChangeFilter::default(), None, 9).await.unwrap().items[0].action,
         Action::TokenCreated
     );
+    assert_eq!(store.tokens(None, 1).await.unwrap().items[0].last_used_at, None);
+    store.close().await;
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!(store.tokens(None, 1).await.unwrap().items[0].last_used_at, Some(NOW), "as of the end");
     // A copy holds them too.
     let copy = dir.path().join("copy.db");
     store.backup(&copy).await.unwrap();

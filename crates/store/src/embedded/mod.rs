@@ -216,6 +216,11 @@ impl Embedded {
 
     /// Lets the writer finish what is queued and end.
     async fn shut(&self) {
+        let used = self.memory.take_uses();
+        if !used.is_empty() {
+            // When a token was used is not worth a failure at the end.
+            let _ = self.write_rows(1, move |ledger| ledger.note_uses(&used)).await;
+        }
         let _ = self.queue.send(Command::Close).await;
         self.readers.close(self.reader_count).await;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
