@@ -25,7 +25,7 @@ enum Late {
 const ANOTHER: &[u8] = b"HTTP/1.1 299 Other\r\nContent-Length: 0\r\n\r\n";
 
 #[tokio::test]
-async fn bytes_that_came_in_this_very_turn_are_noticed_before_a_connection_serves_again() {
+async fn bytes_on_an_idle_connection_are_noticed_before_it_serves_again() {
     let authority = Authority::new("ours");
     let tls = authority.for_name(HOST).config().clone();
     let lates = [
@@ -40,17 +40,25 @@ async fn bytes_that_came_in_this_very_turn_are_noticed_before_a_connection_serve
     let mut rows = 0;
     for (name, late) in lates {
         for tls in [None, Some(tls.clone())] {
-            let scheme = if tls.is_some() { "https" } else { "http" };
-            assert_eq!(sent_twice(&authority, tls, late).await, ["200 2B", "299 0B"], "{scheme}, {name}");
-            rows += 1;
+            for is_heard in [false, true] {
+                let scheme = if tls.is_some() { "https" } else { "http" };
+                let sent = sent_twice(&authority, tls.clone(), late, is_heard).await;
+                assert_eq!(sent, ["200 2B", "299 0B"], "{scheme}, {name}, heard of: {is_heard}");
+                rows += 1;
+            }
         }
     }
     println!("counted | receivers | bytes on idle connections | {rows}");
 }
 
-/// Sends twice over what would be one connection, and tells both outcomes. In between something comes in, and this
-/// thread, which is the runtime's only one, does nothing that would let the runtime hear of it.
-async fn sent_twice(authority: &Authority, tls: Option<Arc<ServerConfig>>, late: Late) -> [String; 2] {
+/// Sends twice over what would be one connection, and tells both outcomes. In between something comes in. This thread is
+/// the runtime's only one: if the runtime is not to hear of it, nothing is done that would give it a turn.
+async fn sent_twice(
+    authority: &Authority,
+    tls: Option<Arc<ServerConfig>>,
+    late: Late,
+    is_heard: bool,
+) -> [String; 2] {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -64,6 +72,9 @@ async fn sent_twice(authority: &Authority, tls: Option<Arc<ServerConfig>>, late:
     let first = rig.send(&url).await;
     order.send(()).unwrap();
     told_of.recv().unwrap();
+    for _ in 0..if is_heard { 100 } else { 0 } {
+        tokio::task::yield_now().await;
+    }
     let second = rig.send(&url).await;
     drop(order);
     serving.join().unwrap();
@@ -107,6 +118,8 @@ impl Line {
     }
 
     fn new(stream: TcpStream, tls: Option<Arc<ServerConfig>>) -> Self {
+        // What is written is there for the other side when the write has returned.
+        stream.set_nodelay(true).unwrap();
         match tls {
             None => Self::Plain(stream),
             Some(config) => {
