@@ -24,7 +24,7 @@ fn client(server: &Server, token: &Value) -> AdminClient {
 async fn tokens_are_created_used_and_revoked() {
     let folder = tempfile::tempdir().unwrap();
     let inbox = Inbox::start().await;
-    let server = Server::start(folder.path(), &inbox.flags()).await;
+    let mut server = Server::start(folder.path(), &inbox.flags()).await;
     customer(&server, "acme").await;
     let shop =
         ask(&server, &["token", "create", "shop", "--scope", "publish", "--expires-in", "90d"]).remove(0);
@@ -57,6 +57,12 @@ async fn tokens_are_created_used_and_revoked() {
     let revoked: Vec<bool> = listed.iter().map(|token| token["revoked_at"].is_string()).collect();
     assert_eq!(revoked, [true, false]);
     ask(&server, &["token", "revoke", watch["id"].as_str().unwrap()]);
+    server.terminate();
+    assert!(server.wait().await.success());
+    let server = Server::start(folder.path(), &inbox.flags()).await;
+    let used = ask(&server, &["token", "list"]);
+    assert!(used.iter().all(|token| token["last_used_at"].is_string()), "{used:?}");
+    assert!(client(&server, &watch).get("/accounts").await.is_err(), "revoked also after a start");
     let completions = run(folder.path(), &["completions", "bash"]);
     let script = String::from_utf8(completions.stdout).unwrap();
     assert!(["--expires-in", "--scope", "--actor"].iter().all(|flag| script.contains(flag)));
