@@ -20,7 +20,7 @@ use prometheus_client::registry::Registry;
 use siphasher::sip::SipHasher13;
 
 use crate::client_address::ClientAddress;
-use accepted::Accepted;
+use accepted::{Accepted, Noted};
 use suspects::{Suspects, Verdict};
 
 /// Within which time wrong credentials are counted together, and for how long nothing more is heard then.
@@ -105,8 +105,15 @@ impl Logins {
         texts: impl IntoIterator<Item = &'t [u8]>,
         now: UnixMs,
     ) -> Result<Login<'_>, Blocked> {
-        let mut login =
-            Login { logins: self, door, from: client.neighbourhood(), pair: 0, shows_something: false, now };
+        let mut login = Login {
+            logins: self,
+            door,
+            from: client.neighbourhood(),
+            pair: 0,
+            shows_something: false,
+            noted: None,
+            now,
+        };
         if self.limit == 0 {
             return Ok(login);
         }
@@ -118,7 +125,8 @@ impl Logins {
             hasher.write_u8(0xff);
         }
         login.pair = hasher.finish();
-        if login.shows_something && self.accepted(door).knows(login.pair, now) {
+        login.noted = self.accepted(door).knows(login.pair, now);
+        if login.shows_something && login.noted.is_some() {
             return Ok(login);
         }
         match self.suspects.blocked_for(login.shard(), login.from, now) {
@@ -170,13 +178,14 @@ pub(crate) struct Login<'l> {
     /// Stands for the address and the credential.
     pair: u64,
     shows_something: bool,
+    noted: Option<Noted>,
     now: UnixMs,
 }
 
 impl Login<'_> {
     /// The credential was right.
     pub fn accepted(&self) {
-        if self.logins.limit > 0 {
+        if self.logins.limit > 0 && self.noted != Some(Noted::JustNow) {
             self.logins.accepted(self.door).keep(self.pair, self.now);
         }
     }

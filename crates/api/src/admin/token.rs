@@ -59,8 +59,8 @@ pub(crate) fn credentials<'h>(
         Scheme::HmacRequest(rule) => Some(rule.key_header.as_str()),
         Scheme::Bearer | Scheme::Basic => None,
     });
-    let names = std::iter::once(AUTHORIZATION.as_str()).chain(further);
-    names.flat_map(|name| headers.get_all(name)).map(HeaderValue::as_bytes)
+    let further = further.flat_map(|name| headers.get_all(name));
+    headers.get_all(AUTHORIZATION).iter().chain(further).map(HeaderValue::as_bytes)
 }
 
 fn only<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

@@ -12,6 +12,18 @@ const PLACES: usize = 8;
 /// The bits of a slot that hold the minute of the last use; the rest is the pair's.
 const MINUTE_BITS: u32 = 16;
 
+/// A use within so many minutes after one that was noted is not noted.
+const NOTED_EVERY_MINUTES: u64 = 30;
+
+/// When a pair was noted last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// So lately that another time changes nothing.
+    JustNow,
+    /// Within the time that it is remembered.
+    Before,
+}
+
 /// A table of fixed size. Of those that would stand in the same places the one unused for longest goes; a pair that is
 /// forgotten is merely no exception any more.
 pub(super) struct Accepted {
@@ -28,13 +40,15 @@ impl Accepted {
         Self { sets: (0..count.div_ceil(PLACES).max(1)).map(|_| Set::default()).collect() }
     }
 
-    /// Was the pair accepted lately?
-    pub fn knows(&self, pair: u64, now: UnixMs) -> bool {
-        let minute = minute(now);
-        self.set(pair).iter().any(|slot| {
-            let found = slot.load(Ordering::Relaxed);
-            is_of(found, pair) && age_minutes(found, minute) <= KEPT.as_secs() / 60
-        })
+    /// Was the pair accepted lately, and if so, is that worth noting anew when it is accepted once more?
+    pub fn knows(&self, pair: u64, now: UnixMs) -> Option<Noted> {
+        let mut slots = self.set(pair).iter().map(|slot| slot.load(Ordering::Relaxed));
+        let age_minutes = age_minutes(slots.find(|found| is_of(*found, pair))?, minute(now));
+        match age_minutes {
+            0..NOTED_EVERY_MINUTES => Some(Noted::JustNow),
+            _ if age_minutes <= KEPT.as_secs() / 60 => Some(Noted::Before),
+            _ => None,
+        }
     }
 
     /// Notes that the pair was accepted.
