@@ -71,6 +71,7 @@ async fn attempts_show_what_was_sent_and_what_came_back() {
         second["response"],
         json!({
             "headers": {"X-A": "1, \u{fffd}", "content-type": "text/plain"},
+            "headers_base64": {"X-A": ["/w=="]},
             "body": "AP8=", "body_encoding": "base64", "cut": false,
         })
     );
