@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posthaste_contract::model::{self, FieldRule, Target as Field};
-use posthaste_net::{Probe, Scheme, Target};
+use posthaste_net::{Probe, Refusal, Scheme, Target};
 
 use super::call::Call;
 use super::refusal::Refused;
@@ -11,18 +11,20 @@ use super::refusal::Refused;
 /// The longest a probe may take, and what every failure takes.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Judges a URL by the guard, and probes it where the contract asks for that.
+/// Judges a URL by the guard, and probes it where the contract asks for that. Then what the name leads to is part of
+/// what a probe finds out, and told no more of than that: a forbidden place looks like a closed one.
 pub(super) async fn admit(call: &Call<'_>, url: &str) -> Result<Target, Refused> {
     let field = call.url_field();
-    let target = call.dialler().admit(url).await;
-    let target = target.map_err(|refusal| Refused::field(&field, refusal.rule.word(), refusal.detail))?;
+    let said = |refusal: Refusal| Refused::field(&field, refusal.rule.word(), refusal.detail);
+    let target = call.dialler().guard().check_url(url).map_err(said)?;
     let probes = probes_of(call, &target);
-    if !probes.is_empty() {
-        // The semaphore is never closed; should it be, the probe is not held up.
-        let _place = call.api.probes.acquire().await.ok();
-        let verdict = call.dialler().probe(&target, &probes, PROBE_LIMIT).await;
-        verdict.map_err(|unreachable| Refused::field(&field, "unreachable", &unreachable.to_string()))?;
+    if probes.is_empty() {
+        return call.dialler().admit(url).await.map_err(said);
     }
+    // The semaphore is never closed; should it be, the probe is not held up.
+    let _place = call.api.probes.acquire().await.ok();
+    let verdict = call.dialler().probe(&target, &probes, PROBE_LIMIT).await;
+    verdict.map_err(|unreachable| Refused::field(&field, "unreachable", &unreachable.to_string()))?;
     Ok(target)
 }
 

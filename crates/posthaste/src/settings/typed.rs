@@ -230,6 +230,10 @@ fn days(count: usize) -> Duration {
 fn allowed_net(any: bool) -> impl Fn(&str) -> Result<IpNet, String> {
     move |text| {
         let net: IpNet = parsed("network such as 10.0.0.0/8")(text)?;
+        // Some readers take a leading zero for octal.
+        if matches!(net, IpNet::V4(_)) && text != net.to_string() {
+            return Err(format!("`{text}`, which is plainly written {net}"));
+        }
         match GuardPolicy::new(vec![net]) {
             Err(unfit) if !(any && net.prefix_len() == 0) => Err(refused_net(&unfit)),
             _ => Ok(net),
