@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::until;
 use search::Search;
-use tour::{Holder, Tour, event_type};
+use tour::{Holder, Tour, digits, event_type};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_anywhere() {
@@ -35,8 +35,11 @@ async fn no_secret_is_anywhere() {
 async fn take(tour: &mut Tour) {
     tour.admin("POST", "/accounts", Some(json!({"id": "acme"}))).await;
     let (holder, other) = (tour.holder("acme").await, tour.holder("acme").await);
-    tour.admin("POST", "/tokens", Some(json!({"name": "first", "scope": "read-only"}))).await;
-    tour.admin("POST", "/tokens", Some(json!({"name": "second", "scope": "full"}))).await;
+    for name in ["first", "second"] {
+        let (status, token) =
+            tour.admin("POST", "/tokens", Some(json!({"name": name, "scope": "full"}))).await;
+        assert!(status == 201 && token["token"].is_string(), "{token}");
+    }
     let webhook = manage(tour, &holder).await;
     deliver(tour, &webhook).await;
     put_secrets_in_wrong_places(tour, &[&holder, &other], &webhook).await;
@@ -137,9 +140,11 @@ async fn put_secrets_in_wrong_places(tour: &mut Tour, holders: &[&Holder], webho
                 tour.admin("POST", &path, Some(body.clone())).await;
             }
         }
-        for line in [format!("GET {s} HTTP/1.1"), format!("{s} / HTTP/1.1"), format!("GET / HTTP/1.1\r\n{s}")]
-        {
-            tour.raw("a malformed head", format!("{line}\r\nhost: {s}\r\n\r\n").as_bytes()).await;
+        let lines =
+            [format!("GET {s} HTTP/1.1"), format!("{s} / HTTP/1.1"), format!("GET / HTTP/1.1\r\n{s}")];
+        for line in lines {
+            let head = format!("{line}\r\nhost: {s}\r\nconnection: close\r\n\r\n");
+            tour.raw("a malformed head", head.as_bytes()).await;
         }
     }
 }
@@ -206,10 +211,20 @@ fn run_commands(tour: &mut Tour) {
         &["backup", "backup.db"],
         &["verify"],
         &["verify", "backup.db"],
-        &["openapi"],
-        &["serve"],
     ] {
         tour.command(arguments, false);
+    }
+    let password = format!("pass{}", digits(7));
+    tour.canaries.add("the password of a proxy", &password);
+    for value in ["http://user:{}@127.0.0.1:3128", "http://{}@127.0.0.1:3128", "https://127.0.0.1/{}", "{}"] {
+        tour.serve_refused(&["--proxy", &value.replace("{}", &password)]);
+    }
+    for line in
+        ["admin_token = [\"{}\"", "master_key = {}", "admin_token = {{}}", "proxy = \"x:{}\"", "log = \"{}="]
+    {
+        let settings = tour.folder.path().join("bad.toml");
+        std::fs::write(settings, line.replace("{}", &password)).unwrap();
+        tour.serve_refused(&["--config", "bad.toml"]);
     }
     tour.command(&["key", "create", "--account", "acme", "--json"], true);
     let token = std::fs::read_to_string(tour.data().join("admin.token")).unwrap();

@@ -40,7 +40,8 @@ impl Tour {
         let folder = tempfile::tempdir().unwrap();
         let inbox = Inbox::start().await;
         let mut flags = inbox.flags.clone();
-        flags.extend(["--contract", name, "--log", "trace"].map(str::to_owned));
+        let more = ["--contract", name, "--log", "trace"];
+        flags.extend(more.map(str::to_owned));
         let server =
             Server::start(folder.path(), &flags.iter().map(String::as_str).collect::<Vec<_>>()).await;
         let data = DataFolder::at(folder.path().join("data"));
@@ -245,6 +246,16 @@ impl Tour {
         }
     }
 
+    /// A start that fails over a flag, and what it says.
+    pub fn serve_refused(&mut self, flags: &[&str]) {
+        let output = run(
+            self.folder.path(),
+            &[&["serve", "--data", "elsewhere", "--contract", "absent.toml"], flags].concat(),
+        );
+        assert!(!output.status.success(), "{flags:?}");
+        self.seen.push((format!("what `serve {}` says", flags[0]), [output.stdout, output.stderr].concat()));
+    }
+
     pub fn answer_with(&self, status: StatusCode) {
         self.inbox.answer_with(status);
     }
@@ -276,7 +287,7 @@ fn base64_of(text: &str) -> String {
 }
 
 /// Digits that look like chance and differ from count to count.
-fn digits(count: usize) -> String {
+pub fn digits(count: usize) -> String {
     use aws_lc_rs::digest::{SHA256, digest};
     let hashed = digest(&SHA256, format!("canary {count}").as_bytes());
     hashed.as_ref()[..12].iter().map(|byte| format!("{byte:02x}")).collect()
