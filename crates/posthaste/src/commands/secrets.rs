@@ -105,7 +105,7 @@ async fn without_server(settings: &ClientSettings) -> Result<Value, Failure> {
         tokio::task::spawn_blocking(move || Embedded::open(&data, keys, options, Arc::new(SystemClock)));
     let opened = opening.await.map_err(|error| Failure::refused(error.to_string()))?;
     let store = opened.map_err(|error| Failure::refused(error.to_string()))?;
-    let rotated = rotate(&*store).await;
+    let rotated = rotate(&store).await;
     store.close().await;
     let seals = rotated?;
     Ok(json!({

@@ -223,7 +223,7 @@ impl Tour {
                     let own = format!("whsec_{}", base64_of(&format!("own{count:04}{}", digits(count))));
                     json!(brought.insert(own))
                 }
-                FieldRule::Id { .. } => json!(webhook),
+                FieldRule::Id => json!(webhook),
                 _ => continue,
             };
             body.insert(field.at.join("."), value);
