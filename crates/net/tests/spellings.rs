@@ -186,7 +186,7 @@ fn run<S: Strategy>(strategy: S, mut judge: impl FnMut(S::Value) -> Result<(), T
         count.set(count.get() + 1);
         (judge.borrow_mut())(value)
     });
-    ran.unwrap_or_else(|why| panic!("{why}"));
+    ran.map_err(|why| why.to_string()).expect("no counterexample");
     count.get()
 }
 
