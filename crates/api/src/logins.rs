@@ -2,8 +2,9 @@
 //!
 //! More different wrong credentials from one address than a limit within [`WINDOW`], and further requests from there are
 //! refused before their credential is looked at, for as long again. Credentials that were accepted from that address
-//! lately go on working: whoever guesses from behind the same proxy as the product locks nobody out. A wrong credential
-//! counts once however often it comes, because a client that is set up wrong guesses nothing.
+//! lately go on working: whoever guesses from behind the same proxy as the product locks nobody out. An address of this
+//! machine or of a private network may be a proxy that stands for everybody: there only wrong credentials are told to
+//! wait. A wrong credential counts once however often it comes, because a client that is set up wrong guesses nothing.
 //!
 //! Credentials are remembered as keyed hashes, and only in memory.
 
@@ -130,8 +131,8 @@ impl Logins {
             return Ok(login);
         }
         match self.suspects.blocked_for(login.shard(), login.from, now) {
-            Some(retry_in) => Err(self.refuse(retry_in)),
-            None => Ok(login),
+            Some(retry_in) if !may_stand_for_many(login.from) => Err(self.refuse(retry_in)),
+            _ => Ok(login),
         }
     }
 
@@ -227,6 +228,15 @@ impl Login<'_> {
         let mut hasher = self.logins.hasher();
         self.hash_address(&mut hasher);
         hasher.finish()
+    }
+}
+
+/// May it be a proxy in front of this server? Such addresses are not on the public internet.
+fn may_stand_for_many(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        // Of IPv6 only the network is known here, so the loopback address is all zeros.
+        IpAddr::V6(ip) => ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 

@@ -40,7 +40,41 @@ const THERE: &str = "192.0.2.2";
 
 #[test]
 fn sequences_end_as_they_should() {
-    let rows: [(&str, &[Step]); 9] = [
+    let rows: [(&str, &[Step]); 12] = [
+        (
+            "this machine may be a proxy: who is right goes in, who is wrong waits",
+            &[
+                ("127.0.0.1", "a", false, 0, "no"),
+                ("127.0.0.1", "b", false, 0, "no"),
+                ("127.0.0.1", "c", false, 0, "no"),
+                ("127.0.0.1", "d", false, 1, "wait"),
+                ("127.0.0.1", "right", true, 1, "in"),
+                ("127.0.0.1", "a", false, 2, "wait"),
+            ],
+        ),
+        (
+            "so may an address of a private network",
+            &[
+                ("10.1.2.3", "a", false, 0, "no"),
+                ("10.1.2.3", "b", false, 0, "no"),
+                ("10.1.2.3", "c", false, 0, "no"),
+                ("10.1.2.3", "d", false, 1, "wait"),
+                ("10.1.2.3", "right", true, 1, "in"),
+            ],
+        ),
+        (
+            "and of IPv6",
+            &[
+                ("::1", "a", false, 0, "no"),
+                ("::1", "b", false, 0, "no"),
+                ("::1", "c", false, 0, "no"),
+                ("::1", "right", true, 1, "in"),
+                ("fd00::1", "a", false, 0, "no"),
+                ("fd00::1", "b", false, 0, "no"),
+                ("fd00::1", "c", false, 0, "no"),
+                ("fd00::1", "right", true, 1, "in"),
+            ],
+        ),
         (
             "one more than the limit is the last that is looked at",
             &[

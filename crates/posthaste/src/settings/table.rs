@@ -140,7 +140,7 @@ pub const TABLE: [Setting; 27] = [
     setting(
         ("failed_logins", Some("failed-logins"), "POSTHASTE_FAILED_LOGINS"),
         "COUNT",
-        Some("20"),
+        Some("40"),
         UsedBy::Server,
         "Different wrong credentials from one address in a minute before it has to wait; 0: no limit",
     ),

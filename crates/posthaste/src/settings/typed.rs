@@ -17,7 +17,7 @@ use super::layers::{Layers, SettingFault, parsed};
 pub const TOKEN_MIN_CHARS: usize = 32;
 
 /// Different wrong credentials from one address in a minute before it has to wait.
-const FAILED_LOGINS: u32 = 20;
+const FAILED_LOGINS: u32 = 40;
 
 /// The files of a certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -36,19 +36,19 @@ async fn guesses_at_both_apis_count_together_and_are_told_of_once() {
     let token = token.trim();
     assert_eq!(status(&server.base, ADMIN, token, None).await.0, 200);
     let mut guesses = 0;
-    for number in 0..30 {
+    for number in 0..60 {
         let path = if number % 2 == 0 { ADMIN } else { PUBLIC };
         let guess = format!("canary-guess-{number}");
         let (status, wait) = status(&server.base, path, &guess, None).await;
-        assert_eq!(status, if number <= 20 { 401 } else { 429 }, "{number}");
+        assert_eq!(status, if number <= 40 { 401 } else { 429 }, "{number}");
         assert!(wait.is_none_or(|seconds| (1..=60).contains(&seconds)), "{number}: {wait:?}");
-        assert_eq!(wait.is_some(), number > 20, "{number}");
+        assert_eq!(wait.is_some(), number > 40, "{number}");
         guesses += 1;
     }
     assert_eq!(status(&server.base, ADMIN, token, None).await.0, 200, "the product goes on");
-    assert_eq!(metric(&server, "posthaste_failed_logins_total").await, 21);
+    assert_eq!(metric(&server, "posthaste_failed_logins_total").await, 41);
     assert_eq!(metric(&server, "posthaste_failed_logins_blocks_total").await, 1);
-    assert_eq!(metric(&server, "posthaste_failed_logins_refused_total").await, 9);
+    assert_eq!(metric(&server, "posthaste_failed_logins_refused_total").await, 19);
     let log = server.log();
     assert_eq!(log.matches("wrong credentials from this address").count(), 1, "{log}");
     assert!(log.contains("127.0.0.1") && !log.contains("canary"), "{log}");
