@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use memchr::memchr;
+
 use crate::padding::Padded;
 
 /// What a head holds that the library does not pass on.
@@ -124,7 +126,7 @@ impl HeadWatch {
     }
 
     fn read_line<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+        let Some(end) = memchr(b'\n', bytes) else {
             self.line.extend_from_slice(bytes);
             if self.line.len() > self.line_max_bytes {
                 self.at = At::Nowhere;
@@ -187,16 +189,15 @@ impl HeadWatch {
 
 impl Head {
     fn read_field(&mut self, line: &[u8]) {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return };
+        let Some(colon) = memchr(b':', line) else { return };
         let (name, value) = (&line[..colon], &line[colon + 1..]);
-        let trimmed = value.trim_ascii();
-        if value.last().is_some_and(|byte| b" \t".contains(byte)) && !trimmed.is_empty() {
+        if matches!(value, [.., b' ' | b'\t']) && !value.trim_ascii().is_empty() {
             self.hidden.padded.note(name);
         }
         let is_framed = self.is_chunked || self.length.is_some();
         if name.eq_ignore_ascii_case(b"content-length") {
             self.hidden.has_two_framings |= is_framed;
-            self.length = std::str::from_utf8(trimmed).ok().and_then(|text| text.parse().ok());
+            self.length = std::str::from_utf8(value.trim_ascii()).ok().and_then(|text| text.parse().ok());
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             self.hidden.has_two_framings |= is_framed;
             self.is_chunked = true;
@@ -206,7 +207,7 @@ impl Head {
 
 /// Does the target in a request line have a fragment? A method may have the same sign.
 fn has_fragment(line: &[u8]) -> bool {
-    line.splitn(2, |byte| *byte == b' ').nth(1).is_some_and(|target| target.contains(&b'#'))
+    memchr(b' ', line).is_some_and(|space| memchr(b'#', &line[space..]).is_some())
 }
 
 /// The size in front of a chunk, whatever extension follows it.
