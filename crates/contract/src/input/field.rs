@@ -142,7 +142,9 @@ impl<'a> Reading<'a> {
 
 fn pass(contract: &Contract, field: &InputField, value: &Value<'_>) -> Passed {
     match &field.rule {
-        FieldRule::Url { schemes, max, .. } => pass_url(text(value)?, schemes, *max),
+        FieldRule::Url { schemes, max, .. } => {
+            pass_url(value.as_str().ok_or_else(not_a_string)?, schemes, *max)
+        }
         FieldRule::Events { min, max, rejects_duplicates } => {
             pass_events(&contract.events, value, *min, *max, *rejects_duplicates)
         }
@@ -191,11 +193,15 @@ fn pass(contract: &Contract, field: &InputField, value: &Value<'_>) -> Passed {
 }
 
 fn text<'v>(value: &'v Value<'_>) -> Result<&'v str, Broken> {
-    let text = value.as_str().ok_or_else(|| broken("type", "must be a string"))?;
+    let text = value.as_str().ok_or_else(not_a_string)?;
     if text.contains('\0') {
         return Err(broken("characters", "must not hold a NUL character"));
     }
     Ok(text)
+}
+
+fn not_a_string() -> Broken {
+    broken("type", "must be a string")
 }
 
 fn within(text: &str, min: usize, max: usize) -> Result<(), Broken> {
@@ -209,17 +215,27 @@ fn within(text: &str, min: usize, max: usize) -> Result<(), Broken> {
     Ok(())
 }
 
+/// What a contract asks of a URL beyond what the address guard does. Whether the text is a URL at all, and one that all
+/// readers read alike, is for the guard to say.
 fn pass_url(text: &str, schemes: &[String], max: usize) -> Passed {
     if text.trim().is_empty() {
         return Err(broken("required", "must not be empty"));
     }
     within(text, 1, max)?;
-    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    let Some(scheme) = scheme else { return Err(broken("url", "must be an absolute URL")) };
-    if !schemes.contains(&scheme) {
-        return Err(broken("scheme", format!("must start with {}://", schemes.join(":// or "))));
+    match scheme_of(text) {
+        Some(scheme) if !schemes.contains(&scheme) => {
+            Err(broken("scheme", format!("must start with {}://", schemes.join(":// or "))))
+        }
+        _ => Ok(Read::Text(text.to_owned())),
     }
-    Ok(Read::Text(text.to_owned()))
+}
+
+/// The scheme in lower case, if the text begins with one (RFC 3986 section 3.1).
+fn scheme_of(text: &str) -> Option<String> {
+    let (scheme, _) = text.split_once(':')?;
+    let is_sound = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    is_sound.then(|| scheme.to_ascii_lowercase())
 }
 
 fn pass_events(

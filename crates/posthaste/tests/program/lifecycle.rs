@@ -144,7 +144,7 @@ fn whatever_is_wrong_is_one_sentence_and_nothing_is_touched() {
         (vec!["--listen", "nowhere"], 2, "from the flag --listen"),
         (vec!["--config", "settings.toml"], 2, "from settings.toml:1"),
         (vec!["--config", "absent.toml"], 2, "absent.toml cannot be read"),
-        (vec!["--allow-net", "0.0.0.0/0"], 1, "switch the address guard off"),
+        (vec!["--allow-net", "0.0.0.0/0"], 2, "switch the address guard off"),
         (vec!["--ca-file", "absent.pem"], 1, "absent.pem cannot be read"),
         (vec!["--log", "=,="], 2, "no filter"),
         (vec!["--no-such-flag"], 2, "unexpected argument"),
