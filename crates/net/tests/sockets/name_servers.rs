@@ -78,17 +78,17 @@ fn cases() -> Vec<(&'static str, Script, &'static str)> {
         })
     };
     vec![
-        ("N1 inner address", saying(&["10.0.0.1"]), "target_forbidden"),
-        ("N3 good then bad", saying(&["127.0.0.1", "10.0.0.1"]), "target_forbidden"),
-        ("N3 bad then good", saying(&["10.0.0.1", "127.0.0.1"]), "target_forbidden"),
+        ("N1 inner address", saying(&["127.8.0.1"]), "target_forbidden"),
+        ("N3 good then bad", saying(&["127.0.0.1", "127.8.0.1"]), "target_forbidden"),
+        ("N3 bad then good", saying(&["127.8.0.1", "127.0.0.1"]), "target_forbidden"),
         (
             "N3 the last of many",
-            saying(&["127.0.0.1", "127.9.0.1", "127.9.0.2", "169.254.169.254"]),
+            saying(&["127.0.0.1", "127.9.0.1", "127.9.0.2", "127.8.169.254"]),
             "target_forbidden",
         ),
         ("N4 AAAA ::1", saying(&["127.0.0.1", "::1"]), "target_forbidden"),
         ("N4 AAAA fd00::1", saying(&["127.0.0.1", "fd00::1"]), "target_forbidden"),
-        ("N4 AAAA mapped", saying(&["127.0.0.1", "::ffff:10.0.0.1"]), "target_forbidden"),
+        ("N4 AAAA mapped", saying(&["127.0.0.1", "::ffff:127.8.0.1"]), "target_forbidden"),
         ("N5 one alias", chain(1, here, true), "200 2B"),
         ("N5 one alias asked for", chain(1, here, false), "200 2B"),
         ("N5 eight aliases", chain(8, here, true), "200 2B"),
@@ -97,8 +97,8 @@ fn cases() -> Vec<(&'static str, Script, &'static str)> {
         ("N5 a hundred aliases", chain(100, here, true), "dns_error"),
         ("N5 loop", loops, "dns_error"),
         ("N5 to localhost", inwards("localhost", &["127.0.0.1"]), "target_forbidden"),
-        ("N5 to an inner address", chain(3, &["10.0.0.1"], true), "target_forbidden"),
-        ("N5 to an inner address asked for", chain(3, &["10.0.0.1"], false), "target_forbidden"),
+        ("N5 to an inner address", chain(3, &["127.8.0.1"], true), "target_forbidden"),
+        ("N5 to an inner address asked for", chain(3, &["127.8.0.1"], false), "target_forbidden"),
         (
             "N6 another case",
             script(|question| vec![question.addresses_of("HOOKS.Example.COM", &["127.0.0.1"])]),
@@ -274,7 +274,7 @@ async fn one_lookup_serves_one_attempt_and_its_address_is_dialled() {
     let asked = AtomicUsize::new(0);
     let zone = Zone::start(move |question| {
         let turn = if question.kind == A { asked.fetch_add(1, Ordering::SeqCst) } else { 0 };
-        vec![question.addresses(if turn % 2 == 0 { &["127.0.0.1"] } else { &["10.0.0.1"] })]
+        vec![question.addresses(if turn % 2 == 0 { &["127.0.0.1"] } else { &["127.8.0.1"] })]
     })
     .await;
     let rig = rig(&zone);
@@ -295,7 +295,7 @@ async fn a_warm_pool_does_not_outlive_a_name_that_turns_inwards() {
     let now = turned.clone();
     let zone = Zone::start(move |question| {
         let inside = now.load(Ordering::SeqCst) == 1;
-        vec![question.addresses(if inside { &["10.0.0.1"] } else { &["127.0.0.1"] })]
+        vec![question.addresses(if inside { &["127.8.0.1"] } else { &["127.0.0.1"] })]
     })
     .await;
     let rig = rig(&zone);
@@ -339,7 +339,7 @@ async fn an_answer_as_large_as_can_be_is_read_and_judged_whole() {
             return vec![question.packet(CUT, 0, &[])];
         }
         let mut all = vec!["127.0.0.1"; 1_900];
-        all.push("10.0.0.1");
+        all.push("127.8.0.1");
         let packet = question.addresses(&all);
         assert!(question.kind != A || (60_000..=65_535).contains(&packet.len()), "{}", packet.len());
         vec![packet]
