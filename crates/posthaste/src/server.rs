@@ -1,5 +1,6 @@
 //! The server: what it is made of, how it starts, how it stops.
 
+mod allowances;
 mod certificates;
 mod core_dumps;
 mod cores;
@@ -119,6 +120,7 @@ impl Server {
         let (clock, dice): (Arc<dyn Clock>, _) = (Arc::new(SystemClock), Arc::new(SystemDice::default()));
         let entrances = Entrances::read(settings, &clock, &mut registry)?;
         let outward = outward::build(settings, vec![public, admin])?;
+        allowances::tell(settings);
         let store = open_store(settings, clock.clone()).await?;
         let cores = Cores::start()?;
         let homes = cores.homes();
@@ -288,9 +290,6 @@ fn for_operators(
 }
 
 fn logins(settings: &ServerSettings, dice: &dyn Dice, registry: &mut Registry) -> Arc<Logins> {
-    if settings.failed_logins == 0 {
-        tracing::warn!("credentials may be guessed without a limit (--failed-logins 0)");
-    }
     let logins = Logins::new(settings.failed_logins, dice);
     logins.register(registry);
     Arc::new(logins)

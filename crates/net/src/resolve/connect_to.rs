@@ -1,5 +1,6 @@
 //! The operator's own answers: connect there for that host.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -30,6 +31,16 @@ impl ConnectTo {
     pub(super) fn instead_of<'a>(&'a self, host: &'a Host, port: u16) -> (&'a Host, u16) {
         let (to_host, to_port) = &self.to;
         (to_host.as_ref().unwrap_or(host), to_port.unwrap_or(port))
+    }
+}
+
+impl fmt::Display for ConnectTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let half = |(host, port): &(Option<Host>, Option<u16>)| {
+            let host = host.as_ref().map(Host::to_string).unwrap_or_default();
+            format!("{host}:{}", port.map(|port| port.to_string()).unwrap_or_default())
+        };
+        write!(f, "{}:{}", half(&self.from), half(&self.to))
     }
 }
 
@@ -87,6 +98,7 @@ mod tests {
             ("other.example.com:443:127.0.0.1:1", None),
         ] {
             let entry_read = read(entry);
+            assert_eq!(entry_read.to_string().to_lowercase(), entry.to_lowercase());
             let instead = entry_read.applies_to(&name, 443).then(|| {
                 let (host, port) = entry_read.instead_of(&name, 443);
                 format!("{host}:{port}")

@@ -18,7 +18,6 @@ pub(super) struct Outward {
 pub(super) fn build(settings: &ServerSettings, own: Vec<SocketAddr>) -> Result<Outward, Failure> {
     let refused = |error: &dyn std::fmt::Display| Failure::refused(error.to_string());
     let policy = policy(settings)?.allowing_http(settings.allow_http).with_own_addresses(own);
-    warn_of_allowances(settings);
     let connect_to = settings.connect_to.clone();
     let resolver = match settings.name_servers.as_slice() {
         [] => Resolver::system(connect_to),
@@ -40,23 +39,6 @@ fn policy(settings: &ServerSettings) -> Result<GuardPolicy, Failure> {
     }
     let policy = GuardPolicy::new(settings.allow_nets.clone());
     policy.map_err(|unfit| Failure::usage(format!("the allowed networks are refused together: {unfit}")))
-}
-
-fn warn_of_allowances(settings: &ServerSettings) {
-    if settings.allow_any_net {
-        tracing::warn!(
-            "THE ADDRESS GUARD IS OFF: webhooks may point to every address, inside and outside (--allow-any-net)"
-        );
-    }
-    if let Some(proxy) = &settings.proxy {
-        tracing::warn!(%proxy, "deliveries go out through a proxy, to the addresses that were judged here (--proxy)");
-    }
-    if settings.allow_http {
-        tracing::warn!("webhooks may use http://: bodies and signatures travel in the clear (--allow-http)");
-    }
-    for net in &settings.allow_nets {
-        tracing::warn!(%net, "webhooks may point into a network that is otherwise refused (--allow-net)");
-    }
 }
 
 fn further_roots(settings: &ServerSettings) -> Result<Option<Vec<u8>>, Failure> {

@@ -178,6 +178,28 @@ fn networks_that_cannot_be_allowed_keep_it_from_starting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whatever_opens_the_server_up_is_logged_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("authority.pem");
+    std::fs::write(&authority, posthaste::certificate::Identity::for_names(&[HOST]).unwrap().authority_pem)
+        .unwrap();
+    let flags = [
+        ["--allow-net", "127.0.0.0/8"],
+        ["--connect-to", "hooks.example.com:443:127.0.0.1:8443"],
+        ["--ca-file", authority.to_str().unwrap()],
+        ["--name-server", "127.0.0.1:5353"],
+        ["--trusted-proxy", "127.0.0.0/8"],
+        ["--proxy", "http://127.0.0.1:3128"],
+        ["--failed-logins", "0"],
+    ];
+    let server = Server::start(folder.path(), &[flags.concat(), vec!["--allow-http"]].concat()).await;
+    let log = server.log();
+    for flag in flags.iter().map(|[flag, _]| *flag).chain(["--allow-http"]) {
+        assert!(log.contains(&format!("({flag}")), "{flag}: {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn any_net_is_allowed_only_by_its_own_flag_and_loudly() {
     let folder = tempfile::tempdir().unwrap();
     let flags = ["--allow-any-net", "--allow-net", "::/0", "--allow-net", "0.0.0.0/0"];
