@@ -135,6 +135,10 @@ fn certificate_sentence(flaw: &CertificateError) -> String {
             "The receiver's certificate is not one for servers."
         }
         Flaw::BadEncoding => "The receiver's certificate is malformed.",
+        // What `openssl req -x509` makes: an authority that signed itself and stands in for a server.
+        Flaw::Other(rule) if rule.to_string() == "CaUsedAsEndEntity" => {
+            "The receiver's certificate is self-signed, or an authority's own."
+        }
         // The library's word for the rule that is broken.
         Flaw::Other(rule) => return format!("The receiver's certificate does not hold ({rule})."),
         _ => "The receiver's certificate does not hold.",

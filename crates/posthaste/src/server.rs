@@ -43,6 +43,8 @@ use outward::Outward;
 const ATTEMPTS_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the whole end may take.
 const STOP_PATIENCE: Duration = Duration::from_secs(14);
+/// The longest body a customer may send: webhooks are short, events come from elsewhere.
+const CUSTOMERS_BODY_MAX_BYTES: usize = 64 * 1024;
 /// How often a running server asks itself whether it still works.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -261,7 +263,7 @@ fn for_customers(
         dialler: common.outward.dialler.clone(),
         clock: common.clock.clone(),
         dice: common.dice.clone(),
-        body_limit_bytes: settings.body_limit_bytes,
+        body_limit_bytes: settings.body_limit_bytes.min(CUSTOMERS_BODY_MAX_BYTES),
         logins,
     });
     let docs = Docs::new(&common.contract, base);

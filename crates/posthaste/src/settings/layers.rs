@@ -115,10 +115,12 @@ impl Layers {
         Ok(())
     }
 
-    /// Lays the environment over what is there. Empty variables count as absent.
+    /// Lays the environment over what is there. Empty variables count as absent, but for secrets: there somebody meant to
+    /// give one.
     pub fn add_environment(&mut self, read: &dyn Fn(&str) -> Option<String>) {
         for setting in &TABLE {
-            let Some(text) = read(setting.variable).filter(|text| !text.is_empty()) else { continue };
+            let is_given = |text: &String| !text.is_empty() || setting.is_secret();
+            let Some(text) = read(setting.variable).filter(is_given) else { continue };
             let texts = match setting.repeats {
                 true => text.split(',').map(|part| part.trim().to_owned()).collect(),
                 false => vec![text],

@@ -47,6 +47,12 @@ impl Setting {
         self.value == "BOOL"
     }
 
+    /// Is it a secret, which no flag may show?
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.flag.is_none()
+    }
+
     /// The flag of some commands. Client commands may take the token, which the caller holds anyway, as a flag, and
     /// leave `--data` to what they send.
     #[must_use]
@@ -212,7 +218,7 @@ pub const TABLE: [Setting; 27] = [
         "KIB",
         Some("256"),
         UsedBy::Server,
-        "The longest request body, in KiB",
+        "The longest body of an event, in KiB; customers' requests may have 64 KiB at most",
     ),
     setting(
         ("retention_days", Some("retention-days"), "POSTHASTE_RETENTION_DAYS"),

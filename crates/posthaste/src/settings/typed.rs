@@ -141,7 +141,11 @@ impl ClientSettings {
     pub fn read(layers: &Layers) -> Result<Self, SettingFault> {
         Ok(Self {
             server: layers.text("server").map(str::to_owned),
-            admin_token: layers.text("admin_token").map(|text| Secret::from(text.to_owned())),
+            // Empty in a shell's environment: then the one in the data folder does.
+            admin_token: layers
+                .text("admin_token")
+                .filter(|text| !text.is_empty())
+                .map(|text| Secret::from(text.to_owned())),
             ca_files: layers.each("ca_file", |text| Ok(PathBuf::from(text)))?,
             data: PathBuf::from(layers.text("data").unwrap_or_default()),
             master_key: master_key(layers)?,
@@ -306,7 +310,9 @@ mod tests {
             ("RUST_LOG", "=,=", "log is `=,=`, which is no filter"),
             ("POSTHASTE_ALLOW_HTTP", "maybe", "allow_http is `maybe`"),
             ("POSTHASTE_MASTER_KEY", "short-secret", "master_key is no key"),
+            ("POSTHASTE_MASTER_KEY", "", "master_key is no key"),
             ("POSTHASTE_ADMIN_TOKEN", "short-secret", "admin_token is too weak"),
+            ("POSTHASTE_ADMIN_TOKEN", "", "admin_token is too weak"),
         ] {
             let fault = read(&[(variable, value)]).err().unwrap();
             assert!(fault.starts_with(expected) && fault.contains(variable), "{fault}");
