@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use posthaste_contract::{Contract, PublicIds, SigningFacts, SigningKeys};
 use posthaste_core::{Attempt, Fault, FaultKind, Outcome};
-use posthaste_net::{Guard, Headers, Outgoing, Transport};
+use posthaste_net::{Guard, Headers, Outgoing, Transport, forbidden};
 
 use crate::dispatcher::Claim;
 use prepared::PreparedWebhooks;
@@ -41,7 +41,11 @@ impl Sending {
         let prepared = self.prepared.get(&self.contract, &self.guard, &claim.webhook, claim.at);
         let prepared = match prepared {
             Ok(prepared) => prepared,
-            Err(refusal) => return not_sent(claim, FaultKind::TargetForbidden, refusal.rule.word()),
+            // It was let through when it was registered; the guard has logged what is wrong with it now.
+            Err(_) => {
+                let fault = forbidden();
+                return not_sent(claim, fault.kind, &fault.detail);
+            }
         };
         let body = claim.event.body.for_account(&prepared.account_json);
         let (headers, signatures) = self.headers(claim, &prepared.keys, &body);

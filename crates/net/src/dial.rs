@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use posthaste_core::{Fault, FaultKind};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::fault::{fault, forbidden, timed_out};
 use crate::guard::{Guard, Host, Origin, Refusal, Scheme, Target, is_localhost};
@@ -112,9 +112,7 @@ impl Dialler {
 
     /// The addresses of a target, if all of them may be dialled.
     async fn vetted(&self, target: &Target) -> Result<Answer, Fault> {
-        if target.unless_allowed().is_some() && !self.guard.policy().allows_nets() {
-            return Err(forbidden());
-        }
+        self.guard.check_lifted(target).map_err(|_| forbidden())?;
         let answer = self.look_up(target).await;
         let answer = answer.map_err(|error| fault(FaultKind::DnsError, error.to_string()))?;
         let verdict = self.judge(target, &answer);
@@ -123,7 +121,7 @@ impl Dialler {
 
     fn judge(&self, target: &Target, answer: &Answer) -> Result<(), Refusal> {
         self.guard.check_answer(target, &answer.addresses, answer.origin)?;
-        self.guard.check_aliases(&answer.aliases, &answer.addresses, answer.origin)
+        self.guard.check_aliases(target, &answer.aliases, &answer.addresses, answer.origin)
     }
 
     /// Connects to the first address that takes the connection. Each gets an even share of the time that is left.
@@ -134,43 +132,51 @@ impl Dialler {
     ) -> Result<(TcpStream, SocketAddr), Fault> {
         let mut last = fault(FaultKind::DnsError, "The host name has no address.");
         for (tried, address) in addresses.iter().take(ADDRESSES_TRIED).enumerate() {
-            let still_to_try = addresses.len().min(ADDRESSES_TRIED) - tried;
-            let share = deadline.saturating_duration_since(Instant::now()) / still_to_try as u32;
-            last = match timeout(share, self.reach(*address)).await {
+            let until = turn_ends(deadline, addresses.len(), tried);
+            last = match timeout_at(until, self.reach(*address, until)).await {
                 Ok(Ok(stream)) => return Ok((stream, *address)),
                 Ok(Err(fault)) => fault,
-                Err(_) => timed_out(match self.proxy {
-                    Some(_) => "while the proxy that deliveries go through made the connection",
-                    None => "while the connection was made",
-                }),
+                Err(_) if self.proxy.is_some() => proxy::late(),
+                Err(_) => timed_out("while the connection was made"),
             };
         }
         Err(last)
     }
 
     /// A connection to one judged address, made here or by the proxy.
-    async fn reach(&self, address: SocketAddr) -> Result<TcpStream, Fault> {
+    async fn reach(&self, address: SocketAddr, until: Instant) -> Result<TcpStream, Fault> {
         let Some(proxy) = &self.proxy else {
             return connect_one(address).await.map_err(|error| connect_fault(&error));
         };
-        let mut stream = self.reach_proxy(proxy).await?;
+        let mut stream = self.reach_proxy(proxy, until).await?;
         proxy.tunnel(&mut stream, address).await?;
         Ok(stream)
     }
 
-    async fn reach_proxy(&self, proxy: &Proxy) -> Result<TcpStream, Fault> {
+    /// A connection to the first of the proxy's addresses that takes it, with shares as for receivers.
+    async fn reach_proxy(&self, proxy: &Proxy, until: Instant) -> Result<TcpStream, Fault> {
         let (host, port) = proxy.place();
         let answer = self.resolver.look_up(host, port).await.map_err(|_| proxy::unresolved())?;
         let mut last = proxy::unresolved();
-        for address in answer.addresses.iter().take(ADDRESSES_TRIED) {
-            last = match connect_one(*address).await.map_err(|error| connect_fault(&error)) {
-                Ok(stream) => return Ok(stream),
-                Err(fault) if fault.kind == FaultKind::Internal => return Err(fault),
-                Err(_) => proxy::unreachable(),
+        for (tried, address) in answer.addresses.iter().take(ADDRESSES_TRIED).enumerate() {
+            let until = turn_ends(until, answer.addresses.len(), tried);
+            last = match timeout_at(until, connect_one(*address)).await.map(|made| made.map_err(|error| connect_fault(&error))) {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(fault)) if fault.kind == FaultKind::Internal => return Err(fault),
+                Ok(Err(_)) => proxy::unreachable(),
+                Err(_) => proxy::late(),
             };
         }
         Err(last)
     }
+}
+
+/// Until when the next of so many addresses may be tried, after those that were: an even share of the time that is
+/// left.
+fn turn_ends(deadline: Instant, addresses: usize, tried: usize) -> Instant {
+    let now = Instant::now();
+    let still_to_try = addresses.min(ADDRESSES_TRIED).saturating_sub(tried).max(1);
+    now + deadline.saturating_duration_since(now) / still_to_try as u32
 }
 
 async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {

@@ -10,6 +10,8 @@ pub(crate) fn timed_out(during: &str) -> Fault {
     fault(FaultKind::Timeout, format!("The time limit passed {during}."))
 }
 
-pub(crate) fn forbidden() -> Fault {
+/// The guard refused the target. Why and for which address is logged, and told to nobody else.
+#[must_use]
+pub fn forbidden() -> Fault {
     fault(FaultKind::TargetForbidden, "The target is not one that deliveries may go to.")
 }

@@ -15,6 +15,8 @@ mod text;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use url::Url;
+
 pub(crate) use host_name::is_localhost;
 pub use policy::{GuardPolicy, UnfitNet};
 pub use rule::{Refusal, Rule};
@@ -38,6 +40,8 @@ pub struct Guard {
 
 /// The longest URL, in characters, as written and with everything encoded.
 const URL_MAX_CHARS: usize = 2048;
+/// Addresses named in one refusal's record.
+const ADDRESSES_LOGGED: usize = 8;
 
 impl Guard {
     /// A guard with this policy.
@@ -89,6 +93,32 @@ impl Guard {
         Target::new(parsed, unless_allowed)
     }
 
+    /// Judges the text of a URL that was registered once, before it is sent to. A refusal is logged.
+    ///
+    /// # Errors
+    /// The first rule that fails.
+    pub fn check_registered(&self, text: &str) -> Result<Target, Refusal> {
+        self.check_url(text).inspect_err(|refusal| {
+            let url = Url::parse(text).ok();
+            let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+            let port = url.as_ref().and_then(Url::port_or_known_default);
+            tracing::warn!(host, port, rule = refusal.rule.word(), "target refused");
+        })
+    }
+
+    /// Judges a target that only an allowed network would make acceptable, without any lookup. A refusal is logged.
+    ///
+    /// # Errors
+    /// The rule that would have to be lifted, if there is no allowed network.
+    pub(crate) fn check_lifted(&self, target: &Target) -> Result<(), Refusal> {
+        let Some(refusal) = target.unless_allowed().filter(|_| !self.policy().allows_nets()) else {
+            return Ok(());
+        };
+        let (host, port, rule) = (target.host(), target.port(), refusal.rule.word());
+        tracing::warn!(%host, port, rule, "target refused");
+        Err(refusal)
+    }
+
     /// Judges one socket address about to be dialled.
     ///
     /// # Errors
@@ -125,19 +155,22 @@ impl Guard {
             (true, Some(refusal)) => refusal,
             (false, _) => Rule::IpForbidden.refused(),
         };
-        log_refusal(target, refusal, if at_fault.is_empty() { addresses } else { &at_fault });
+        let named = if at_fault.is_empty() { addresses } else { &at_fault };
+        let named = named.iter().take(ADDRESSES_LOGGED).map(|address| address.ip().to_string());
+        let named = named.collect::<Vec<_>>().join(" ");
+        let (host, port, rule) = (target.host(), target.port(), refusal.rule.word());
+        tracing::warn!(%host, port, addresses = named, rule, "target refused");
         Err(refusal)
     }
-}
 
-impl Guard {
     /// Judges the names that a target turned out to be an alias of. A forbidden name stays one however it is reached,
-    /// unless all of the answer lies in allowed networks.
+    /// unless all of the answer lies in allowed networks. The name is logged, and told to nobody else.
     ///
     /// # Errors
     /// [`Rule::NameForbidden`] or [`Rule::SingleLabel`].
     pub fn check_aliases(
         &self,
+        target: &Target,
         aliases: &[String],
         addresses: &[SocketAddr],
         origin: Origin,
@@ -146,16 +179,11 @@ impl Guard {
         let is_lifted = || {
             origin == Origin::Operator || addresses.iter().all(|address| policy.covers(address.ip(), origin))
         };
-        let verdict = aliases.iter().try_for_each(|alias| host_name::check_place(alias));
-        verdict.or_else(|refusal| if is_lifted() { Ok(()) } else { Err(refusal) })
+        let judged = aliases.iter().map(|alias| (alias, host_name::check_place(alias)));
+        let at_fault = judged.filter_map(|(alias, verdict)| Some((alias, verdict.err()?))).next();
+        let Some((alias, refusal)) = at_fault.filter(|_| !is_lifted()) else { return Ok(()) };
+        let (host, port, rule) = (target.host(), target.port(), refusal.rule.word());
+        tracing::warn!(%host, port, alias, rule, "target refused");
+        Err(refusal)
     }
-}
-
-/// Addresses named in one refusal's record.
-const ADDRESSES_LOGGED: usize = 8;
-
-fn log_refusal(target: &Target, refusal: Refusal, at_fault: &[SocketAddr]) {
-    let named: Vec<String> = at_fault.iter().take(ADDRESSES_LOGGED).map(|it| it.ip().to_string()).collect();
-    let (host, rule) = (target.host(), refusal.rule.word());
-    tracing::warn!(%host, port = target.port(), addresses = named.join(" "), rule, "target refused");
 }

@@ -25,6 +25,7 @@ mod pool;
 pub mod transport;
 
 pub use dial::{BadProxy, Dialler, Proxy};
+pub use fault::forbidden;
 pub use guard::{Guard, GuardPolicy, Host, Origin, Refusal, Rule, Scheme, Target, UnfitNet};
 pub use pool::PoolLimits;
 pub use probe::{Probe, Unreachable};

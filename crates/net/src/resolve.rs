@@ -7,17 +7,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use hickory_resolver::config::{
-    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
-use hickory_resolver::lookup_ip::LookupIp;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::{Name, RData};
 use hickory_resolver::{TokioResolver, system_conf};
 
 use crate::guard::{Host, Origin, is_localhost};
 
 mod connect_to;
+mod families;
 
 pub use connect_to::{BadConnectTo, ConnectTo};
 
@@ -28,8 +27,6 @@ const ANSWER_KEPT: Duration = Duration::from_secs(60);
 /// The longest a name's absence is remembered; customers who mend their DNS should not wait for us.
 const ABSENCE_KEPT: Duration = Duration::from_secs(5);
 const DNS_PORT: u16 = 53;
-/// The longest chain of aliases followed.
-const ALIASES_MAX: usize = 8;
 /// Answers kept in memory.
 const CACHE_ANSWERS: u64 = 4096;
 
@@ -110,7 +107,6 @@ impl Resolver {
         connect_to: Vec<ConnectTo>,
     ) -> Result<Self, ResolverSetup> {
         options.use_hosts_file = ResolveHosts::Never;
-        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         options.timeout = LOOKUP_LIMIT / 2;
         options.attempts = 2;
         options.cache_size = CACHE_ANSWERS;
@@ -144,45 +140,9 @@ impl Resolver {
                 Ok(known(both, Origin::Dns))
             }
             Host::Name(name) => {
-                let told = self.ask(name).await?;
-                let aliases = aliases(&told)?;
-                let addresses: Vec<SocketAddr> = at_port(told.iter().collect());
-                if addresses.is_empty() {
-                    return Err(NoAnswer::Absent);
-                }
-                Ok(Answer { addresses, origin: Origin::Dns, aliases })
+                let told = families::ask(&self.dns, name).await?;
+                Ok(Answer { addresses: at_port(told.ips), origin: Origin::Dns, aliases: told.aliases })
             }
         }
     }
-
-    async fn ask(&self, name: &str) -> Result<LookupIp, NoAnswer> {
-        let mut absolute = Name::from_ascii(name).map_err(|_| NoAnswer::Absent)?;
-        absolute.set_fqdn(true);
-        let lookup = tokio::time::timeout(LOOKUP_LIMIT, self.dns.lookup_ip(absolute));
-        match lookup.await {
-            Ok(Ok(told)) => Ok(told),
-            Ok(Err(error)) if error.is_nx_domain() || error.is_no_records_found() => Err(NoAnswer::Absent),
-            Ok(Err(NetError::Timeout)) | Err(_) => Err(NoAnswer::TimedOut),
-            Ok(Err(error)) => {
-                tracing::debug!(name, %error, "lookup failed");
-                Err(NoAnswer::Unusable)
-            }
-        }
-    }
-}
-
-/// The names a host is an alias of, each once: both families were asked for and tell the same chain.
-fn aliases(told: &LookupIp) -> Result<Vec<String>, NoAnswer> {
-    let mut names: Vec<String> = Vec::new();
-    for record in told.as_lookup().answers() {
-        let RData::CNAME(of) = &record.data else { continue };
-        let name = of.to_ascii().trim_end_matches('.').to_lowercase();
-        if !names.contains(&name) {
-            names.push(name);
-        }
-        if names.len() > ALIASES_MAX {
-            return Err(NoAnswer::Unusable);
-        }
-    }
-    Ok(names)
 }

@@ -27,7 +27,7 @@ pub(super) struct Prepared {
 impl Prepared {
     fn new(contract: &Contract, guard: &Guard, webhook: &Arc<Webhook>) -> Result<Self, Refusal> {
         Ok(Self {
-            target: Arc::new(guard.check_url(&webhook.url)?),
+            target: Arc::new(guard.check_registered(&webhook.url)?),
             account_json: serde_json::Value::from(webhook.account_id.as_str()).to_string(),
             keys: contract.signing_keys(&webhook.secrets),
             webhook: webhook.clone(),

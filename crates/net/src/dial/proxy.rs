@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use url::Url;
 
-use crate::fault::fault;
+use crate::fault::{fault, timed_out};
 use crate::guard::Host;
 
 /// The longest head of an answer that a proxy may give, in bytes.
@@ -141,6 +141,11 @@ pub(super) fn unreachable() -> Fault {
 /// The proxy's name has no address.
 pub(super) fn unresolved() -> Fault {
     failed("The name of the proxy that deliveries go through does not resolve.")
+}
+
+/// The time limit passed before the proxy had made the connection, or before it took ours.
+pub(super) fn late() -> Fault {
+    timed_out("while the proxy that deliveries go through made the connection")
 }
 
 fn broke_off() -> Fault {

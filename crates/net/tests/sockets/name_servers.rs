@@ -46,6 +46,23 @@ fn failing(code: u8) -> Script {
     script(move |question| vec![question.refusal(code)])
 }
 
+/// Whatever `script` says for IPv4, and `other` for IPv6.
+fn by_family(ipv4: Script, ipv6: Script) -> Script {
+    script(move |question| if question.kind == A { ipv4(question) } else { ipv6(question) })
+}
+
+/// A chain of aliases for each family, with the addresses at its end.
+fn chains(ipv4: usize, ipv6: usize, last: &'static [&'static str]) -> Script {
+    script(move |question| {
+        let (links, family) = if question.kind == A { (ipv4, "a") } else { (ipv6, "b") };
+        let name_at =
+            |link: usize| if link == 0 { NAME.to_owned() } else { format!("{family}{link}.example.net") };
+        let links_of = (0..links).map(|at| alias(&name_at(at), &name_at(at + 1)));
+        let end = records(&name_at(links), question.kind, last);
+        vec![question.answer(&links_of.chain(end).collect::<Vec<_>>())]
+    })
+}
+
 /// A chain of so many names, each an alias of the next, the last one with addresses; all of it in one answer, or each
 /// link for the asking.
 fn chain(links: usize, last: &'static [&'static str], at_once: bool) -> Script {
@@ -66,6 +83,8 @@ fn chain(links: usize, last: &'static [&'static str], at_once: bool) -> Script {
 
 fn cases() -> Vec<(&'static str, Script, &'static str)> {
     let here: &'static [&'static str] = &["127.0.0.1"];
+    let both: &'static [&'static str] = &["127.0.0.1", "64:ff9b::7f00:1"];
+    let silent = || script(|_| Vec::new());
     let loops = script(|question| {
         let other = if question.name.starts_with("hooks") { "loop.example.net" } else { NAME };
         vec![question.answer(&[alias(&question.name, other)])]
@@ -96,6 +115,11 @@ fn cases() -> Vec<(&'static str, Script, &'static str)> {
         ("N5 nine aliases asked for", chain(9, here, false), "dns_error"),
         ("N5 a hundred aliases", chain(100, here, true), "dns_error"),
         ("N5 loop", loops, "dns_error"),
+        ("N5 five aliases for each family, all different", chains(5, 5, both), "200 2B"),
+        ("N5 eight aliases for each family, all different", chains(8, 8, both), "200 2B"),
+        ("N5 nine aliases for one family that has no addresses", chains(5, 9, here), "200 2B"),
+        ("N5 nine aliases for one family", chains(5, 9, both), "dns_error"),
+        ("N5 nine aliases for the other", chains(9, 0, both), "dns_error"),
         ("N5 to localhost", inwards("localhost", &["127.0.0.1"]), "target_forbidden"),
         ("N5 to an inner address", chain(3, &["127.8.0.1"], true), "target_forbidden"),
         ("N5 to an inner address asked for", chain(3, &["127.8.0.1"], false), "target_forbidden"),
@@ -111,7 +135,16 @@ fn cases() -> Vec<(&'static str, Script, &'static str)> {
         ("N7 REFUSED", failing(5), "dns_error"),
         ("N7 an unknown code", failing(15), "dns_error"),
         ("N7 no records", saying(&[]), "dns_error"),
-        ("N8 silence", script(|_| Vec::new()), "dns_error"),
+        ("N8 silence", silent(), "dns_error"),
+        ("N8 IPv4 alone is answered for", by_family(saying(here), silent()), "200 2B"),
+        ("N8 of IPv6 the servers know nothing", by_family(saying(here), failing(2)), "200 2B"),
+        ("N8 of IPv6 the servers want to know nothing", by_family(saying(here), failing(5)), "200 2B"),
+        ("N8 of IPv6 they say that the name is none", by_family(saying(here), failing(3)), "200 2B"),
+        ("N8 silence about IPv6, inner", by_family(saying(&["127.8.0.1"]), silent()), "target_forbidden"),
+        ("N8 silence about IPv4, inner", by_family(silent(), saying(&["::1"])), "target_forbidden"),
+        ("N8 failure about IPv4, inner", by_family(failing(2), saying(&["fd00::1"])), "target_forbidden"),
+        ("N8 no address, and silence", by_family(saying(&[]), silent()), "dns_error"),
+        ("N8 failure, and silence", by_family(failing(2), silent()), "dns_error"),
         (
             "N10 cut, and silent over TCP",
             script(|question| if question.is_tcp { Vec::new() } else { vec![question.packet(CUT, 0, &[])] }),
