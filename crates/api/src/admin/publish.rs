@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body::Body;
-use posthaste_core::Scope;
+use posthaste_core::{Actor, Scope};
 use serde::Serialize;
 
 use super::PREFIX;
@@ -72,20 +72,21 @@ where
         return gate::with_id(refusal, &id);
     }
     let (head, body) = request.into_parts();
-    let outcome = match (gate::check(admin, &head.headers, client, Scope::Publish).await, route) {
+    let let_in = gate::check(admin, &head.headers, &head.extensions, client, Scope::Publish).await;
+    let outcome = match (let_in, route) {
         (Err(problem), _) => Err(problem),
-        (Ok(_), PublishRoute::One) => one(admin, &head.headers, body).await,
-        (Ok(_), PublishRoute::Many) => many(admin, &head.headers, body).await,
+        (Ok(actor), PublishRoute::One) => one(admin, &head.headers, &actor, body).await,
+        (Ok(actor), PublishRoute::Many) => many(admin, &head.headers, &actor, body).await,
     };
     gate::with_id(outcome.into_response(), &id)
 }
 
 /// `POST /events`
-async fn one<B>(admin: &Admin, headers: &HeaderMap, body: B) -> Result<Response, Problem>
+async fn one<B>(admin: &Admin, headers: &HeaderMap, actor: &Actor, body: B) -> Result<Response, Problem>
 where
     B: Body<Data = Bytes, Error: Into<BodyTrouble>>,
 {
-    let body = read_event(headers, body, admin).await?;
+    let body = read_event(headers, body, admin, actor).await?;
     let ask = admin.publisher.read(&body, header_key(headers)?)?;
     let accepted = admin.publisher.publish(ask).await?;
     Ok((StatusCode::ACCEPTED, Json(AcceptedShown::from(accepted))).into_response())
@@ -108,11 +109,11 @@ fn header_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 }
 
 /// `POST /events/batch`
-async fn many<B>(admin: &Admin, headers: &HeaderMap, body: B) -> Result<Response, Problem>
+async fn many<B>(admin: &Admin, headers: &HeaderMap, actor: &Actor, body: B) -> Result<Response, Problem>
 where
     B: Body<Data = Bytes, Error: Into<BodyTrouble>>,
 {
-    let body = read_events(headers, body, admin).await?;
+    let body = read_events(headers, body, admin, actor).await?;
     if headers.contains_key(KEY_HEADER) {
         let detail = "a batch takes no Idempotency-Key; give each event an id of its own".to_owned();
         return Err(Problem::invalid(vec![MemberFault { pointer: "Idempotency-Key".to_owned(), detail }]));

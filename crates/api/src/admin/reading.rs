@@ -10,9 +10,11 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use http_body::Body;
 use posthaste_contract::json::{self, Value};
-use posthaste_core::UnixMs;
+use posthaste_core::{Actor, UnixMs};
 use serde::de::DeserializeOwned;
 
+use super::caller::Caller;
+use super::gate::still_good;
 use super::problem::{Kind, Problem};
 use super::state::Admin;
 use crate::body::{BodyTrouble, read_whole};
@@ -47,24 +49,39 @@ impl FromRequest<Arc<Admin>> for JsonBody {
 
     async fn from_request(request: Request, admin: &Arc<Admin>) -> Result<Self, Problem> {
         let (head, body) = request.into_parts();
-        read_event(&head.headers, body, admin).await.map(Self)
+        let caller: &Caller = head.extensions.get().ok_or_else(Problem::unauthorized)?;
+        read_event(&head.headers, body, admin, &caller.actor).await.map(Self)
     }
 }
 
-/// The body with one event, or any other JSON.
-pub(crate) async fn read_event<B>(headers: &HeaderMap, body: B, admin: &Admin) -> Result<Bytes, Problem>
+/// The body with one event, or any other JSON, from somebody whose token was still good when it had come.
+pub(crate) async fn read_event<B>(
+    headers: &HeaderMap,
+    body: B,
+    admin: &Admin,
+    actor: &Actor,
+) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes, Error: Into<BodyTrouble>>,
 {
-    take(headers, body, JSON, admin.limits.event_bytes).await
+    let body = take(headers, body, JSON, admin.limits.event_bytes).await?;
+    still_good(admin, headers, actor).await?;
+    Ok(body)
 }
 
-/// The body with many events.
-pub(crate) async fn read_events<B>(headers: &HeaderMap, body: B, admin: &Admin) -> Result<Bytes, Problem>
+/// The body with many events, in the same way.
+pub(crate) async fn read_events<B>(
+    headers: &HeaderMap,
+    body: B,
+    admin: &Admin,
+    actor: &Actor,
+) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes, Error: Into<BodyTrouble>>,
 {
-    take(headers, body, JSON_OR_LINES, admin.limits.batch_bytes).await
+    let body = take(headers, body, JSON_OR_LINES, admin.limits.batch_bytes).await?;
+    still_good(admin, headers, actor).await?;
+    Ok(body)
 }
 
 async fn take<B>(headers: &HeaderMap, body: B, kinds: &[&str], limit_bytes: usize) -> Result<Bytes, Problem>

@@ -20,6 +20,9 @@ mod publish;
 mod publish_batch;
 mod publish_requests;
 mod publish_wire;
+
+mod late_bodies;
+
 mod requests;
 mod tokens;
 mod webhooks;

@@ -21,14 +21,14 @@ const EVENT: &str = r#"{"type":"strategy.error","data":{},"account":"acme"}"#;
 const ROUTES: [&str; 2] = ["/admin/v1/events", "/admin/v1/events/batch"];
 
 /// A rig behind a server.
-struct Wire {
-    rig: Rig,
-    address: SocketAddr,
+pub struct Wire {
+    pub rig: Rig,
+    pub address: SocketAddr,
     _stop: watch::Sender<bool>,
 }
 
 impl Wire {
-    async fn start(bounds: ServerBounds) -> Self {
+    pub async fn start(bounds: ServerBounds) -> Self {
         let rig = Rig::with_account("pipai").await;
         let store = rig.store.clone();
         let site = Site::new(SiteParts {
@@ -46,14 +46,14 @@ impl Wire {
     }
 
     /// Sends bytes and reads until the server closes.
-    async fn exchange(&self, request: &[u8]) -> String {
+    pub async fn exchange(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         // The server may refuse and close before everything is sent.
         let _ = stream.write_all(request).await;
         rest(&mut stream).await
     }
 
-    async fn events(&self) -> usize {
+    pub async fn events(&self) -> usize {
         self.rig.store.events_after(Seq(0), 10_000).await.unwrap().len()
     }
 
@@ -274,4 +274,28 @@ async fn a_body_that_stops_is_given_up() {
     }
     assert_eq!(wire.events().await, 0);
     wire.assert_ready().await;
+}
+
+/// The HTTP library takes such blanks away, but a credential counts only as it is.
+#[tokio::test]
+async fn blanks_behind_a_token_make_it_another() {
+    let wire = Wire::start(ServerBounds::default()).await;
+    let made = wire.rig.post("/tokens", r#"{"name":"t","scope":"full"}"#).await.ok(201);
+    let mut rows = 0;
+    for token in [TOKEN, made["token"].as_str().unwrap()] {
+        for (padding, expected) in [(" ", "401"), ("\t", "401"), (" \t ", "401"), ("", "202")] {
+            let lines = format!("Connection: close\r\nContent-Length: {}\r\n", EVENT.len());
+            let request = format!(
+                "POST /admin/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}{padding}\r\n{lines}\r\n{EVENT}"
+            );
+            assert_eq!(status(&wire.exchange(request.as_bytes()).await), expected, "{padding:?}");
+            let request = format!(
+                "GET /admin/v1/accounts HTTP/1.1\r\nHost: x\r\nauthorization: Bearer {token}{padding}\r\nConnection: close\r\n\r\n"
+            );
+            let expected = expected.replace("202", "200");
+            assert_eq!(status(&wire.exchange(request.as_bytes()).await), expected, "{padding:?}");
+            rows += 2;
+        }
+    }
+    println!("counted | admin | tokens with blanks behind them | {rows}");
 }
