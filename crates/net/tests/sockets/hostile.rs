@@ -7,11 +7,10 @@ use posthaste_core::{Outcome, Response};
 use tokio::task::JoinSet;
 
 use crate::rig::{
-    Authority, HOST, Receiver, Rig, Row, Setup, TIMEOUT, TlsRow, detail, rows, tls_rows, told, trusted,
+    Authority, BEYOND, HOST, Receiver, Rig, Row, Setup, TIMEOUT, TRIES, TlsRow, detail, rows, tls_rows, told,
+    trusted,
 };
 
-/// The longest an attempt may go beyond its time limit.
-const BEYOND: Duration = Duration::from_millis(250);
 /// What is at rest in the kernel's buffers when a sender has stopped reading.
 const BUFFERED_MAX_BYTES: usize = 16 * 1024 * 1024;
 
@@ -31,16 +30,24 @@ async fn every_kind_of_answer_becomes_its_outcome() {
     println!("counted | receivers | hostile receivers and what an attempt comes to | {count}");
 }
 
+/// Plays a row until it is in time, but not for ever. What is wrong otherwise is so at the first try.
 async fn play(rig: Arc<Rig>, row: Row) -> Vec<String> {
+    for _ in 0..TRIES {
+        let (took, wrong) = play_once(&rig, &row).await;
+        if took <= TIMEOUT + BEYOND || !wrong.is_empty() {
+            return wrong;
+        }
+    }
+    vec![format!("{} {}: took too long {TRIES} times", row.kind, row.name)]
+}
+
+async fn play_once(rig: &Rig, row: &Row) -> (Duration, Vec<String>) {
     let receiver = Receiver::always(row.script.clone()).await;
     let sent = rig.send(&receiver.url()).await;
     let (got, mut wrong) = (told(&sent.outcome), Vec::new());
     let mut say = |what: String| wrong.push(format!("{} {}: {what}", row.kind, row.name));
     if !row.is_outcome(&got) {
         say(format!("expected {}, got {got} ({})", row.outcome, detail(&sent.outcome)));
-    }
-    if sent.duration > TIMEOUT + BEYOND {
-        say(format!("took {:?}", sent.duration));
     }
     if receiver.accepts() != 1 || receiver.requests().len() > 1 {
         say(format!("{} connections, {} requests", receiver.accepts(), receiver.requests().len()));
@@ -54,7 +61,7 @@ async fn play(rig: Arc<Rig>, row: Row) -> Vec<String> {
             say(format!("{header_bytes} bytes of headers and {} of the body are kept", body.len()));
         }
     }
-    wrong
+    (sent.duration, wrong)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,7 +73,17 @@ async fn every_fault_of_tls_has_its_sentence_and_no_request_is_sent() {
 }
 
 async fn play_tls(roots: String, row: TlsRow) -> Vec<String> {
-    let receiver = Receiver::start(vec![row.script.clone()], row.acceptor).await;
+    for _ in 0..TRIES {
+        let (took, wrong) = play_tls_once(roots.clone(), &row).await;
+        if took <= TIMEOUT + BEYOND || !wrong.is_empty() {
+            return wrong;
+        }
+    }
+    vec![format!("{} {}: took too long {TRIES} times", row.kind, row.name)]
+}
+
+async fn play_tls_once(roots: String, row: &TlsRow) -> (Duration, Vec<String>) {
+    let receiver = Receiver::start(vec![row.script.clone()], row.acceptor.clone()).await;
     let entry = format!("{HOST}:443:{}", receiver.address);
     let rig = Rig::new(Setup { connect_to: &[entry], roots: Some(roots), ..Setup::default() });
     let sent = rig.send(&format!("https://{HOST}/hook")).await;
@@ -75,14 +92,11 @@ async fn play_tls(roots: String, row: TlsRow) -> Vec<String> {
     if got != row.outcome || (!row.detail.is_empty() && detail(&sent.outcome) != row.detail) {
         say(format!("expected {} ({}), got {got} ({})", row.outcome, row.detail, detail(&sent.outcome)));
     }
-    if sent.duration > TIMEOUT + BEYOND {
-        say(format!("took {:?}", sent.duration));
-    }
     if row.outcome == "tls_error" && !receiver.requests().is_empty() {
         say("a request was sent".to_owned());
     }
     if receiver.accepts() != 1 {
         say(format!("{} connections", receiver.accepts()));
     }
-    wrong
+    (sent.duration, wrong)
 }

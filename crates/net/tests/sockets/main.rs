@@ -8,6 +8,8 @@ mod addresses;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod damaged;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod late;

@@ -51,6 +51,7 @@ fn doubtful() -> Vec<(&'static str, String)> {
         ("a 204 with a length", "HTTP/1.1 204 X\r\nContent-Length: 5\r\n\r\n".into()),
         ("a 204 with a body", "HTTP/1.1 204 X\r\nContent-Length: 5\r\n\r\nhello".into()),
         ("a 204 in chunks", "HTTP/1.1 204 X\r\nTransfer-Encoding: chunked\r\n\r\n".into()),
+        ("a 205 without a length", "HTTP/1.1 205 X\r\n\r\n".into()),
         ("a 304 with a length", "HTTP/1.1 304 X\r\nContent-Length: 5\r\n\r\n".into()),
         ("a 304 with a body", "HTTP/1.1 304 X\r\nContent-Length: 5\r\n\r\nhello".into()),
         ("a 103 with a length", format!("HTTP/1.1 103 X\r\nContent-Length: 5\r\n\r\n{ok}")),

@@ -1,10 +1,11 @@
 //! What the tests are made of: scripted receivers, a name server, a certificate authority, and a transport.
 
 mod authority;
-mod names;
+mod places;
 mod proxy;
 mod receiver;
 mod rows;
+mod timely;
 mod tls_rows;
 pub mod zone;
 
@@ -20,10 +21,11 @@ use posthaste_net::{
 };
 
 pub use authority::{Authority, self_signed};
-pub use names::{NameServer, Reply, addresses_of};
+pub use places::{Filtered, closed};
 pub use proxy::{ConnectProxy, Manner};
 pub use receiver::{OK, Receiver, Step, answering};
 pub use rows::{Row, rows};
+pub use timely::{BEYOND, TRIES, in_time};
 pub use tls_rows::{HOST, TlsRow, tls_rows, trusted};
 
 pub const TIMEOUT: Duration = Duration::from_millis(400);

@@ -29,7 +29,16 @@ pub struct ConnectProxy {
 
 impl ConnectProxy {
     pub async fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0", manner).await
+    }
+
+    /// A way out that leads nowhere. What is asked of it can be read off, and nothing leaves this host.
+    pub async fn refusing() -> Self {
+        Self::start(Manner::Say(b"HTTP/1.1 502 Bad Gateway\r\n\r\n".to_vec())).await
+    }
+
+    pub async fn start_at(address: &str, manner: Manner) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let heads = Arc::new(Mutex::new(Vec::new()));
         let noted = heads.clone();
@@ -42,6 +51,11 @@ impl ConnectProxy {
             }
         });
         Self { address, heads, accepting }
+    }
+
+    /// As it stands in settings.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// The heads of all requests, as they came.

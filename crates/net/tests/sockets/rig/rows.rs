@@ -374,6 +374,8 @@ fn statuses() -> Vec<Row> {
             "101 0B",
         ),
         answers("H33", "204", "HTTP/1.1 204 X\r\n\r\n", "204 0B"),
+        answers("H33", "205 without a length", "HTTP/1.1 205 X\r\n\r\n", "205 0B"),
+        answers("H33", "205 without a length, and with a body", "HTTP/1.1 205 X\r\n\r\nhello", "205 0B"),
     ]);
     rows
 }

@@ -48,6 +48,20 @@ impl Zone {
         Self { address, asked, serving }
     }
 
+    /// Answers always with these addresses.
+    pub async fn saying(addresses: &[&str]) -> Self {
+        let all: Vec<String> = addresses.iter().map(|&address| address.to_owned()).collect();
+        Self::start(move |question| {
+            vec![question.addresses(&all.iter().map(String::as_str).collect::<Vec<_>>())]
+        })
+        .await
+    }
+
+    /// Answers always with an error code: 2 is a failure of the server, 3 says that there is no such name.
+    pub async fn failing(code: u8) -> Self {
+        Self::start(move |question| vec![question.refusal(code)]).await
+    }
+
     /// Everything that was asked so far.
     pub fn asked(&self) -> Vec<Question> {
         self.asked.lock().unwrap().clone()
