@@ -55,7 +55,7 @@ pub fn run(root: &Path, seconds: u64, counts: &mut Counts) -> anyhow::Result<()>
     for (target, executions) in ended.into_inner().unwrap_or_else(PoisonError::into_inner) {
         match executions {
             Ok(executions) => {
-                let line = format!("counted | guard | fuzz executions of {target} | {executions}");
+                let line = format!("counted | fuzz | executions of {target} | {executions}");
                 println!("{line}");
                 counts.take(&line);
             }

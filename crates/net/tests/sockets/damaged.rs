@@ -69,7 +69,7 @@ async fn damaged_answers_end_attempts_in_time_and_never_lead_inside() {
     let zone = Zone::start(move |question| {
         let turn = counted.fetch_add(1, Ordering::SeqCst);
         // The id mostly stays, so that the answer is looked at.
-        let first = if turn % 16 == 0 { 0 } else { 2 };
+        let first = if turn.is_multiple_of(16) { 0 } else { 2 };
         vec![Damage(turn).of(&sound(question), first)]
     })
     .await;
