@@ -20,6 +20,8 @@ mod walk;
 
 mod paging;
 
+mod places;
+
 mod admission;
 mod deliveries;
 mod test_events;
@@ -34,7 +36,6 @@ use posthaste_contract::model::FieldRule;
 use posthaste_core::{Clock, Dice};
 use posthaste_net::Dialler;
 use posthaste_store::Store;
-use tokio::sync::Semaphore;
 
 use crate::body::RequestBody;
 use crate::client_address::ClientAddress;
@@ -44,14 +45,19 @@ use anchors::Anchors;
 use answer::{Answer, Trail};
 use call::Call;
 use cursor::CursorSeal;
+use places::Places;
 use posthaste_contract::PublicIds;
 use rates::RateBook;
 use refusal::Refused;
 
 /// Probes of new URLs that may be under way at one time; further ones wait.
 const PROBES_AT_ONCE: usize = 64;
+/// Those of one account.
+const PROBES_OF_ACCOUNT: usize = 4;
 /// Test events that may be waited for at one time; further ones are refused.
 const TESTS_AT_ONCE: usize = 256;
+/// Those of one account.
+const TESTS_OF_ACCOUNT: usize = 32;
 
 /// What the public API is made of.
 pub struct PublicParts {
@@ -85,8 +91,8 @@ pub struct PublicApi {
     cursors: CursorSeal,
     rates: RateBook,
     anchors: Anchors,
-    probes: Semaphore,
-    tests: Semaphore,
+    probes: Places,
+    tests: Places,
 }
 
 impl PublicApi {
@@ -104,8 +110,8 @@ impl PublicApi {
             cursors: CursorSeal::new(id_key),
             rates: RateBook::default(),
             anchors: Anchors::default(),
-            probes: Semaphore::new(PROBES_AT_ONCE),
-            tests: Semaphore::new(TESTS_AT_ONCE),
+            probes: Places::new(PROBES_AT_ONCE, PROBES_OF_ACCOUNT),
+            tests: Places::new(TESTS_AT_ONCE, TESTS_OF_ACCOUNT),
             contract,
             parts,
         }

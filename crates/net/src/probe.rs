@@ -28,22 +28,38 @@ pub enum Probe {
 pub struct Unreachable;
 
 impl Dialler {
-    /// Probes a target, within `limit`; failures take all of it.
+    /// Probes a target, within `limit`; failures take all of it. `place` is given back as soon as nothing is under way
+    /// any more: whoever fails keeps nobody else from probing.
     ///
     /// # Errors
     /// If a probe fails.
-    pub async fn probe(&self, target: &Target, probes: &[Probe], limit: Duration) -> Result<(), Unreachable> {
+    pub async fn probe(
+        &self,
+        target: &Target,
+        probes: &[Probe],
+        limit: Duration,
+        place: impl Send,
+    ) -> Result<(), Unreachable> {
         let deadline = Instant::now() + limit;
+        let is_passed = self.passes(target, probes, deadline).await;
+        drop(place);
+        if !is_passed {
+            sleep_until(deadline).await;
+            return Err(Unreachable);
+        }
+        Ok(())
+    }
+
+    async fn passes(&self, target: &Target, probes: &[Probe], deadline: Instant) -> bool {
         for probe in probes {
             let is_passed = match probe {
                 Probe::Public => self.is_public(target, deadline).await,
                 Probe::Tls => target.scheme() == Scheme::Https && self.dial(target, deadline).await.is_ok(),
             };
             if !is_passed {
-                sleep_until(deadline).await;
-                return Err(Unreachable);
+                return false;
             }
         }
-        Ok(())
+        true
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use posthaste_contract::Condition;
 use posthaste_contract::model::{self, FieldRule, Target as Field};
 use posthaste_net::{Probe, Refusal, Scheme, Target};
 
@@ -10,6 +11,9 @@ use super::refusal::Refused;
 
 /// The longest a probe may take, and what every failure takes.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
+/// The longest a probe waits for its turn. A probe that had one gets all of its own time, so that a good URL is never
+/// called unreachable because others were in the way.
+const TURN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Judges a URL by the guard, and probes it where the contract asks for that. Then what the name leads to is part of
 /// what a probe finds out, and told no more of than that: a forbidden place looks like a closed one.
@@ -21,9 +25,9 @@ pub(super) async fn admit(call: &Call<'_>, url: &str) -> Result<Target, Refused>
     if probes.is_empty() {
         return call.dialler().admit(url).await.map_err(said);
     }
-    // The semaphore is never closed; should it be, the probe is not held up.
-    let _place = call.api.probes.acquire().await.ok();
-    let verdict = call.dialler().probe(&target, &probes, PROBE_LIMIT).await;
+    let busy = || Refused { retry_in: Some(TURN_LIMIT), ..Condition::Unavailable.into() };
+    let place = call.api.probes.wait(call.key.account, TURN_LIMIT).await.ok_or_else(busy)?;
+    let verdict = call.dialler().probe(&target, &probes, PROBE_LIMIT, place).await;
     verdict.map_err(|unreachable| Refused::field(&field, "unreachable", &unreachable.to_string()))?;
     Ok(target)
 }

@@ -14,7 +14,7 @@ pub(super) async fn send(call: &Call<'_>) -> Result<Answer, Refused> {
     let values = call.read(None)?;
     let webhook = call.webhook_of(&values).await?;
     let busy = || Refused { retry_in: Some(STORE_PAUSE), ..Condition::Unavailable.into() };
-    let _place = call.api.tests.try_acquire().map_err(|_| busy())?;
+    let _place = call.api.tests.take(call.key.account).ok_or_else(busy)?;
     call.may_write().await?;
     let event_type = event_type(call, values.event_type.as_deref());
     let data = sample_data(call.contract(), event_type);

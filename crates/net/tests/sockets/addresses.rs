@@ -228,7 +228,7 @@ async fn probes_tell_closed_filtered_forbidden_and_slow_places_alike() {
         let mut took = Vec::new();
         while took.len() < TRIES && took.last().is_none_or(|last| *last > LIMIT + BEYOND) {
             let begun = tokio::time::Instant::now();
-            let verdict = rig.dialler.probe(&target, &[Probe::Public, Probe::Tls], LIMIT).await;
+            let verdict = rig.dialler.probe(&target, &[Probe::Public, Probe::Tls], LIMIT, ()).await;
             took.push(begun.elapsed());
             told_apart.insert(verdict.expect_err(what).to_string());
         }

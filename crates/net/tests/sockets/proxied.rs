@@ -237,6 +237,6 @@ async fn probes_go_through_it_too() {
     let url = format!("https://hooks.example.com:{}/", receiver.address.port());
     let target = rig.guard.check_url(&url).unwrap();
     let limit = Duration::from_secs(5);
-    assert!(rig.dialler.probe(&target, &[Probe::Public, Probe::Tls], limit).await.is_ok());
+    assert!(rig.dialler.probe(&target, &[Probe::Public, Probe::Tls], limit, ()).await.is_ok());
     assert_eq!(proxy.targets(), [receiver.address.to_string()]);
 }

@@ -81,7 +81,7 @@ async fn a_probe_passes_where_a_handshake_does() {
     let receiver = receiver(authority.for_name(NAME)).await;
     let rig = rig(&authority, &receiver);
     let target = rig.guard.check_url(&url()).unwrap();
-    assert_eq!(rig.dialler.probe(&target, &[Probe::Public, Probe::Tls], PROBE_LIMIT).await, Ok(()));
+    assert_eq!(rig.dialler.probe(&target, &[Probe::Public, Probe::Tls], PROBE_LIMIT, ()).await, Ok(()));
     assert!(receiver.requests().is_empty(), "no HTTP is spoken");
 }
 
@@ -96,7 +96,7 @@ async fn all_failed_probes_look_alike() {
         let rig = rig(&authority, &receiver);
         let target = rig.guard.check_url(&url()).unwrap();
         let begun = tokio::time::Instant::now();
-        assert_eq!(rig.dialler.probe(&target, &[Probe::Tls], LIMIT).await, Err(Unreachable));
+        assert_eq!(rig.dialler.probe(&target, &[Probe::Tls], LIMIT, ()).await, Err(Unreachable));
         assert!(begun.elapsed() >= LIMIT);
     }
 }
