@@ -1,7 +1,10 @@
 //! Request bodies: read only when asked for, never more than allowed, never for longer than allowed.
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,12 +12,76 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// The body of a request, with the time by which it must have arrived.
 pub struct RequestBody {
-    incoming: Incoming,
+    /// `None` once it was read to its end.
+    incoming: Option<Incoming>,
     deadline: Deadline,
+    arrival: Arc<Arrival>,
+}
+
+/// How far the bodies of one connection's requests are, which come one after the other.
+#[derive(Default)]
+pub struct Arrival {
+    is_awaited: AtomicBool,
+    /// What was not read of the last one.
+    left: Mutex<Option<Incoming>>,
+}
+
+/// How often is looked whether the rest of a body is there already.
+const LOOKS: usize = 4;
+/// The longest rest that is read only to be dropped.
+const DROPPED_MAX_BYTES: usize = 64 * 1024;
+
+impl Arrival {
+    /// Does somebody wait for more of a body?
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.is_awaited.load(Ordering::Relaxed)
+    }
+
+    /// Lets go of the last body; answers whether it was left before its end.
+    #[must_use]
+    pub fn drop_rest(&self) -> bool {
+        self.left().take().is_some()
+    }
+
+    /// Was the last body read to its end? What is here already is read and dropped; nothing is waited for.
+    pub async fn is_whole(&self) -> bool {
+        let Some(mut rest) = self.left().take() else { return true };
+        let mut dropped = 0;
+        for _ in 0..LOOKS {
+            while let Poll::Ready(frame) =
+                poll_fn(|context| Poll::Ready(Pin::new(&mut rest).poll_frame(context))).await
+            {
+                match frame {
+                    None => return true,
+                    Some(Ok(frame)) => dropped += frame.data_ref().map_or(0, Bytes::len),
+                    Some(Err(_)) => return false,
+                }
+                if dropped > DROPPED_MAX_BYTES {
+                    return false;
+                }
+            }
+            yield_now().await;
+        }
+        false
+    }
+
+    fn left(&self) -> MutexGuard<'_, Option<Incoming>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Some(rest) = self.incoming.take().filter(|rest| !rest.is_end_stream()) {
+            *self.arrival.left() = Some(rest);
+        }
+    }
 }
 
 /// When a body is late. Most come with the request's head, and then nobody has to be woken.
@@ -40,8 +107,8 @@ pub enum BodyTrouble {
 impl RequestBody {
     /// A body that must have arrived `within` this time, counted from when it is first waited for.
     #[must_use]
-    pub fn new(incoming: Incoming, within: Duration) -> Self {
-        Self { incoming, deadline: Deadline::Within(within) }
+    pub fn new(incoming: Incoming, within: Duration, arrival: &Arc<Arrival>) -> Self {
+        Self { incoming: Some(incoming), deadline: Deadline::Within(within), arrival: arrival.clone() }
     }
 
     /// The whole body; see [`read_whole`].
@@ -105,18 +172,25 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyTrouble>>> {
-        match Pin::new(&mut self.incoming).poll_frame(context) {
-            Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map_err(|_| BodyTrouble::Broken))),
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let frame = match Pin::new(incoming).poll_frame(context) {
+            Poll::Ready(Some(frame)) => Poll::Ready(Some(frame.map_err(|_| BodyTrouble::Broken))),
+            Poll::Ready(None) => {
+                self.incoming = None;
+                Poll::Ready(None)
+            }
             Poll::Pending => self.deadline.poll(context).map(|()| Some(Err(BodyTrouble::TooSlow))),
-        }
+        };
+        self.arrival.is_awaited.store(frame.is_pending(), Ordering::Relaxed);
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint)
     }
 }
 

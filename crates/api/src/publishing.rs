@@ -122,6 +122,7 @@ impl Publisher {
             event_type: event_type.into(),
             send_at: None,
             idempotency: None,
+            reading: None,
             test_by: Some(Box::new(by)),
         };
         let account_id = Some(webhook.account_id.as_str());
@@ -227,6 +228,7 @@ fn draft(ask: &Ask<'_>, audience: Audience, now: UnixMs) -> EventDraft {
             fingerprint: ask.fingerprint(),
             remembered_for: REMEMBERED_FOR,
         }),
+        reading: ask.reading.clone(),
         test_by: None,
     }
 }

@@ -72,7 +72,7 @@ pub async fn serve(
             () = told_to_stop(&mut stop) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             (stream, client) = accept(&listener, &places, bounds) => {
-                let Some(place) = place_for(client, &places, shutdown.clone()).await else { continue };
+                let Some(place) = place_for(client, &site, &places, shutdown.clone()).await else { continue };
                 // A socket belongs to the runtime that waits for it.
                 let stream = stream.into_std();
                 let (tls, site, shutdown) = (tls.clone(), site.clone(), shutdown.clone());
@@ -113,12 +113,13 @@ async fn accept(listener: &TcpListener, places: &Places, bounds: ServerBounds) -
 /// A place for a new connection; `None` if there is none for this client, or the end came first.
 async fn place_for(
     client: ClientAddress,
+    site: &Site,
     places: &Arc<Places>,
     mut stop: watch::Receiver<bool>,
 ) -> Option<Place> {
     tokio::select! {
         () = told_to_stop(&mut stop) => None,
-        place = places.take(client) => place,
+        place = places.take(client, site.is_proxy(client)) => place,
     }
 }
 

@@ -81,6 +81,8 @@ fn why_not(event: &Event, webhook: &Webhook) -> Option<&'static str> {
         Some(reasons::NOT_SUBSCRIBED)
     } else if webhook.state == WebhookState::Disabled {
         Some(reasons::WEBHOOK_DISABLED)
+    } else if !webhook.is_concerned(event.watched.as_deref()) {
+        Some(reasons::NOT_CROSSED)
     } else {
         None
     }
@@ -127,6 +129,7 @@ mod tests {
             created_at: UnixMs(1_000),
             send_at: Some(UnixMs(5_000)),
             body: EventBody { bytes: Default::default(), data: 0..0, account_at: None },
+            watched: None,
         }
     }
 

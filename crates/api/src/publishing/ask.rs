@@ -6,7 +6,8 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 use posthaste_contract::Contract;
 use posthaste_contract::json::{self, JsonFault, Value};
-use posthaste_core::UnixMs;
+use posthaste_contract::model::Trigger;
+use posthaste_core::{Reading, UnixMs};
 
 use super::fault::{MemberFault, PublishFault};
 
@@ -32,6 +33,8 @@ pub struct Ask<'a> {
     pub send_at: Option<UnixMs>,
     /// The publisher's own id.
     pub key: Option<Cow<'a, str>>,
+    /// What the data says of the value that the type watches, if it does.
+    pub reading: Option<Box<Reading>>,
 }
 
 /// Whom a published event is for.
@@ -54,13 +57,13 @@ impl<'a> Ask<'a> {
         header_key: Option<&'a str>,
         now: UnixMs,
     ) -> Result<Self, PublishFault> {
-        let mut reading = Reading::new(contract, now);
-        json::each_member(body, DEPTH_MAX, |name, text| reading.member(&name, text))
+        let mut reader = AskReader::new(contract, now);
+        json::each_member(body, DEPTH_MAX, |name, text| reader.member(&name, text))
             .map_err(|fault| unsound(body, fault))?;
         if let Some(key) = header_key {
-            reading.header_key(key);
+            reader.header_key(key);
         }
-        reading.finish()
+        reader.finish()
     }
 
     /// SHA-256 of everything that makes two requests the same event.
@@ -96,10 +99,11 @@ fn unsound(body: &[u8], fault: JsonFault) -> PublishFault {
 }
 
 /// What has been read so far.
-struct Reading<'a, 'c> {
+struct AskReader<'a, 'c> {
     contract: &'c Contract,
     now: UnixMs,
     event_type: Option<Cow<'a, str>>,
+    trigger: Option<&'c Trigger>,
     data: Option<&'a str>,
     account: Option<Cow<'a, str>>,
     broadcast: bool,
@@ -108,12 +112,13 @@ struct Reading<'a, 'c> {
     faults: Vec<MemberFault>,
 }
 
-impl<'a, 'c> Reading<'a, 'c> {
+impl<'a, 'c> AskReader<'a, 'c> {
     fn new(contract: &'c Contract, now: UnixMs) -> Self {
         Self {
             contract,
             now,
             event_type: None,
+            trigger: None,
             data: None,
             account: None,
             broadcast: false,
@@ -142,7 +147,9 @@ impl<'a, 'c> Reading<'a, 'c> {
         };
         let checked = self.contract.check_event_type(&event_type);
         self.event_type = Some(event_type);
-        checked.map_err(|why| MemberFault::at("type", why))
+        let known = checked.map_err(|why| MemberFault::at("type", why))?;
+        self.trigger = known.and_then(|known| known.when.as_ref());
+        Ok(())
     }
 
     fn read_data(&mut self, text: &'a str) -> Result<(), MemberFault> {
@@ -190,12 +197,25 @@ impl<'a, 'c> Reading<'a, 'c> {
         self.faults.push(MemberFault { pointer: "Idempotency-Key".to_owned(), detail });
     }
 
+    /// The value that the type watches, where type and data are sound.
+    fn read_watched(&mut self) -> Option<Box<Reading>> {
+        let (trigger, data) = (self.trigger?, self.data.filter(|_| !self.is_faulty("data"))?);
+        match trigger.read(data) {
+            Ok(reading) => Some(Box::new(reading)),
+            Err(fault) => {
+                self.faults.push(MemberFault { pointer: fault.path.pointer(), detail: fault.to_string() });
+                None
+            }
+        }
+    }
+
     fn finish(mut self) -> Result<Ask<'a>, PublishFault> {
         for (name, is_there) in [("type", self.event_type.is_some()), ("data", self.data.is_some())] {
             if !is_there && !self.is_faulty(name) {
                 self.faults.push(MemberFault::at(name, format!("{name} is missing")));
             }
         }
+        let reading = self.read_watched();
         let audience_is_faulty = self.is_faulty("account") || self.is_faulty("broadcast");
         let to = match (self.account, self.broadcast) {
             (Some(id), false) => Some(To::Account(id)),
@@ -205,14 +225,14 @@ impl<'a, 'c> Reading<'a, 'c> {
         };
         match (to, self.event_type, self.data) {
             (Some(to), Some(event_type), Some(data)) if self.faults.is_empty() => {
-                Ok(Ask { event_type, data, to, send_at: self.send_at, key: self.key })
+                Ok(Ask { event_type, data, to, send_at: self.send_at, key: self.key, reading })
             }
             _ => Err(PublishFault::Members(self.faults)),
         }
     }
 }
 
-impl Reading<'_, '_> {
+impl AskReader<'_, '_> {
     fn is_faulty(&self, name: &str) -> bool {
         self.faults.iter().any(|fault| fault.pointer.strip_prefix('/') == Some(name))
     }

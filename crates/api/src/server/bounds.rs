@@ -6,12 +6,16 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerBounds {
     /// Connections open at one time. When there are so many, those that have waited longest for a request are closed
-    /// for new ones.
+    /// for new ones; where none wait for one, those whose request's body has been on its way longest, or whose client
+    /// does not read the answer.
     pub connections: usize,
-    /// Those among them from one address (of IPv6: one /64 network), so that nobody has them all.
+    /// Those among them from one address (of IPv6: one /64 network), so that nobody has them all. Trusted proxies, who
+    /// stand for many, are not counted by it.
     pub connections_by_address: usize,
-    /// The longest a request's head may take, and an idle connection is kept.
+    /// The longest a request's head may take, and a new connection may say nothing.
     pub head: Duration,
+    /// The longest a connection is kept on which a request was answered and no other comes.
+    pub idle: Duration,
     /// The longest head.
     pub head_bytes: usize,
     /// The most header fields.
@@ -22,7 +26,8 @@ pub struct ServerBounds {
     pub body: Duration,
     /// The longest a client may leave an answer unread.
     pub unread: Duration,
-    /// How long a closed connection is listened to, so that the last answer is not lost to a reset.
+    /// How long a closed connection is listened to, so that the last answer is not lost to a reset, and how long an
+    /// answer may go on being written where the place is wanted for somebody else.
     pub linger: Duration,
     /// How much is listened to then.
     pub linger_bytes: usize,
@@ -38,6 +43,7 @@ impl Default for ServerBounds {
             connections: 10_000,
             connections_by_address: 5_000,
             head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
             head_bytes: 32 * 1024,
             head_fields: 100,
             target_bytes: 8 * 1024,

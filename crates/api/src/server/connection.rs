@@ -2,15 +2,15 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::bounds::ServerBounds;
 use super::followed::Followed;
@@ -34,10 +34,11 @@ pub(super) async fn run(
     let (Ok(()), Ok(peer)) = (stream.set_nodelay(true), stream.peer_addr()) else { return };
     let client = ClientAddress::new(peer.ip());
     let Some(tls) = tls else {
-        return speak(Unread::new(stream, bounds.unread), client, site, bounds, seat, shutdown).await;
+        return speak(Unread::new(stream, bounds.unread, seat.clone()), client, site, bounds, seat, shutdown)
+            .await;
     };
     // Boxed, because what TLS needs would make every plain connection's state as large.
-    let handshake = Box::pin(tls.meet(stream, bounds));
+    let handshake = Box::pin(tls.meet(stream, bounds, seat));
     let met = tokio::select! {
         met = handshake => met,
         _ = has_to_end(seat, shutdown.clone()) => None,
@@ -64,28 +65,29 @@ async fn speak(
         let hidden = notes.next();
         Box::pin(async move {
             let _busy = seat.busy();
-            Ok::<_, Infallible>(site.answer(request, hidden, client, &bounds).await)
+            Ok::<_, Infallible>(site.answer(request, hidden, client, &seat, &bounds).await)
         })
     });
-    let io = TokioIo::new(Followed::new(stream, watch));
+    let io = TokioIo::new(Followed::new(stream, watch, bounds));
     let mut connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.head)
         .max_header_size(bounds.head_bytes)
         .max_headers(bounds.head_fields)
         .half_close(true)
         .serve_connection(io, service);
-    let mut has_to_end = pin!(has_to_end(seat, shutdown));
-    let mut is_draining = false;
-    let outcome = loop {
-        tokio::select! {
-            outcome = poll_fn(|context| connection.poll_without_shutdown(context)) => break outcome,
-            why = &mut has_to_end, if !is_draining => match why {
-                End::Wanted if !seat.is_busy() => return,
-                End::Wanted | End::Shutdown => {
-                    is_draining = true;
-                    Pin::new(&mut connection).graceful_shutdown();
-                }
+    let outcome = tokio::select! {
+        outcome = poll_fn(|context| connection.poll_without_shutdown(context)) => outcome,
+        why = has_to_end(seat, shutdown) => {
+            if matches!(why, End::Wanted) && seat.goes_at_once() {
+                return;
+            }
+            Pin::new(&mut connection).graceful_shutdown();
+            let rest = poll_fn(|context| connection.poll_without_shutdown(context));
+            match why {
+                End::Shutdown => rest.await,
+                End::Wanted => tokio::select! {
+                    outcome = rest => outcome,
+                    () = overstays(seat, bounds) => return,
+                },
             }
         }
     };
@@ -95,6 +97,17 @@ async fn speak(
     tokio::select! {
         () = linger(connection.into_parts().io.into_inner().into_inner(), bounds) => {}
         () = seat.is_wanted() => {}
+    }
+}
+
+/// Ends when the last answer was given time enough to be read. One that is not there yet is waited for.
+async fn overstays(seat: &Seat, bounds: ServerBounds) {
+    seat.stays();
+    loop {
+        sleep(bounds.linger).await;
+        if !seat.is_working() {
+            return;
+        }
     }
 }
 

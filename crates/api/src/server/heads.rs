@@ -84,8 +84,19 @@ enum At {
     ChunkSize,
     /// In a field behind the last chunk.
     Trailer,
-    /// In something that the library refuses: there is nothing to follow any more.
+    /// In something that the library refuses, or may read in another way: there is nothing to follow any more.
     Nowhere,
+}
+
+/// What a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Awaited {
+    /// The first head, or the rest of one that has begun, after so many.
+    Head { heads: u64 },
+    /// Another request, after so many, of which nothing has come.
+    Request { heads: u64 },
+    /// A body.
+    Body,
 }
 
 /// The head being read.
@@ -97,20 +108,37 @@ struct Head {
 }
 
 impl HeadWatch {
-    /// A watch that notes to `notes`, and gives up on lines longer than the longest head.
+    /// A watch that notes to `notes`. No line may be longer than the longest head.
     pub fn new(notes: Notes, line_max_bytes: usize) -> Self {
         let (line, head) = (Vec::new(), Head::default());
         Self { notes, at: At::RequestLine, line, line_max_bytes, heads: 0, head }
     }
 
-    /// Follows bytes that came.
-    pub fn read(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            bytes = match self.at {
-                At::Nowhere => return,
-                At::Data { left, is_chunk } => self.skip(bytes, left, is_chunk),
-                _ => self.read_line(bytes),
+    /// Follows bytes that came, and answers how many of them. What stands behind those may be read by the library in
+    /// another way than here, so it must not see it.
+    pub fn read(&mut self, bytes: &[u8]) -> usize {
+        let mut left = bytes;
+        while !left.is_empty() && !self.is_lost() {
+            left = match self.at {
+                At::Data { left: size, is_chunk } => self.skip(left, size, is_chunk),
+                _ => self.read_line(left),
             };
+        }
+        bytes.len() - left.len()
+    }
+
+    /// Has something come that leads nowhere?
+    pub fn is_lost(&self) -> bool {
+        self.at == At::Nowhere
+    }
+
+    /// What the next byte would be part of.
+    pub fn awaits(&self) -> Awaited {
+        let heads = self.heads;
+        match self.at {
+            At::RequestLine if heads > 0 && self.line.is_empty() => Awaited::Request { heads },
+            At::RequestLine | At::Field => Awaited::Head { heads },
+            At::Data { .. } | At::ChunkSize | At::Trailer | At::Nowhere => Awaited::Body,
         }
     }
 
@@ -126,11 +154,15 @@ impl HeadWatch {
     }
 
     fn read_line<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        let Some(end) = memchr(b'\n', bytes) else {
+        let end = memchr(b'\n', bytes);
+        let room = self.line_max_bytes.saturating_sub(self.line.len());
+        if end.unwrap_or(bytes.len()) > room {
+            // Without the line's end the library cannot but refuse it for its length.
+            self.at = At::Nowhere;
+            return &bytes[room + 1..];
+        }
+        let Some(end) = end else {
             self.line.extend_from_slice(bytes);
-            if self.line.len() > self.line_max_bytes {
-                self.at = At::Nowhere;
-            }
             return &[];
         };
         let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
@@ -141,7 +173,7 @@ impl HeadWatch {
             whole.extend_from_slice(line);
             self.end_line(&whole);
         }
-        rest
+        if self.is_lost() { bytes } else { rest }
     }
 
     /// Judges a line without its line feed.
@@ -162,6 +194,8 @@ impl HeadWatch {
                 self.head.read_field(line);
                 At::Field
             }
+            // To the library such a line goes on: in a trailer field, until a carriage return comes.
+            At::ChunkSize | At::Trailer if is_bare => At::Nowhere,
             At::ChunkSize => match chunk_size(line) {
                 Some(0) => At::Trailer,
                 // The line end behind the data is skipped with it.

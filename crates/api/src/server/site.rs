@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use ipnet::IpNet;
 
 use super::bounds::ServerBounds;
 use super::heads::Hidden;
+use super::places::Seat;
 use super::proxies::Proxies;
 use super::syntax::{self, Malformed};
 use crate::admin::AdminRouter;
@@ -57,11 +58,17 @@ impl Site {
         Self { proxies: Proxies(proxies), ..self }
     }
 
+    /// Does this address belong to a proxy that is believed?
+    pub(super) fn is_proxy(&self, address: ClientAddress) -> bool {
+        self.proxies.trusts(address)
+    }
+
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,
         hidden: Option<Hidden>,
         client: ClientAddress,
+        seat: &Seat,
         bounds: &ServerBounds,
     ) -> Response<Body> {
         let (mut head, incoming) = request.into_parts();
@@ -72,7 +79,22 @@ impl Site {
             head.extensions.insert(padded);
         }
         let client = self.proxies.client(client, &head.headers);
-        let request = Request::from_parts(head, RequestBody::new(incoming, bounds.body));
+        let (has_body, is_held_back) = (!incoming.is_end_stream(), head.headers.contains_key(EXPECT));
+        let body = RequestBody::new(incoming, bounds.body, &seat.arrival);
+        let mut answer = self.answer_sound(Request::from_parts(head, body), client).await;
+        // To be sent what the client holds back, it would have to be asked for it.
+        let is_left = has_body
+            && match is_held_back {
+                true => seat.arrival.drop_rest(),
+                false => !seat.arrival.is_whole().await,
+            };
+        if is_left {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+
+    async fn answer_sound(&self, request: Request<RequestBody>, client: ClientAddress) -> Response<Body> {
         if let Some(fixed) = self.fixed(request.uri().path()) {
             return answer_fixed(request.method(), fixed);
         }

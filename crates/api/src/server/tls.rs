@@ -18,6 +18,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::bounds::ServerBounds;
 use super::linger::linger;
+use super::places::Seat;
 use super::unread::Unread;
 use crate::certificate::Certificate;
 
@@ -66,8 +67,13 @@ impl Tls {
     }
 
     /// The connection inside, or nothing if there is none in time.
-    pub(super) async fn meet(&self, stream: TcpStream, bounds: ServerBounds) -> Option<TlsStream<Unread>> {
-        let (result, met) = match timeout(bounds.head, self.shake_hands(stream, bounds)).await {
+    pub(super) async fn meet(
+        &self,
+        stream: TcpStream,
+        bounds: ServerBounds,
+        seat: &Arc<Seat>,
+    ) -> Option<TlsStream<Unread>> {
+        let (result, met) = match timeout(bounds.head, self.shake_hands(stream, bounds, seat)).await {
             Ok(ended) => ended,
             Err(_) => ("timeout", None),
         };
@@ -79,6 +85,7 @@ impl Tls {
         &self,
         mut stream: TcpStream,
         bounds: ServerBounds,
+        seat: &Arc<Seat>,
     ) -> (&'static str, Option<TlsStream<Unread>>) {
         let mut first = [0];
         match stream.peek(&mut first).await {
@@ -92,7 +99,7 @@ impl Tls {
             _ => return ("failed", None),
         }
         let config = self.certificate.borrow().config();
-        let stream = Unread::new(stream, bounds.unread);
+        let stream = Unread::new(stream, bounds.unread, seat.clone());
         match TlsAcceptor::from(config).accept(stream).into_fallible().await {
             Ok(stream) => ("done", Some(stream)),
             Err((error, stream)) => {

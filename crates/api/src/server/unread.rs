@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -9,16 +10,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use super::places::Seat;
+
 /// A stream whose writes must make progress within a limit.
 pub(super) struct Unread {
     stream: TcpStream,
     limit: Duration,
+    seat: Arc<Seat>,
     stuck: Option<Pin<Box<Sleep>>>,
 }
 
 impl Unread {
-    pub(super) fn new(stream: TcpStream, limit: Duration) -> Self {
-        Self { stream, limit, stuck: None }
+    /// Tells the seat whether something waits to be read by the client.
+    pub(super) fn new(stream: TcpStream, limit: Duration, seat: Arc<Seat>) -> Self {
+        Self { stream, limit, seat, stuck: None }
     }
 
     fn bounded<T>(
@@ -27,11 +32,16 @@ impl Unread {
         progress: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if progress.is_ready() {
-            self.stuck = None;
+            if self.stuck.take().is_some() {
+                self.seat.has_unread(false);
+            }
             return progress;
         }
-        let limit = self.limit;
-        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(limit)));
+        let (limit, seat) = (self.limit, &self.seat);
+        let stuck = self.stuck.get_or_insert_with(|| {
+            seat.has_unread(true);
+            Box::pin(sleep(limit))
+        });
         ready!(stuck.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

@@ -25,6 +25,7 @@ impl Rig {
             event_type: event_type.into(),
             send_at: None,
             idempotency: None,
+            reading: None,
             test_by: None,
         };
         let build = |_: usize, seq, at: UnixMs| {
