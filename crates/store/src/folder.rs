@@ -1,8 +1,8 @@
 //! The data folder: the database, the master key beside it, and the lock that keeps a second process out.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::ledger::trouble::DATABASE_FILE;
@@ -150,12 +150,16 @@ impl Folder {
         sync_folder(&self.path).map_err(OpenError::io(&self.path))
     }
 
-    /// Is there room to take more in?
-    pub fn has_room(&self) -> io::Result<bool> {
-        let disk = rustix::fs::statvfs(&self.path)?;
-        let reserve = RESERVE_BYTES.min(disk.f_blocks.saturating_mul(disk.f_frsize) / RESERVE_SHARE);
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize) > reserve)
+    pub fn path(&self) -> &Path {
+        &self.path
     }
+}
+
+/// Is there room in a folder to take more in?
+pub(crate) fn has_room(folder: &Path) -> io::Result<bool> {
+    let disk = rustix::fs::statvfs(folder)?;
+    let reserve = RESERVE_BYTES.min(disk.f_blocks.saturating_mul(disk.f_frsize) / RESERVE_SHARE);
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize) > reserve)
 }
 
 /// The file of the master key of a folder.
@@ -178,16 +182,52 @@ impl KeyFile {
         read_keys(&self.folder)?.ok_or_else(|| OpenError::KeyMissing(self.folder.clone()))
     }
 
-    /// Whatever happens, the file holds what it held or `keys`, and once this returns it holds `keys`.
+    /// Is this key in it?
+    pub fn holds(&self, key: &MasterKey) -> bool {
+        self.read().is_ok_and(|keys| keys.hold(&key.check_value()))
+    }
+
+    /// Whatever happens, the file holds what it held or `keys`, and once this returns it holds `keys`. It stays where it
+    /// lies, also behind a symbolic link, and belongs to whom it belonged to.
     pub fn replace(&self, keys: &MasterKeys) -> io::Result<()> {
-        let beside = self.folder.join(NEW_KEY_FILE);
+        let target = self.target()?;
+        let beside = target.with_file_name(NEW_KEY_FILE);
         match std::fs::remove_file(&beside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => create_private(&beside, keys.to_text().as_bytes())?,
         }
-        std::fs::rename(&beside, self.path())?;
-        sync_folder(&self.folder)
+        if let Err(error) = keep_owner(&target, &beside) {
+            let _ = std::fs::remove_file(&beside);
+            return Err(error);
+        }
+        std::fs::rename(&beside, &target)?;
+        sync_folder(target.parent().unwrap_or(&self.folder))
     }
+
+    fn target(&self) -> io::Result<PathBuf> {
+        let path = self.path();
+        match path.canonicalize() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+                Err(io::Error::other("it is a symbolic link to a file that is not there"))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path),
+            target => target,
+        }
+    }
+}
+
+/// The new file is to be read by whoever reads the one that is there; by others than owner and group never.
+fn keep_owner(there: &Path, new: &Path) -> io::Result<()> {
+    let Ok(there) = there.metadata() else { return Ok(()) };
+    let file = File::open(new)?;
+    let made = file.metadata()?;
+    if (made.uid(), made.gid()) != (there.uid(), there.gid()) {
+        fchown(&file, Some(there.uid()), Some(there.gid())).map_err(|error| {
+            io::Error::new(error.kind(), format!("it could not be given back to its owner: {error}"))
+        })?;
+    }
+    file.set_permissions(Permissions::from_mode(there.mode() & 0o070 | 0o600))?;
+    file.sync_all()
 }
 
 /// Is there a store in this folder?

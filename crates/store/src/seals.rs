@@ -13,8 +13,12 @@ pub struct Seals {
     pub is_key_given: bool,
     /// How many secrets are sealed under it.
     pub sealed: u64,
+    /// How many secrets do not open with the keys at hand.
+    pub unopened: u64,
     /// The change from the key before, while it is under way.
     pub rotation: Option<SealRotation>,
+    /// What the change waits for, if somebody should see to it.
+    pub held_up_by: Option<String>,
 }
 
 /// A change of the master key that is under way.

@@ -3,21 +3,22 @@
 pub(crate) mod opening;
 mod readers;
 mod replies;
+mod room;
 mod rotation;
+mod settling;
 mod verbs;
 mod write_back;
 mod writer;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use posthaste_core::{Clock, EventBody, Seq, UnixMs};
 use rusqlite::Connection;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::change::{EventDraft, Published};
 use crate::error::{Refusal, StoreError};
@@ -29,13 +30,12 @@ use crate::sealing::{MasterKeys, Vault};
 use crate::store::{Answer, Hint};
 use readers::Readers;
 use replies::Reply;
+use room::Room;
 use write_back::WriteBack;
 use writer::{Command, Status, Writer};
 
 /// How many hints wait for a slow listener before further ones are dropped.
 const HINTS_MAX: usize = 1_024;
-/// How often the room left on the disk is looked at.
-const ROOM_LOOKED_AT_EVERY_MS: i64 = 1_000;
 
 /// Settings of the embedded store.
 #[derive(Debug, Clone, Copy)]
@@ -63,17 +63,13 @@ pub struct Embedded {
     listener: Arc<Mutex<Option<mpsc::Sender<Hint>>>>,
     vault: Arc<Vault>,
     id_key: [u8; 16],
-    room: Room,
-    clock: Arc<dyn Clock>,
-    folder: Folder,
+    room: Arc<Room>,
+    /// Held by the one read of the audit log that runs: those beyond wait here, not where requests need to read.
+    audit_turn: Arc<Semaphore>,
+    /// Locked as long as the store is open.
+    _folder: Folder,
     /// Where the master key lies, unless it was handed in.
     key_file: Option<KeyFile>,
-}
-
-/// What was last seen of the room on the disk.
-struct Room {
-    looked_at_ms: AtomicI64,
-    is_there: AtomicBool,
 }
 
 impl Embedded {
@@ -92,8 +88,9 @@ impl Embedded {
         let folder = Folder::open(dir)?;
         let key_file = given.is_none().then(|| folder.key_file());
         let keys = folder.master_keys(given)?;
-        let opening::Opened { ledger, roster, id_key } = opening::open(&folder, &keys)?;
+        let opening::Opened { ledger, roster, id_key } = opening::open(&folder, &keys, clock.now())?;
         let reader_count = options.readers.max(1);
+        let room = Arc::new(Room::of(folder.path().to_owned(), clock.clone()));
         let readers = Readers::open(&folder.database(), reader_count)?;
         let (queue, waiting) = mpsc::channel(writer::WAITING_MAX);
         let (memory, status) = (Arc::new(Memory::new(roster)), Arc::new(Status::default()));
@@ -106,14 +103,15 @@ impl Embedded {
             memory: memory.clone(),
             status: status.clone(),
             listener: listener.clone(),
-            clock: clock.clone(),
+            room: room.clone(),
+            clock,
             key_file: key_file.clone(),
+            tries: 0,
         };
         let thread = std::thread::Builder::new()
             .name("posthaste-store".to_owned())
             .spawn(move || writer.run())
             .map_err(OpenError::io(dir))?;
-        let room = Room { looked_at_ms: AtomicI64::new(i64::MIN), is_there: AtomicBool::new(true) };
         Ok(Arc::new(Self {
             queue,
             thread: Mutex::new(Some(thread)),
@@ -126,8 +124,8 @@ impl Embedded {
             vault,
             id_key,
             room,
-            clock,
-            folder,
+            audit_turn: Arc::new(Semaphore::new(1)),
+            _folder: folder,
             key_file,
         }))
     }
@@ -181,7 +179,7 @@ impl Embedded {
         build: &(dyn Fn(usize, Seq, UnixMs) -> EventBody + Sync),
         now: UnixMs,
     ) -> Answer<Vec<Result<Published, Refusal>>> {
-        self.refuse_without_room()?;
+        self.room.refuse_without()?;
         let turn = self.queue.reserve().await.map_err(|_| self.status.error())?;
         let answer = {
             let mut last = self.last_given.lock().unwrap_or_else(PoisonError::into_inner);
@@ -193,25 +191,6 @@ impl Embedded {
             answer
         };
         self.answer(answer).await
-    }
-
-    /// Takes nothing more in shortly before the disk is full, so that what was taken in can be finished.
-    fn refuse_without_room(&self) -> Answer<()> {
-        let now = self.clock.now().0;
-        let looked_at = self.room.looked_at_ms.load(Ordering::Relaxed);
-        if now.abs_diff(looked_at) >= ROOM_LOOKED_AT_EVERY_MS.unsigned_abs() {
-            let is_there = self.folder.has_room().unwrap_or_else(|error| {
-                tracing::warn!(%error, "the room left on the disk is unknown");
-                true
-            });
-            self.room.is_there.store(is_there, Ordering::Relaxed);
-            self.room.looked_at_ms.store(now, Ordering::Relaxed);
-        }
-        if self.room.is_there.load(Ordering::Relaxed) {
-            Ok(())
-        } else {
-            Err(StoreError::Unavailable("the disk is almost full".to_owned()))
-        }
     }
 
     /// Lets the writer finish what is queued and end.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::rand;
-use posthaste_core::Webhook;
+use posthaste_core::{UnixMs, Webhook};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::folder::{Folder, OpenError};
@@ -22,7 +22,7 @@ pub(crate) struct Opened {
 }
 
 /// Opens or makes the store in a folder.
-pub(crate) fn open(folder: &Folder, keys: &MasterKeys) -> Result<Opened, OpenError> {
+pub(crate) fn open(folder: &Folder, keys: &MasterKeys, now: UnixMs) -> Result<Opened, OpenError> {
     if rusqlite::version_number() < schema::SQLITE_MIN {
         return Err(OpenError::OldSqlite(rusqlite::version()));
     }
@@ -35,19 +35,23 @@ pub(crate) fn open(folder: &Folder, keys: &MasterKeys) -> Result<Opened, OpenErr
     let bad = |error: rusqlite::Error| OpenError::damaged(&file, error);
     let writer = Connection::open_with_flags(&file, flags(OpenFlags::SQLITE_OPEN_READ_WRITE)).map_err(bad)?;
     schema::prepare_writer(&writer).map_err(bad)?;
-    load(writer, keys).map_err(|trouble| OpenError::damaged(&file, crate::StoreError::from(trouble)))
+    load(writer, keys, now).map_err(|trouble| OpenError::damaged(&file, crate::StoreError::from(trouble)))
 }
 
-/// Brings the tables up to date and reads what is kept in memory.
-pub(crate) fn load(writer: Connection, keys: &MasterKeys) -> Result<Opened, Trouble> {
+/// Brings the tables up to date and reads what is kept in memory. What it writes of the keys it writes at once or not at
+/// all: a start that is cut off must find a store that its keys open.
+pub(crate) fn load(writer: Connection, keys: &MasterKeys, now: UnixMs) -> Result<Opened, Trouble> {
     schema::migrate(&writer)?;
+    writer.execute_batch("BEGIN IMMEDIATE")?;
     let id_key = match read_bytes(&writer, "id_key")? {
         Some(id_key) => id_key,
         None => make_own_facts(&writer, keys)?,
     };
     let hash_key = keep_own_parts(&writer, keys)?;
     let vault = Vault::new(master_keys::seal_keys(&writer, keys)?, &hash_key);
-    let (ledger, roster) = Ledger::load(writer, Arc::new(vault))?;
+    let (mut ledger, roster) = Ledger::load(writer, Arc::new(vault))?;
+    ledger.resume_rotation(keys, now)?;
+    ledger.commit()?;
     Ok(Opened { ledger, roster, id_key })
 }
 
@@ -55,20 +59,16 @@ pub(crate) fn load(writer: Connection, keys: &MasterKeys) -> Result<Opened, Trou
 fn make_own_facts(writer: &Connection, keys: &MasterKeys) -> Result<[u8; 16], Trouble> {
     let mut id_key = [0; 16];
     rand::fill(&mut id_key)?;
-    writer.execute_batch("BEGIN IMMEDIATE")?;
     master_keys::found(writer, keys)?;
     write_meta(writer, "id_key", &id_key)?;
-    writer.execute_batch("COMMIT")?;
     Ok(id_key)
 }
 
 /// The key of the store's hashes. Stores of older versions get what makes them independent of their first master key.
 fn keep_own_parts(writer: &Connection, keys: &MasterKeys) -> Result<zeroize::Zeroizing<Vec<u8>>, Trouble> {
     let hash_key = master_keys::hash_key(writer, keys)?;
-    writer.execute_batch("BEGIN IMMEDIATE")?;
     master_keys::part_or_new(writer, &keys.current)?;
     master_keys::keep_hash_key(writer, &master_keys::seal_keys(writer, keys)?, &hash_key)?;
-    writer.execute_batch("COMMIT")?;
     Ok(hash_key)
 }
 

@@ -16,7 +16,7 @@ use crate::change::{
     AccountPatch, ChangeFilter, EventDraft, NewAccount, NewKey, NewToken, NewWebhook, Published, RecordBatch,
     WebhookLimits, WebhookPatch, Window,
 };
-use crate::error::Refusal;
+use crate::error::{Refusal, StoreError};
 use crate::ledger::{
     accounts, audit, deliveries, events, history, keys, master_keys, stored_checkpoint, tokens, webhooks,
 };
@@ -115,7 +115,14 @@ impl Store for Embedded {
         from: Option<PageCursor>,
         limit: usize,
     ) -> Answer<Slice<Change>> {
-        self.read(move |conn| audit::list(conn, &filter, from, limit)).await
+        let closed = |_| StoreError::Unavailable("the store is closed".to_owned());
+        let turn = self.audit_turn.clone().acquire_owned().await.map_err(closed)?;
+        self.read(move |conn| {
+            // The turn is the reader's, also if whoever asked has gone.
+            let _turn = turn;
+            audit::list(conn, &filter, from, limit)
+        })
+        .await
     }
 
     async fn tidy_audit(&self, expired_before: UnixMs) -> Answer<bool> {
@@ -293,7 +300,11 @@ impl Store for Embedded {
 
     async fn seals(&self) -> Answer<Seals> {
         let (vault, is_key_given) = (self.vault.clone(), self.key_file.is_none());
-        self.read(move |conn| master_keys::seals(conn, &vault, is_key_given)).await
+        let mut seals = self.read(move |conn| master_keys::seals(conn, &vault, is_key_given)).await?;
+        let hindrance = self.status.hindrance();
+        seals.unopened += hindrance.unopened;
+        seals.held_up_by = hindrance.what;
+        Ok(seals)
     }
 
     async fn backup(&self, file: &Path) -> Answer<()> {

@@ -115,7 +115,9 @@ mod tests {
     fn the_log_of_a_busy_writer_stays_short() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::open(dir.path()).unwrap();
-        let opened = opening::open(&folder, &MasterKey::from_bytes([1; 32]).into()).unwrap();
+        let opened =
+            opening::open(&folder, &MasterKey::from_bytes([1; 32]).into(), posthaste_core::UnixMs(0))
+                .unwrap();
         let writer = opened.ledger.into_conn();
         let back = WriteBack::start(&folder.database()).unwrap();
         writer.execute_batch("CREATE TABLE filling (bytes BLOB)").unwrap();

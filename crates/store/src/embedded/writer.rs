@@ -9,17 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use posthaste_core::Clock;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TryRecvError;
 
 use super::replies::{Replies, Reply};
+use super::room::Room;
+use super::settling::{self, Hindrance};
 use super::write_back::WriteBack;
 use crate::error::StoreError;
-use crate::folder::{KeyFile, OpenError};
+use crate::folder::KeyFile;
 use crate::ledger::Ledger;
-use crate::ledger::reseal::Left;
 use crate::ledger::trouble::Outcome;
 use crate::memory::Memory;
-use crate::sealing::MasterKeys;
 use crate::store::Hint;
 
 /// How many commands may wait for the writer; those beyond wait to be let in.
@@ -28,8 +27,6 @@ pub(crate) const WAITING_MAX: usize = 8_192;
 const BATCH_COMMANDS_MAX: usize = 1_024;
 /// About how many rows are made durable in one commit.
 const BATCH_ROWS_MAX: usize = 16_384;
-/// While the log is to be cleared, that is tried when nobody waits, and after so many commits if somebody always does.
-const LOG_TRIED_EVERY: u64 = 64;
 /// Runs inside the transaction, and says whether the writer can go on. The reply is given once all is durable.
 pub(crate) type Verb = Box<dyn FnOnce(&mut Ledger) -> (Reply, Outcome<()>) + Send>;
 
@@ -47,7 +44,8 @@ pub(crate) enum Command {
 #[derive(Default)]
 pub(crate) struct Status {
     ended: Mutex<Option<Ended>>,
-    commits: AtomicU64,
+    pub(super) commits: AtomicU64,
+    pub(super) hindrance: Mutex<Hindrance>,
 }
 
 #[derive(Clone)]
@@ -102,8 +100,11 @@ pub(crate) struct Writer {
     pub status: Arc<Status>,
     pub listener: Arc<Mutex<Option<mpsc::Sender<Hint>>>>,
     pub clock: Arc<dyn Clock>,
+    pub room: Arc<Room>,
     /// Where the master key lies, unless it was handed in.
     pub key_file: Option<KeyFile>,
+    /// How often the next thing that a rotation needs was tried in vain.
+    pub tries: u32,
 }
 
 impl Writer {
@@ -122,7 +123,7 @@ impl Writer {
                 Err(_) => return self.status.fail("the writer met a fault of ours"),
             }
             replies.give();
-            let looked = self.write_back.look(self.ledger.conn()).and_then(|()| self.end_rotation(is_idle));
+            let looked = self.write_back.look(self.ledger.conn()).and_then(|()| self.go_on(is_idle));
             if let Err(trouble) = looked {
                 return self.status.fail(&StoreError::from(trouble).to_string());
             }
@@ -138,31 +139,10 @@ impl Writer {
 
     /// What to do next; while a rotation is under way there is always something.
     fn next(&mut self) -> Option<Command> {
-        if self.ledger.left_to_reseal() == Left::Nothing {
-            return self.queue.blocking_recv();
+        match self.pause() {
+            None => self.queue.blocking_recv(),
+            Some(pause) => settling::receive_within(&mut self.queue, pause),
         }
-        match self.queue.try_recv() {
-            Ok(command) => Some(command),
-            Err(TryRecvError::Empty) => Some(Command::Idle),
-            Err(TryRecvError::Disconnected) => None,
-        }
-    }
-
-    /// The former key goes when nothing in the files is sealed under it any more.
-    fn end_rotation(&mut self, is_idle: bool) -> Outcome<()> {
-        let is_time = is_idle || self.status.commits().is_multiple_of(LOG_TRIED_EVERY);
-        if self.ledger.left_to_reseal() != Left::Log || !is_time || !self.ledger.clear_log()? {
-            return Ok(());
-        }
-        if let Some(file) = &self.key_file {
-            let forgotten = file.read().map(|keys| MasterKeys::from(keys.current));
-            let written = forgotten.and_then(|keys| file.replace(&keys).map_err(OpenError::io(&file.path())));
-            if let Err(error) = written {
-                tracing::error!(%error, "the former master key is of no use any more, but could not be taken out");
-            }
-        }
-        self.ledger.end_rotation();
-        Ok(())
     }
 
     /// What waits besides the first command, up to the bounds of one commit; and whether to close after it.
@@ -187,7 +167,8 @@ impl Writer {
 
     /// One transaction. Nobody hears of it, and nothing shows it, before it is durable.
     fn write(&mut self, verbs: &mut std::vec::IntoIter<Verb>, replies: &mut Replies) -> Outcome<()> {
-        if verbs.len() == 0 && self.ledger.left_to_reseal() != Left::Rows {
+        let is_resealing = self.is_resealing();
+        if verbs.len() == 0 && !is_resealing {
             return Ok(());
         }
         self.ledger.begin()?;
@@ -196,11 +177,11 @@ impl Writer {
             replies.push(reply);
             outcome?;
         }
-        if self.ledger.left_to_reseal() == Left::Rows {
-            self.ledger.reseal_step(self.clock.now())?;
+        if is_resealing {
+            self.ledger.reseal_step()?;
         }
         let effects = self.ledger.commit()?;
-        self.status.commits.fetch_add(1, Ordering::Relaxed);
+        self.status.committed();
         let hints = self.memory.apply(effects);
         self.send(hints);
         Ok(())

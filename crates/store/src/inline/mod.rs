@@ -27,7 +27,7 @@ use crate::ledger::{
 use crate::memory::Memory;
 use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
 use crate::roster::Roster;
-use crate::sealing::{MasterKey, Vault};
+use crate::sealing::{MasterKey, MasterKeys, Vault};
 use crate::seals::Seals;
 use crate::store::{Answer, Hint};
 
@@ -62,7 +62,7 @@ impl Inline {
             let keys = MasterKey::from_bytes([0; 32]).into();
             let conn = Connection::open_in_memory()?;
             schema::prepare_any(&conn)?;
-            opening::load(conn, &keys)
+            opening::load(conn, &keys, UnixMs(0))
         };
         let opened = open()?;
         let vault = opened.ledger.vault();
@@ -388,10 +388,12 @@ impl Inline {
         // What lies in memory alone needs no secret key, and a story told twice is the same.
         let new = MasterKey::from_bytes([next; 32]);
         let by = by.into();
-        self.write(|ledger| ledger.begin_rotation(&new, &by))?;
+        let both = MasterKeys::succeeding(new, MasterKey::from_bytes([next.wrapping_sub(1); 32]));
+        self.write(|ledger| ledger.begin_rotation(both, &by))?;
         while self.core().ledger.left_to_reseal() == Left::Rows {
-            self.write(|ledger| ledger.reseal_step(by.at))?;
+            self.write(Ledger::reseal_step)?;
         }
+        self.write(|ledger| ledger.settle(by.at))?;
         self.core().ledger.end_rotation();
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use posthaste_core::{Action, Actor, By, Change, Details, Scope, UnixMs, Webhook};
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, params_from_iter};
 
 use super::accounts::one_more;
 use super::trouble::{Outcome, Trouble};
@@ -15,6 +15,9 @@ use crate::page::{PageCursor, Slice};
 const COLUMNS: &str =
     "no, at_ms, actor, actor_id, actor_name, action, account, object, fields, count, reason, name, scope,
      address, request_id";
+
+/// How many rows one call looks at, so that a search for what is rare does not keep a reader from others.
+const LOOKED_AT_MAX: i64 = 50_000;
 
 /// What a row is about.
 #[derive(Default)]
@@ -125,36 +128,85 @@ fn changed_fields(before: &Webhook, after: &Webhook) -> Vec<String> {
     fields
 }
 
-/// The newest rows first, those that the filter lets through, from the cursor on.
+/// The newest rows first, those that the filter lets through, from the cursor on. No call looks at more than
+/// [`LOOKED_AT_MAX`] rows: where that ends it, the slice is short, and its cursor says where the next call goes on.
 pub(crate) fn list(
     conn: &Connection,
     filter: &ChangeFilter,
     from: Option<PageCursor>,
     limit: usize,
 ) -> Outcome<Slice<Change>> {
+    let from = from.map_or(i64::MAX, |from| from.0);
+    let above = look_above(conn, filter, from)?;
+    // The unary plus keeps SQLite from going by time and then sorting all that was found: times are not in the order of
+    // places where the clock was set back, so places decide the order.
     let conditions: Vec<(&str, Value)> = [
-        from.map(|from| ("no <= ?", Value::from(from.0))),
         filter.account.clone().map(|account| ("account = ?", account.into())),
         filter.actor_kind.map(|kind| ("actor = ?", kind.to_owned().into())),
         filter.actor.clone().map(|actor| ("? IN (actor_id, actor_name)", actor.into())),
         filter.action.map(|action| ("action = ?", action.word().to_owned().into())),
-        filter.since.map(|since| ("at_ms >= ?", since.0.into())),
-        filter.until.map(|until| ("at_ms < ?", until.0.into())),
+        filter.since.map(|since| ("+at_ms >= ?", since.0.into())),
+        filter.until.map(|until| ("+at_ms < ?", until.0.into())),
     ]
     .into_iter()
     .flatten()
     .collect();
     let wanted = conditions.iter().map(|(sql, _)| format!(" AND {sql}")).collect::<String>();
-    // Times are not in the order of places where the clock was set back, so places decide the order.
-    let sql = format!("SELECT {COLUMNS} FROM audit WHERE 1{wanted} ORDER BY no DESC LIMIT ?");
-    let values = conditions.into_iter().map(|(_, value)| value).chain([Value::from(one_more(limit))]);
+    let sql =
+        format!("SELECT {COLUMNS} FROM audit WHERE no <= ? AND no > ?{wanted} ORDER BY no DESC LIMIT ?");
+    let values = [from, above.no].into_iter().map(Value::from);
+    let values = values.chain(conditions.into_iter().map(|(_, value)| value)).chain([one_more(limit).into()]);
     let mut statement = conn.prepare(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut changes = Vec::new();
     while let Some(row) = rows.next()? {
         changes.push(from_row(row)?);
     }
-    Ok(Slice::cut(changes, limit, |change| PageCursor(change.no, 0)))
+    let mut slice = Slice::cut(changes, limit, |change| PageCursor(change.no, 0));
+    if above.is_more {
+        slice.next = slice.next.or(Some(PageCursor(above.no, 0)));
+    }
+    Ok(slice)
+}
+
+/// Where a call ends: above this number.
+struct Above {
+    no: i64,
+    /// May rows from this number down be wanted too?
+    is_more: bool,
+}
+
+/// Where looking at rows from `from` down must end at the latest.
+fn look_above(conn: &Connection, filter: &ChangeFilter, from: i64) -> Outcome<Above> {
+    let number = |sql: &str, values: &[&dyn ToSql]| -> Outcome<Option<i64>> {
+        Ok(conn.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()?.flatten())
+    };
+    let oldest = number("SELECT min(no) FROM audit", &[])?.unwrap_or(0).max(oldest_since(conn, filter)?);
+    let last_looked_at = match &filter.account {
+        Some(account) => number(
+            "SELECT no FROM audit WHERE account = ?1 AND no <= ?2 ORDER BY no DESC LIMIT 1 OFFSET ?3",
+            &[account, &from, &LOOKED_AT_MAX],
+        )?,
+        None => number("SELECT max(no) FROM audit WHERE no <= ?1", &[&from])?
+            .map(|newest| newest.saturating_sub(LOOKED_AT_MAX)),
+    };
+    let last = last_looked_at.unwrap_or(0);
+    Ok(Above { no: last.max(oldest - 1), is_more: last >= oldest })
+}
+
+/// The number before which nothing is of the time that is asked for, if that is soon known; otherwise 0.
+fn oldest_since(conn: &Connection, filter: &ChangeFilter) -> Outcome<i64> {
+    let Some(since) = filter.since else { return Ok(0) };
+    let mut statement = conn.prepare_cached(
+        "SELECT count(*), min(no) FROM (SELECT no FROM audit WHERE at_ms >= ?1 ORDER BY at_ms DESC LIMIT ?2)",
+    )?;
+    let (count, oldest): (i64, Option<i64>) =
+        statement.query_row([since.0, LOOKED_AT_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(match oldest {
+        _ if count == LOOKED_AT_MAX => 0,
+        Some(oldest) => oldest,
+        None => i64::MAX,
+    })
 }
 
 /// The row with this number.
@@ -194,4 +246,92 @@ fn from_row(row: &Row<'_>) -> Outcome<Change> {
             scope: scope.transpose()?,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::ledger::schema;
+
+    const ROWS: i64 = 120_000;
+
+    /// One row a second. Every hundredth concerns `acme`; the clock was set back once.
+    fn full() -> Connection {
+        let conn = Connection::open_in_memory().unwrap();
+        schema::migrate(&conn).unwrap();
+        conn.execute_batch(&format!(
+            "INSERT INTO audit (at_ms, actor, action, account, object)
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})
+             SELECT CASE WHEN i BETWEEN 70000 AND 70010 THEN 5000 ELSE i * 1000 END, 'operator',
+                 CASE WHEN i % 40000 = 7 THEN 'account.created' ELSE 'webhook.updated' END,
+                 CASE WHEN i % 100 = 0 THEN 'acme' ELSE 'other' END, 'wh_' || i FROM n"
+        ))
+        .unwrap();
+        conn
+    }
+
+    /// All that is wanted, and how many calls it took.
+    fn all(conn: &Connection, filter: &ChangeFilter, limit: usize) -> (Vec<i64>, usize) {
+        let (mut found, mut calls, mut from) = (Vec::new(), 0, None);
+        loop {
+            let slice = list(conn, filter, from, limit).unwrap();
+            assert!(slice.items.len() <= limit);
+            found.extend(slice.items.iter().map(|change| change.no));
+            calls += 1;
+            match slice.next {
+                Some(next) => from = Some(next),
+                None => return (found, calls),
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_looks_at_so_many_rows_and_the_cursor_misses_none() {
+        let conn = full();
+        let made = Some(Action::AccountCreated);
+        let at = |second: i64| Some(UnixMs(second * 1000));
+        let acme = Some("acme".to_owned());
+        let default = ChangeFilter::default;
+        let mut calls_total = 0;
+        for (filter, count, calls) in [
+            (ChangeFilter { action: made, ..default() }, 3, 3),
+            (ChangeFilter { actor: Some("nobody".to_owned()), ..default() }, 0, 3),
+            (ChangeFilter { account: Some("nobody".to_owned()), ..default() }, 0, 1),
+            (ChangeFilter { account: acme.clone(), ..default() }, 1_200, 1),
+            (ChangeFilter { account: acme.clone(), action: made, ..default() }, 0, 1),
+            (ChangeFilter { account: Some("other".to_owned()), action: made, ..default() }, 3, 3),
+            (ChangeFilter { since: at(119_000), action: made, ..default() }, 0, 1),
+            (ChangeFilter { since: at(119_000), ..default() }, 1_001, 1),
+            (ChangeFilter { since: at(200_000), ..default() }, 0, 1),
+            (ChangeFilter { since: at(10_000), action: made, ..default() }, 2, 3),
+            (ChangeFilter { until: at(10), ..default() }, 9 + 11, 3),
+            (ChangeFilter { since: at(100), until: at(110), ..default() }, 10, 3),
+        ] {
+            let (found, taken) = all(&conn, &filter, 2_000);
+            assert_eq!((found.len(), taken), (count, calls), "{filter:?}");
+            assert!(found.is_sorted_by(|one, two| one > two), "{filter:?}");
+            // The same in small parts.
+            assert_eq!(all(&conn, &filter, 7).0, found, "{filter:?}");
+            calls_total += taken;
+        }
+        println!("counted | admin | searches of the audit log bounded | {calls_total}");
+    }
+
+    /// Whatever is asked for, rows come in the order of their numbers, without sorting.
+    #[test]
+    fn no_search_sorts() {
+        let conn = full();
+        let mut plans = BTreeMap::new();
+        for wanted in ["", " AND account = 'a'", " AND +at_ms >= 1 AND +at_ms < 2", " AND action = 'a'"] {
+            let sql = format!(
+                "EXPLAIN QUERY PLAN SELECT {COLUMNS} FROM audit WHERE no <= 9 AND no > 1{wanted} ORDER BY no DESC LIMIT 9"
+            );
+            let mut statement = conn.prepare(&sql).unwrap();
+            let steps = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+            plans.insert(wanted, steps.map(Result::unwrap).collect::<Vec<_>>().join("; "));
+        }
+        assert!(plans.values().all(|plan| !plan.contains("TEMP B-TREE")), "{plans:?}");
+    }
 }

@@ -25,6 +25,13 @@ const STORE_PART: &str = "key_part ";
 const HASH_KEY: &str = "hash_key";
 const HASH_KEY_PLACE: Place<'_> = Place { kind: "hash key", account: 0, id: "" };
 
+/// What each seal in the store begins with.
+const ALL_MARKS: &str = "
+    SELECT substr(secrets, 1, 9) AS mark FROM webhooks
+    UNION ALL SELECT substr(signing_secret, 1, 9) FROM keys WHERE signing_secret IS NOT NULL
+    UNION ALL SELECT substr(value, 1, 9) FROM meta WHERE key = 'hash_key'";
+const _: () = assert!(MARK_BYTES == 9, "as ALL_MARKS says");
+
 /// How the keys at hand stand to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fit {
@@ -120,13 +127,30 @@ fn write_hash_key(conn: &Connection, keys: &SealKeys, hash_key: &[u8]) -> Outcom
     write_meta(conn, HASH_KEY, &keys.seal(HASH_KEY_PLACE, hash_key)?)
 }
 
-/// Notes that a rotation to the current key is under way. From here on a start needs both keys.
-pub(super) fn note_rotation(conn: &Connection, keys: &SealKeys, since: Option<UnixMs>) -> Outcome<()> {
+/// Notes that a rotation to the current key is under way, and answers whether that was not noted yet. From here on a start
+/// needs both keys: whichever way a rotation is turned, the two check values name all keys that rows may be under.
+pub(super) fn note_rotation(conn: &Connection, keys: &SealKeys, since: UnixMs) -> Outcome<bool> {
+    let Some(former) = &keys.former else { return Ok(false) };
+    let noted = (read_bytes(conn, KEY_CHECK)?, read_bytes(conn, NEXT_KEY_CHECK)?);
+    let pair = (Some(former.check_value()), Some(keys.current.check_value()));
+    let is_settled = noted == (pair.1, None) && under(conn, former)? == 0;
+    if is_settled || noted == pair {
+        return Ok(false);
+    }
     if let Some(hash_key) = kept_hash_key(conn, keys)? {
         write_hash_key(conn, keys, &hash_key)?;
     }
+    write_meta(conn, KEY_CHECK, &former.check_value())?;
     write_meta(conn, NEXT_KEY_CHECK, &keys.current.check_value())?;
-    since.map_or(Ok(()), |since| write_meta(conn, ROTATION_SINCE, &since.0))
+    write_meta(conn, ROTATION_SINCE, &since.0)?;
+    Ok(true)
+}
+
+/// How many seals bear the mark of this key.
+pub(super) fn under(conn: &Connection, key: &SealKey) -> Outcome<u64> {
+    let sql = format!("SELECT count(*) FROM ({ALL_MARKS}) WHERE mark = ?1");
+    let count: i64 = conn.prepare_cached(&sql)?.query_row([&key.mark()[..]], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
 }
 
 /// Notes that nothing is left to be opened with the former key.
@@ -136,12 +160,13 @@ pub(super) fn note_rotated(conn: &Connection, keys: &SealKeys, now: UnixMs) -> O
     if is_new {
         write_meta(conn, KEY_SINCE, &now.0)?;
     }
-    conn.prepare_cached("DELETE FROM meta WHERE key IN (?1, ?2)")?
-        .execute([NEXT_KEY_CHECK, ROTATION_SINCE])?;
-    // Without its part the former key is worthless here.
-    let own_part = format!("{STORE_PART}{}", keys.current.id());
-    conn.prepare_cached("DELETE FROM meta WHERE substr(key, 1, length(?1)) = ?1 AND key <> ?2")?
-        .execute([STORE_PART, &own_part])?;
+    let mut delete = conn.prepare_cached("DELETE FROM meta WHERE key = ?1")?;
+    delete.execute([NEXT_KEY_CHECK])?;
+    delete.execute([ROTATION_SINCE])?;
+    // Without its part the former key is worthless here. The part of any other key stays: something may be under it.
+    if let Some(former) = &keys.former {
+        delete.execute([format!("{STORE_PART}{}", former.id())])?;
+    }
     Ok(())
 }
 
@@ -153,27 +178,32 @@ fn time(conn: &Connection, key: &str) -> Outcome<Option<UnixMs>> {
 /// Who sealed what.
 pub(crate) fn seals(conn: &Connection, vault: &Vault, is_key_given: bool) -> Outcome<Seals> {
     let keys = vault.keys();
+    // What versions before sealed names no key. It is under the former one, or under the only one.
     let sql = format!(
-        "SELECT coalesce(sum(mark = ?1), 0), coalesce(sum(mark <> ?1), 0) FROM (
-             SELECT substr(secrets, 1, {MARK_BYTES}) AS mark FROM webhooks
-             UNION ALL SELECT substr(signing_secret, 1, {MARK_BYTES}) FROM keys WHERE signing_secret IS NOT NULL
-             UNION ALL SELECT substr(value, 1, {MARK_BYTES}) FROM meta WHERE key = '{HASH_KEY}')"
+        "SELECT coalesce(sum(mark = ?1), 0), coalesce(sum(mark = ?2), 0), coalesce(sum(substr(mark, 1, 1) = x'01'), 0),
+             count(*) FROM ({ALL_MARKS})"
     );
-    let mark = keys.current.mark();
-    let count = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-    let (sealed, others) = conn.prepare_cached(&sql)?.query_row([&mark[..]], count)?;
-    let rotation = keys.former.map(|former| {
+    let marks = (keys.current.mark(), keys.former.as_ref().map(|former| former.mark()));
+    let count = |row: &rusqlite::Row<'_>, column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+    let counts =
+        |row: &rusqlite::Row<'_>| Ok((count(row, 0)?, count(row, 1)?, count(row, 2)?, count(row, 3)?));
+    let mut statement = conn.prepare_cached(&sql)?;
+    let (current, former, unnamed, all) =
+        statement.query_row((&marks.0[..], marks.1.as_ref().map(|mark| &mark[..])), counts)?;
+    let rotation = keys.former.as_ref().map(|key| {
         Ok::<_, Trouble>(SealRotation {
-            former_key_id: former.id(),
+            former_key_id: key.id(),
             since: time(conn, ROTATION_SINCE)?,
-            sealed_under_former: u64::try_from(others).unwrap_or_default(),
+            sealed_under_former: former + unnamed,
         })
     });
     Ok(Seals {
         key_id: keys.current.id(),
         key_since: time(conn, KEY_SINCE)?,
         is_key_given,
-        sealed: u64::try_from(sealed).unwrap_or_default(),
+        sealed: if rotation.is_some() { current } else { current + unnamed },
+        unopened: all.saturating_sub(current + former + unnamed),
+        held_up_by: None,
         rotation: rotation.transpose()?,
     })
 }

@@ -108,7 +108,6 @@ impl Ledger {
         let last_event = events::last(&conn)?.max(read_seq(&conn, "last_seq")?).max(checkpoint);
         let roster = webhooks::all_owed(&conn, &vault, checkpoint)?;
         let latest_now = set_back::latest_told(&conn)?;
-        let is_rotating = vault.keys().former.is_some();
         let mut ledger = Self {
             conn,
             vault,
@@ -120,7 +119,7 @@ impl Ledger {
             sweep_at: Seq(0),
             added: 0,
             purge: None,
-            reseal: is_rotating.then(reseal::Reseal::new),
+            reseal: None,
             latest_now,
             effects: Effects::none(last_event),
         };

@@ -13,12 +13,10 @@ use super::audit::Noted;
 use super::trouble::{Outcome, Trouble};
 use super::{Ledger, master_keys};
 use crate::error::Refusal;
-use crate::sealing::{MasterKey, Place, SealKey};
+use crate::sealing::{MasterKeys, Place, SealKey, SealKeys};
 
 /// How many rows one step looks at.
 const STEP_ROWS: usize = 100;
-/// How long one try to clear the log waits for those who read, and with it whoever wants to write.
-const LOG_PATIENCE: Duration = Duration::from_millis(20);
 /// How long the writer waits for anything else that is locked.
 const ORDINARY_PATIENCE: Duration = Duration::from_secs(5);
 /// After how many secrets the log tells how far it is.
@@ -38,12 +36,18 @@ struct Column {
 
 /// A rotation of the master key that is under way.
 pub(super) struct Reseal {
-    /// Which of [`SEALED`] is looked at; beyond the last one all rows are done.
+    /// Kept until the end, because what lies in the key file by then may be something else.
+    keys: MasterKeys,
+    left: Left,
+    /// Which of [`SEALED`] is looked at.
     column: usize,
     /// The last row looked at.
     after: i64,
     resealed: u64,
-    is_noted: bool,
+    /// Rows under the former key, or under none that they name, that open with neither.
+    unopened: u64,
+    /// Were those told already?
+    is_told: bool,
 }
 
 /// What is left to do of a rotation.
@@ -53,24 +57,43 @@ pub(crate) enum Left {
     Nothing,
     /// Rows are to be sealed anew.
     Rows,
+    /// All rows were looked at; the former key's part is to be deleted.
+    Settling,
+    /// Some rows do not open. They keep the former key.
+    Unopened,
     /// All rows are done; what they were lies in the log.
     Log,
+    /// The former key is to be taken out of its file.
+    KeyFile,
 }
 
 impl Reseal {
-    pub fn new() -> Self {
-        Self { column: 0, after: 0, resealed: 0, is_noted: false }
+    fn of(keys: MasterKeys) -> Self {
+        Self { keys, left: Left::Rows, column: 0, after: 0, resealed: 0, unopened: 0, is_told: false }
+    }
+}
+
+impl Reseal {
+    /// Nothing is lost by leaving such a row as it is. One that names a third key does not hold up the end.
+    fn note_unopened(&mut self, keys: &SealKeys, sealed: &[u8], trouble: Trouble) {
+        let is_of_third_key = keys.is_of_third_key(sealed);
+        self.unopened += u64::from(!is_of_third_key);
+        if !self.is_told {
+            let error = crate::StoreError::from(trouble);
+            tracing::error!(%error, is_of_third_key, "a secret opens with neither master key and is left as it is");
+        }
     }
 }
 
 impl Ledger {
     /// What is left to do of a rotation.
     pub fn left_to_reseal(&self) -> Left {
-        match &self.reseal {
-            None => Left::Nothing,
-            Some(reseal) if reseal.column < SEALED.len() => Left::Rows,
-            Some(_) => Left::Log,
-        }
+        self.reseal.as_ref().map_or(Left::Nothing, |reseal| reseal.left)
+    }
+
+    /// The two keys of the rotation that is under way.
+    pub fn rotation_keys(&self) -> Option<&MasterKeys> {
+        self.reseal.as_ref().map(|reseal| &reseal.keys)
     }
 
     /// Refuses if a rotation is under way.
@@ -81,51 +104,79 @@ impl Ledger {
         }
     }
 
-    /// From now on `new` seals. It must be where the next start finds it, beside the key so far.
-    pub fn begin_rotation(&mut self, new: &MasterKey, by: &By) -> Outcome<()> {
+    /// From now on the first of `both` seals. They must be where the next start finds them.
+    pub fn begin_rotation(&mut self, both: MasterKeys, by: &By) -> Outcome<()> {
         self.refuse_second_rotation()?;
-        let part = master_keys::part_or_new(&self.conn, new)?;
-        let keys = self.vault.keys().succeeded_by(SealKey::new(new, Some(&part))?);
-        master_keys::note_rotation(&self.conn, &keys, Some(by.at))?;
-        self.note(by, Action::SecretsRotated, Noted { object: &keys.current.id(), ..Noted::default() })?;
-        self.vault.turn(keys.clone());
-        self.reseal = Some(Reseal { is_noted: true, ..Reseal::new() });
-        let former = keys.former.as_ref().map(|key| key.id());
-        tracing::info!(key = keys.current.id(), former, "the master key is rotated");
+        let part = master_keys::part_or_new(&self.conn, &both.current)?;
+        let keys = self.vault.keys().succeeded_by(SealKey::new(&both.current, Some(&part))?);
+        self.note_rotation(&keys, by)?;
+        self.vault.turn(keys);
+        self.reseal = Some(Reseal::of(both));
+        Ok(())
+    }
+
+    /// A start with two keys goes on with a rotation, or begins one that was asked for from outside.
+    pub fn resume_rotation(&mut self, keys: &MasterKeys, now: UnixMs) -> Outcome<()> {
+        if keys.former.is_some() {
+            self.note_rotation(&self.vault.keys(), &now.into())?;
+            self.reseal = Some(Reseal::of(keys.clone()));
+        }
+        Ok(())
+    }
+
+    fn note_rotation(&self, keys: &SealKeys, by: &By) -> Outcome<()> {
+        if master_keys::note_rotation(&self.conn, keys, by.at)? {
+            self.note(by, Action::SecretsRotated, Noted { object: &keys.current.id(), ..Noted::default() })?;
+            let former = keys.former.as_ref().map(|key| key.id());
+            tracing::info!(key = keys.current.id(), former, "the master key is rotated");
+        }
         Ok(())
     }
 
     /// Seals some rows anew, within the transaction that is open.
-    pub fn reseal_step(&mut self, now: UnixMs) -> Outcome<()> {
-        match self.left_to_reseal() {
-            Left::Rows => self.reseal_some(now),
-            Left::Nothing | Left::Log => Ok(()),
-        }
-    }
-
-    fn reseal_some(&mut self, now: UnixMs) -> Outcome<()> {
+    pub fn reseal_step(&mut self) -> Outcome<()> {
         let Some(mut reseal) = self.reseal.take() else { return Ok(()) };
-        if !reseal.is_noted {
-            // A restart goes on with a rotation, or keys were given from outside for one.
-            master_keys::note_rotation(&self.conn, &self.vault.keys(), None)?;
-            reseal.is_noted = true;
-        }
-        if let Some(column) = SEALED.get(reseal.column) {
-            match self.reseal_rows(column, reseal.after, &mut reseal.resealed)? {
+        if let (Left::Rows, Some(column)) = (reseal.left, SEALED.get(reseal.column)) {
+            match self.reseal_rows(column, &mut reseal)? {
                 Some(last) => reseal.after = last,
                 None => (reseal.column, reseal.after) = (reseal.column + 1, 0),
             }
         }
-        if reseal.column == SEALED.len() {
-            let keys = self.vault.keys();
-            self.wiping(|ledger| master_keys::note_rotated(&ledger.conn, &keys, now))?;
+        if reseal.left == Left::Rows && reseal.column == SEALED.len() {
+            reseal.left = Left::Settling;
         }
         self.reseal = Some(reseal);
         Ok(())
     }
 
+    /// Takes leave of the former key, within the transaction that is open, unless something is left that only it may open
+    /// one day. Answers how many secrets that are.
+    pub fn settle(&mut self, now: UnixMs) -> Outcome<u64> {
+        let Some(mut reseal) = self.reseal.take() else { return Ok(0) };
+        let keys = self.vault.keys();
+        let under_former =
+            keys.former.as_ref().map_or(Ok(0), |former| master_keys::under(&self.conn, former))?;
+        let kept = reseal.unopened.max(under_former);
+        if kept == 0 {
+            self.wiping(|ledger| master_keys::note_rotated(&ledger.conn, &keys, now))?;
+            reseal.left = Left::Log;
+        } else {
+            reseal.left = Left::Unopened;
+        }
+        self.reseal = Some(reseal);
+        Ok(kept)
+    }
+
+    /// Looks at all rows again: those that did not open may be gone.
+    pub fn look_again(&mut self) {
+        if let Some(reseal) = &mut self.reseal {
+            (reseal.left, reseal.column, reseal.after) = (Left::Rows, 0, 0);
+            (reseal.unopened, reseal.is_told) = (0, true);
+        }
+    }
+
     /// Answers the last row looked at; `None` if there was none left.
-    fn reseal_rows(&self, column: &Column, after: i64, resealed: &mut u64) -> Outcome<Option<i64>> {
+    fn reseal_rows(&self, column: &Column, reseal: &mut Reseal) -> Outcome<Option<i64>> {
         let Column { table, name, kind } = column;
         let keys = self.vault.keys();
         let mark = keys.current.mark();
@@ -137,37 +188,40 @@ impl Ledger {
         let row = |row: &rusqlite::Row<'_>| {
             Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get::<_, Option<Vec<u8>>>(3)?))
         };
-        let rows: Vec<(i64, _, i64, _)> = statement.query_map([after], row)?.collect::<Result<_, _>>()?;
+        let rows: Vec<(i64, _, i64, _)> =
+            statement.query_map([reseal.after], row)?.collect::<Result<_, _>>()?;
         let last = rows.last().map(|row| row.0);
         for (no, id, account, sealed) in rows {
             let Some(sealed) = sealed.filter(|sealed| !sealed.starts_with(&mark)) else { continue };
             let place = Place { kind, account, id: &id };
             let Some(secret) = keys.open(place, &sealed) else {
-                // It opens with neither key: nothing is lost by leaving it as it is.
-                let trouble = Trouble::damaged(table, no, "its secret does not open");
-                tracing::error!(error = %crate::StoreError::from(trouble), "a secret is not sealed anew");
+                reseal.note_unopened(&keys, &sealed, Trouble::damaged(table, no, "its secret does not open"));
                 continue;
             };
             update.execute(params![no, keys.seal(place, secret.expose())?])?;
-            *resealed += 1;
-            if resealed.is_multiple_of(TOLD_EVERY) {
-                tracing::info!(resealed, "the master key is rotated");
+            reseal.resealed += 1;
+            if reseal.resealed.is_multiple_of(TOLD_EVERY) {
+                tracing::info!(resealed = reseal.resealed, "the master key is rotated");
             }
         }
         Ok(last)
     }
 
     /// Takes what was sealed under the former key out of the log as well; answers whether it could be done now. Whoever
-    /// reads an older state of the store is in the way.
-    pub fn clear_log(&self) -> Outcome<bool> {
-        self.conn.busy_timeout(LOG_PATIENCE)?;
+    /// reads an older state of the store is in the way, and is not waited for.
+    pub fn clear_log(&mut self) -> Outcome<bool> {
+        self.conn.busy_timeout(Duration::ZERO)?;
         let mut statement = self.conn.prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")?;
         let cleared = match statement.query_row([], |row| row.get::<_, i64>(0)) {
             Ok(busy) => Ok(busy == 0),
             Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(false),
             Err(error) => Err(error.into()),
         };
+        drop(statement);
         self.conn.busy_timeout(ORDINARY_PATIENCE)?;
+        if let (Ok(true), Some(reseal)) = (&cleared, &mut self.reseal) {
+            reseal.left = Left::KeyFile;
+        }
         cleared
     }
 

@@ -300,7 +300,10 @@ mod tests {
     fn a_step_gives_back_as_many_pages_as_it_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::open(dir.path()).unwrap();
-        let ledger = opening::open(&folder, &MasterKey::from_bytes([1; 32]).into()).unwrap().ledger;
+        let ledger =
+            opening::open(&folder, &MasterKey::from_bytes([1; 32]).into(), posthaste_core::UnixMs(0))
+                .unwrap()
+                .ledger;
         let free =
             || -> i64 { ledger.conn.query_row("PRAGMA freelist_count", [], |row| row.get(0)).unwrap() };
         let fill = "CREATE TABLE filling (bytes BLOB); INSERT INTO filling VALUES (zeroblob(40000000)); \

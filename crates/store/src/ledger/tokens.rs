@@ -79,10 +79,10 @@ impl Ledger {
             .conn
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM tokens WHERE id = ?1 OR token_hash = ?2),
-                     EXISTS (SELECT 1 FROM tokens WHERE name = ?3 AND revoked_ms IS NULL
-                         AND (expires_ms IS NULL OR expires_ms > ?4)),
-                     (SELECT count(*) FROM tokens WHERE revoked_ms IS NULL
-                         AND (expires_ms IS NULL OR expires_ms > ?4))",
+                     EXISTS (SELECT 1 FROM tokens WHERE name = ?3 AND revoked_ms IS NULL AND expires_ms IS NULL)
+                         OR EXISTS (SELECT 1 FROM tokens WHERE name = ?3 AND revoked_ms IS NULL AND expires_ms > ?4),
+                     (SELECT count(*) FROM tokens WHERE revoked_ms IS NULL AND expires_ms IS NULL)
+                         + (SELECT count(*) FROM tokens WHERE revoked_ms IS NULL AND expires_ms > ?4)",
             )?
             .query_row(params![new.id, hash, new.name, by.at.0], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
@@ -150,8 +150,9 @@ impl Ledger {
     pub fn forget_tokens_ended(&mut self, before: UnixMs, limit: usize) -> Outcome<bool> {
         let mut statement = self.conn.prepare_cached(
             "DELETE FROM tokens WHERE no IN (
-                 SELECT no FROM tokens WHERE min(coalesce(revoked_ms, expires_ms), coalesce(expires_ms, revoked_ms)) < ?1
-                 ORDER BY no LIMIT ?2) RETURNING id",
+                 SELECT no FROM (SELECT no FROM tokens WHERE revoked_ms < ?1 LIMIT ?2)
+                 UNION SELECT no FROM (SELECT no FROM tokens WHERE expires_ms < ?1 LIMIT ?2)
+                 LIMIT ?2) RETURNING id",
         )?;
         let limit_rows = i64::try_from(limit).unwrap_or(i64::MAX);
         let gone = statement.query_map(params![before.0, limit_rows], |row| row.get(0))?;

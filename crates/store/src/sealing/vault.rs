@@ -96,6 +96,11 @@ impl SealKeys {
         std::iter::once(&self.current).chain(&self.former).map(|key| &**key)
     }
 
+    /// Do these bytes name a key that is none of these?
+    pub fn is_of_third_key(&self, sealed: &[u8]) -> bool {
+        sealed.first() == Some(&SEALED_V2) && !self.all().any(|key| sealed.starts_with(&key.mark()))
+    }
+
     /// A new key that seals, and the key so far, which only opens.
     pub fn succeeded_by(&self, new: SealKey) -> Self {
         Self { current: Arc::new(new), former: Some(self.current.clone()) }

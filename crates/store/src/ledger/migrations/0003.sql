@@ -10,7 +10,10 @@ CREATE TABLE tokens (
     revoked_ms INTEGER,
     used_ms    INTEGER
 );
-CREATE INDEX tokens_by_name ON tokens (name);
+CREATE INDEX tokens_by_name ON tokens (name, expires_ms) WHERE revoked_ms IS NULL;
+CREATE INDEX tokens_unrevoked ON tokens (expires_ms) WHERE revoked_ms IS NULL;
+CREATE INDEX tokens_by_revocation ON tokens (revoked_ms) WHERE revoked_ms IS NOT NULL;
+CREATE INDEX tokens_by_expiry ON tokens (expires_ms) WHERE expires_ms IS NOT NULL;
 
 -- Who changed what, written in the transaction of the change. It holds public ids, so it outlives what it tells of.
 CREATE TABLE audit (
