@@ -65,16 +65,24 @@ pub fn run(root: &Path, seconds: u64, counts: &mut Counts) -> anyhow::Result<()>
     if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("\n")) }
 }
 
-/// Builds with flags of its own, in a folder of its own; answers where the programs are.
+/// Builds with flags of its own, in a folder of its own; answers where the programs are. Under CI the targets are linted
+/// too, here, where what they need has just been built.
 fn build(root: &Path) -> anyhow::Result<PathBuf> {
     let host = host()?;
-    let mut command = Command::new("cargo");
-    command
-        .args(["build", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--target", &host])
-        .args(["--target-dir", "target/fuzz"])
-        .env("RUSTFLAGS", FLAGS)
-        .current_dir(root);
-    crate::run(&mut command)?;
+    let cargo = |verb: &str, rest: &[&str]| {
+        let mut command = Command::new("cargo");
+        command
+            .args([verb, "--quiet", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--target", &host])
+            .args(["--target-dir", "target/fuzz"])
+            .args(rest)
+            .env("RUSTFLAGS", FLAGS)
+            .current_dir(root);
+        crate::run(&mut command)
+    };
+    cargo("build", &[])?;
+    if crate::is_ci() {
+        cargo("clippy", &["--", "-D", "warnings"])?;
+    }
     Ok(root.join("target/fuzz").join(host).join("debug"))
 }
 

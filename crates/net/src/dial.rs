@@ -160,10 +160,12 @@ impl Dialler {
         let mut last = proxy::unresolved();
         for (tried, address) in answer.addresses.iter().take(ADDRESSES_TRIED).enumerate() {
             let until = turn_ends(until, answer.addresses.len(), tried);
-            last = match timeout_at(until, connect_one(*address)).await.map(|made| made.map_err(|error| connect_fault(&error))) {
+            last = match timeout_at(until, connect_one(*address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(fault)) if fault.kind == FaultKind::Internal => return Err(fault),
-                Ok(Err(_)) => proxy::unreachable(),
+                Ok(Err(error)) => match connect_fault(&error) {
+                    ours if ours.kind == FaultKind::Internal => return Err(ours),
+                    _ => proxy::unreachable(),
+                },
                 Err(_) => proxy::late(),
             };
         }

@@ -224,44 +224,75 @@ async fn any_net_is_allowed_only_by_its_own_flag_and_loudly() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forbidden_target_is_told_without_address_port_or_time() {
     let folder = tempfile::tempdir().unwrap();
-    let names = Names::saying(&["8.8.8.8"]).await;
-    let server = server_asking(folder.path(), &names, "standard").await;
+    let (names, trap) = (Names::saying(&["8.8.8.8"]).await, Trap::set().await);
+    let (name_server, way_out) = (names.address.to_string(), format!("http://{}", trap.address));
+    let server = Server::start(folder.path(), &["--name-server", &name_server, "--proxy", &way_out]).await;
     customer(&server, "acme").await;
     let mut rows = 0;
-    for addresses in [
-        &["127.0.0.1"][..],
-        &["8.8.8.8", "10.11.12.13"],
-        &["10.11.12.13", "8.8.8.8"],
-        &["8.8.8.8", "fd00:1234::7"],
-        &["169.254.169.254"],
-        &["64:ff9b::7f00:1"],
+    for (alias, addresses) in [
+        (None, &["127.0.0.1"][..]),
+        (None, &["8.8.8.8", "10.11.12.13"]),
+        (None, &["10.11.12.13", "8.8.8.8"]),
+        (None, &["8.8.8.8", "fd00:1234::7"]),
+        (None, &["169.254.169.254"]),
+        (None, &["64:ff9b::7f00:1"]),
+        (Some("lb.corp"), &["8.8.8.8"]),
+        (Some("vault"), &["8.8.8.8"]),
     ] {
-        names.say(addresses);
-        let event = json!({"type": "invoice.paid", "account": "acme", "data": {"n": 1}});
-        let event = server.admin.post("/events", &event).await.unwrap();
-        let id = event["id"].as_str().unwrap().to_owned();
-        let delivery = until("an attempt", async || {
-            let list = server.admin.get("/accounts/acme/webhooks").await.unwrap();
-            let webhook = list["data"][0]["id"].as_str().unwrap().to_owned();
-            let path = format!("/accounts/acme/webhooks/{webhook}/deliveries");
-            let list = server.admin.get(&path).await.unwrap();
-            let all = list["data"].as_array().unwrap().clone();
-            all.into_iter().find(|it| it["event_id"] == id.as_str() && it.to_string().contains("forbidden"))
-        })
-        .await;
-        let delivery = server.admin.get(&format!("/deliveries/{}", delivery["id"].as_str().unwrap())).await;
-        let told = delivery.unwrap().to_string();
-        assert!(told.contains("target_forbidden"), "{told}");
-        assert!(addresses.iter().all(|address| !told.contains(address)), "{told}");
-        assert!(told.contains("\"duration_ms\":0"), "{told}");
-        let log = server.log();
-        let record = log.lines().rev().find(|line| line.contains("target refused")).unwrap().to_owned();
+        names.say_of(alias, addresses);
+        let told = refused_delivery(&server, "acme").await;
+        assert!(addresses.iter().chain(&alias).all(|word| !told.contains(word)), "{told}");
+        let record = last_refusal(&server);
         for address in addresses {
             assert_eq!(record.contains(address), *address != "8.8.8.8", "{address}: {record}");
         }
+        assert!(record.contains(alias.unwrap_or_default()) && record.contains(HOST), "{record}");
         rows += 1;
     }
+    assert_eq!(trap.heads().len(), 0);
     println!("counted | guard | answers of name servers refused, told to no customer | {rows}");
+}
+
+/// A new event, and its delivery once the target was refused, as the operator sees it.
+async fn refused_delivery(server: &Server, account: &str) -> String {
+    let event = json!({"type": "invoice.paid", "account": account, "data": {"n": 1}});
+    let event = server.admin.post("/events", &event).await.unwrap();
+    let delivery = until("an attempt", async || {
+        let list = server.admin.get(&format!("/accounts/{account}/webhooks")).await.unwrap();
+        let webhook = list["data"][0]["id"].as_str().unwrap();
+        let path = format!("/accounts/{account}/webhooks/{webhook}/deliveries");
+        let list = server.admin.get(&path).await.unwrap();
+        let all = list["data"].as_array().unwrap().clone();
+        all.into_iter().find(|it| it["event_id"] == event["id"] && it.to_string().contains("forbidden"))
+    })
+    .await;
+    let delivery = server.admin.get(&format!("/deliveries/{}", delivery["id"].as_str().unwrap())).await;
+    let told = delivery.unwrap().to_string();
+    assert!(told.contains("target_forbidden") && told.contains("\"duration_ms\":0"), "{told}");
+    assert!(told.contains("The target is not one that deliveries may go to."), "{told}");
+    told
+}
+
+fn last_refusal(server: &Server) -> String {
+    let log = server.log();
+    log.lines().rev().find(|line| line.contains("target refused")).unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_in_a_url_is_refused_once_its_network_is_no_longer_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path(), &["--allow-net", "127.8.0.0/16"]).await;
+    let contract = Contract::builtin("standard").unwrap();
+    let mut shopper = Shopper::new(&server, &contract).await;
+    assert_eq!(shopper.offer("https://127.8.0.1:9/", None).await.0, 201);
+    let account = shopper.accounts[0].clone();
+    server.terminate();
+    server.wait().await;
+    let server = Server::start(folder.path(), &[]).await;
+    let told = refused_delivery(&server, &account).await;
+    assert!(!told.contains("ip_forbidden"), "{told}");
+    let record = last_refusal(&server);
+    assert!(record.contains("127.8.0.1") && record.contains("ip_forbidden"), "{record}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,70 +3,56 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use tokio::net::UdpSocket;
+#[path = "../../../../net/tests/sockets/rig/zone.rs"]
+#[expect(dead_code, reason = "the name server of another test, used in part")]
+mod zone;
 
-const HEADER_BYTES: usize = 12;
-const TYPE_A: [u8; 2] = [0, 1];
-const TYPE_AAAA: [u8; 2] = [0, 28];
+use zone::{Question, Zone, alias, records};
 
-/// Answers every question with the addresses last given; a name that is an address followed by `.nip.io` with that one.
+/// Answers every question with what was last given; a name that is an address followed by `.nip.io` with that one.
 pub struct Names {
     pub address: SocketAddr,
-    said: Arc<Mutex<Vec<IpAddr>>>,
+    said: Arc<Mutex<Said>>,
+    _zone: Zone,
+}
+
+/// Addresses, and the name they are said to belong to if it is another one than was asked for.
+#[derive(Default)]
+struct Said {
+    addresses: Vec<String>,
+    alias: Option<String>,
 }
 
 impl Names {
     pub async fn saying(addresses: &[&str]) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
-        let said = Arc::new(Mutex::new(Vec::new()));
-        tokio::spawn(serve(socket, said.clone()));
-        let names = Self { address, said };
+        let said = Arc::<Mutex<Said>>::default();
+        let saying = said.clone();
+        let zone = Zone::start(move |question| vec![saying.lock().unwrap().answer(question)]).await;
+        let names = Self { address: zone.address, said, _zone: zone };
         names.say(addresses);
         names
     }
 
     pub fn say(&self, addresses: &[&str]) {
-        *self.said.lock().unwrap() = addresses.iter().map(|ip| ip.parse().unwrap()).collect();
+        self.say_of(None, addresses);
+    }
+
+    /// Whatever is asked for is an alias of this name, and that one has the addresses.
+    pub fn say_of(&self, alias: Option<&str>, addresses: &[&str]) {
+        let addresses = addresses.iter().map(|&address| address.to_owned()).collect();
+        *self.said.lock().unwrap() = Said { addresses, alias: alias.map(str::to_owned) };
     }
 }
 
-async fn serve(socket: UdpSocket, said: Arc<Mutex<Vec<IpAddr>>>) {
-    let mut packet = [0; 1500];
-    loop {
-        let (length, from) = socket.recv_from(&mut packet).await.unwrap();
-        let (question, name) = question_of(&packet[..length]);
-        let of_itself = name.strip_suffix(".nip.io").and_then(|ip| ip.parse().ok());
-        let addresses = of_itself.map_or_else(|| said.lock().unwrap().clone(), |ip: IpAddr| vec![ip]);
-        socket.send_to(&answer([packet[0], packet[1]], question, &addresses), from).await.unwrap();
+impl Said {
+    fn answer(&self, question: &Question) -> Vec<u8> {
+        let of_itself = question.name.strip_suffix(".nip.io").filter(|ip| ip.parse::<IpAddr>().is_ok());
+        if let Some(ip) = of_itself {
+            return question.addresses(&[ip]);
+        }
+        let addresses: Vec<&str> = self.addresses.iter().map(String::as_str).collect();
+        let Some(name) = &self.alias else { return question.addresses(&addresses) };
+        let link = vec![alias(&question.name, name)];
+        question.answer(&[link, records(name, question.kind, &addresses)].concat())
     }
-}
-
-/// The question section, and the name it asks for.
-fn question_of(packet: &[u8]) -> (&[u8], String) {
-    let (mut end, mut labels) = (HEADER_BYTES, Vec::new());
-    while packet[end] != 0 {
-        let next = end + 1 + usize::from(packet[end]);
-        labels.push(String::from_utf8_lossy(&packet[end + 1..next]).into_owned());
-        end = next;
-    }
-    (&packet[HEADER_BYTES..end + 5], labels.join("."))
-}
-
-fn answer(id: [u8; 2], question: &[u8], addresses: &[IpAddr]) -> Vec<u8> {
-    let kind = &question[question.len() - 4..question.len() - 2];
-    let octets = addresses.iter().filter_map(|ip| match ip {
-        IpAddr::V4(ip) if kind == TYPE_A => Some(ip.octets().to_vec()),
-        IpAddr::V6(ip) if kind == TYPE_AAAA => Some(ip.octets().to_vec()),
-        _ => None,
-    });
-    let octets: Vec<Vec<u8>> = octets.collect();
-    let mut packet = vec![id[0], id[1], 0x81, 0x80, 0, 1, 0, octets.len() as u8, 0, 0, 0, 0];
-    packet.extend_from_slice(question);
-    for octets in octets {
-        // The name by pointer, then type, class, and a time to live of nothing.
-        packet.extend_from_slice(&[0xc0, 0x0c, kind[0], kind[1], 0, 1, 0, 0, 0, 0, 0, octets.len() as u8]);
-        packet.extend_from_slice(&octets);
-    }
-    packet
 }
