@@ -14,13 +14,20 @@ pub struct Bounds {
     pub slow_after: Duration,
     /// Attempts that take longer and are under way at one time; further ones are waited for.
     pub in_flight_slow: usize,
-    /// Bytes of the bodies of attempts under way, but for those that take long. One body may exceed this and each of
-    /// the next two.
+    /// Bodies up to this size are bounded by the number of attempts alone; the bytes of the others are counted, each
+    /// body once however many attempts share it.
+    pub light_body_bytes: usize,
+    /// Bytes of heavy bodies of attempts under way to webhooks that do well. One body may exceed this and each of the
+    /// next three.
     pub in_flight_bytes: usize,
-    /// The same to webhooks that fail.
+    /// The same to webhooks that fail, or that have had no attempt since the start.
     pub in_flight_failing_bytes: usize,
-    /// The same of attempts that take long.
+    /// The same of attempts that take long. What does not fit stays where it was.
     pub in_flight_slow_bytes: usize,
+    /// The same of one webhook, whatever the state of its attempts.
+    pub in_flight_bytes_per_webhook: usize,
+    /// How many accounts share each of the first three: none has more than that part of it.
+    pub accounts_sharing: usize,
     /// Attempts under way at one time to one webhook.
     pub in_flight_per_webhook: usize,
     /// Attempts that go one after the other when a webhook is resumed, before the window widens.
@@ -31,7 +38,7 @@ pub struct Bounds {
     pub failing_lane: usize,
     /// Deliveries waiting in memory for all webhooks.
     pub waiting: usize,
-    /// Bytes of event bodies waiting in memory, each body counted once for every delivery.
+    /// Bytes of event bodies waiting in memory; a heavy one is counted once, a light one for every delivery.
     pub waiting_bytes: usize,
     /// Accepted events held in memory before they are fanned out; beyond that they are read from the store.
     pub fresh_events: usize,
@@ -53,6 +60,14 @@ pub struct Bounds {
     pub look_around_every: Duration,
 }
 
+impl Bounds {
+    /// What one account may have of so many bytes.
+    #[must_use]
+    pub fn share_of(&self, bytes: usize) -> usize {
+        bytes / self.accounts_sharing.max(1)
+    }
+}
+
 impl Default for Bounds {
     fn default() -> Self {
         Self {
@@ -60,17 +75,20 @@ impl Default for Bounds {
             in_flight_failing: 512,
             slow_after: Duration::from_secs(1),
             in_flight_slow: 4_096,
+            light_body_bytes: 4 * 1024,
             in_flight_bytes: 32 * 1024 * 1024,
             in_flight_failing_bytes: 16 * 1024 * 1024,
-            in_flight_slow_bytes: 32 * 1024 * 1024,
+            in_flight_slow_bytes: 48 * 1024 * 1024,
+            in_flight_bytes_per_webhook: 1024 * 1024,
+            accounts_sharing: 8,
             in_flight_per_webhook: 64,
             one_by_one_after_resume: 100,
             lane: 256,
             failing_lane: 8,
             waiting: 65_536,
-            waiting_bytes: 64 * 1024 * 1024,
+            waiting_bytes: 32 * 1024 * 1024,
             fresh_events: 8_192,
-            fresh_bytes: 64 * 1024 * 1024,
+            fresh_bytes: 32 * 1024 * 1024,
             fan_out: 256,
             record: 4_096,
             load: 128,

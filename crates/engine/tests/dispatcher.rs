@@ -137,11 +137,21 @@ impl Rig {
     }
 
     fn publish(&mut self, audience: Audience) -> Arc<Event> {
+        self.publish_bytes(audience, b"{}")
+    }
+
+    fn publish_bytes(&mut self, audience: Audience, bytes: &'static [u8]) -> Arc<Event> {
         let (after, seq) = (self.last, Seq(self.last.0 + 1));
         self.last = seq;
-        let body = EventBody { bytes: Bytes::from_static(b"{}"), data: 1..1, account_at: None };
-        let event =
-            Event { seq, audience, event_type: "a.b".into(), created_at: self.now, send_at: None, body };
+        let body = EventBody { bytes: Bytes::from_static(bytes), data: 1..1, account_at: None };
+        let event = Event {
+            seq,
+            audience,
+            event_type: "a.b".into(),
+            created_at: self.now,
+            send_at: None,
+            body,
+        };
         let event = Arc::new(event);
         self.tell(Input::Hint(Hint::Events { after, events: vec![event.clone()] }));
         event
@@ -373,18 +383,134 @@ fn what_hangs_gives_its_slot_to_others_before_it_ends() {
     "#]]);
 }
 
+/// Bodies in here have two bytes: a webhook has two of them under way, its account three, and four make a purse full.
+fn heavy() -> Bounds {
+    Bounds {
+        light_body_bytes: 1,
+        in_flight_bytes: 8,
+        in_flight_failing_bytes: 8,
+        in_flight_slow_bytes: 8,
+        in_flight_bytes_per_webhook: 4,
+        accounts_sharing: 2,
+        ..Bounds::default()
+    }
+}
+
+impl Rig {
+    /// Webhooks that have answered a few times, so that their windows are wide.
+    fn doing_well(bounds: Bounds, webhooks: Vec<Webhook>) -> Self {
+        let accounts: Vec<AccountNo> = webhooks.iter().map(|webhook| webhook.account).collect();
+        let mut rig = Self::new(bounds, webhooks);
+        for account in accounts.repeat(3) {
+            rig.publish(Audience::Account(account));
+            while !rig.claims.is_empty() {
+                rig.answer(status(200));
+            }
+        }
+        rig.tell(Input::Recorded);
+        rig.log.clear();
+        rig
+    }
+
+    /// Which webhooks have how many attempts under way.
+    fn under_way(&self) -> BTreeMap<i64, usize> {
+        let mut under_way = BTreeMap::new();
+        for claim in &self.claims {
+            *under_way.entry(claim.key.webhook.0).or_default() += 1;
+        }
+        under_way
+    }
+}
+
 #[test]
-fn bodies_under_way_have_a_bound_of_their_own() {
-    let bounds = Bounds { in_flight_bytes: 3, in_flight_failing_bytes: 99, ..Bounds::default() };
-    let mut rig = Rig::new(bounds, vec![webhook(1, 1), webhook(2, 2), webhook(3, 3)]);
-    for account in [1, 2, 3] {
+fn webhooks_that_did_well_and_hang_with_large_bodies_stop_nobody_else() {
+    let evil = [webhook(1, 1), webhook(2, 1), webhook(3, 1)];
+    let mut rig = Rig::doing_well(heavy(), [evil.to_vec(), vec![webhook(4, 2)]].concat());
+    for _ in 0..20 {
+        rig.publish(ACCOUNT);
+    }
+    let hung = rig.under_way();
+    assert!(hung.values().all(|count| *count <= 2), "each webhook has its bound: {hung:?}");
+    rig.publish(Audience::Account(AccountNo(2)));
+    assert_eq!(rig.under_way().get(&4), Some(&1), "somebody else's goes out at once");
+    rig.now = rig.now.plus(heavy().slow_after);
+    rig.step();
+    rig.publish(Audience::Account(AccountNo(2)));
+    assert_eq!(rig.under_way().get(&4), Some(&2), "and again when they are slow");
+    while let Some(at) = rig.claims.iter().position(|claim| claim.key.webhook.0 != 4) {
+        rig.claims.rotate_left(at);
+        rig.answer(silence());
+    }
+    assert_eq!(rig.claims.len(), 2, "all that hung were tried in their turn");
+}
+
+#[test]
+fn what_fails_and_what_is_slow_takes_no_bytes_from_those_that_do_well() {
+    let mut rig = Rig::doing_well(heavy(), vec![webhook(1, 1)]);
+    (2..=20).for_each(|no| rig.roster.put(webhook(no, no)));
+    for turn in 0..3 {
+        for account in 2..=20 {
+            rig.publish(Audience::Account(AccountNo(account)));
+        }
+        rig.now = rig.now.plus(heavy().slow_after);
+        rig.step();
+        rig.publish(ACCOUNT);
+        assert_eq!(rig.under_way().get(&1), Some(&1), "turn {turn}");
+        let at = rig.claims.iter().position(|claim| claim.key.webhook.0 == 1).unwrap();
+        rig.claims.rotate_left(at);
+        rig.answer(status(200));
+    }
+    assert_eq!(rig.claims.len(), 8, "both other purses are full");
+}
+
+#[test]
+fn a_broadcast_counts_once_however_many_webhooks_hang_with_it() {
+    let mut rig = Rig::new(heavy(), (1..=100).map(|no| webhook(no, no)).collect());
+    rig.publish(Audience::Broadcast);
+    assert_eq!(rig.dispatcher.load(), (100, 0));
+    rig.roster.put(webhook(101, 101));
+    rig.publish(Audience::Account(AccountNo(101)));
+    assert_eq!(rig.under_way().get(&101), Some(&1), "a new webhook has its first attempt at once");
+    for _ in 0..100 {
+        rig.answer(silence());
+    }
+    rig.tell(Input::Recorded);
+    assert_eq!(rig.dispatcher.load(), (1, 0));
+}
+
+#[test]
+fn rows_read_back_for_many_webhooks_share_one_body_again() {
+    let mut rig = Rig::new(heavy(), (1..=3).map(|no| webhook(no, no)).collect());
+    let event = rig.publish(Audience::Broadcast);
+    for _ in 0..3 {
+        rig.answer(silence());
+    }
+    rig.tell(Input::Recorded);
+    rig.now = rig.now.plus(Duration::from_secs(5));
+    rig.step();
+    for no in 1..=3 {
+        let key = DeliveryKey { event: event.seq, webhook: WebhookNo(no) };
+        let row = PendingRow { key, event: Arc::new((*event).clone()), attempts: 1, due_at: rig.now };
+        rig.tell(Input::PendingLoaded { webhook: WebhookNo(no), rows: vec![row], next: None });
+    }
+    assert_eq!(rig.claims.len(), 3);
+    assert!(rig.claims.iter().all(|claim| Arc::ptr_eq(&claim.event, &rig.claims[0].event)));
+}
+
+#[test]
+fn light_bodies_pass_heavy_ones_that_wait() {
+    let none = Bounds { in_flight_slow: 0, ..heavy() };
+    let mut rig = Rig::new(none, (1..=6).map(|no| webhook(no, no)).collect());
+    for account in 1..=5 {
         rig.publish(Audience::Account(AccountNo(account)));
     }
-    assert_eq!(rig.dispatcher.load(), (2, 1), "two bodies of two bytes are more than three");
+    assert_eq!(rig.dispatcher.load(), (4, 1), "four bodies of two bytes make eight");
+    rig.publish_bytes(Audience::Account(AccountNo(6)), b" ");
+    assert_eq!(rig.under_way().get(&6), Some(&1));
     rig.log.clear();
     rig.answer(status(200));
     rig.expect(expect![[r#"
-        attempt wh_3#1 of event 3
+        attempt wh_5#1 of event 5
         record event 1 delivered due None
         checkpoint 1
     "#]]);

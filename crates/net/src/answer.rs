@@ -17,6 +17,8 @@ use head::{Framing, Head, Parsed};
 const HEAD_MAX_BYTES: usize = 64 * 1024;
 /// Up to this size a head is looked at whenever more of it came, so that nonsense is told from the first bytes.
 const HEAD_ALWAYS_PARSED_BYTES: usize = 256;
+/// What an unfinished head that has no room takes more, at least: so much more than what came may be held for it.
+const HEAD_GROWS_BY_BYTES: usize = 4 * 1024;
 /// How much of an answer's body is read before the connection is given up, the framing of its chunks included.
 const BODY_READ_MAX_BYTES: usize = 64 * 1024;
 /// Interim answers (1xx) allowed before the answer proper.
@@ -81,6 +83,10 @@ impl Reading {
         }
         let mut head = std::mem::take(&mut self.head_so_far);
         let before = head.len();
+        if head.capacity() - before < bytes.len() {
+            // No doubling: thousands of receivers may each leave a head unfinished.
+            head.reserve_exact(bytes.len().next_multiple_of(HEAD_GROWS_BY_BYTES));
+        }
         head.extend_from_slice(bytes);
         if self.is_worth_parsing(&head, before) {
             return self.read_head(&head);

@@ -17,13 +17,13 @@ use posthaste_api::admin::{self, AdminParts, BodyLimits};
 use posthaste_api::docs::Docs;
 use posthaste_api::logins::Logins;
 use posthaste_api::public::{PublicApi, PublicParts};
-use posthaste_api::server::{Entrance, Metrics, Readiness, ServerBounds, Site, SiteParts, serve};
+use posthaste_api::server::{Entrance, Metrics, Readiness, Site, SiteParts, serve};
 use posthaste_contract::Contract;
 use posthaste_core::{Clock, Dice, Secret};
 use posthaste_engine::bounds::Bounds;
 use posthaste_engine::driver::{Engine, EngineParts, Home};
 use posthaste_engine::observe::Observe;
-use posthaste_net::{HttpTransport, PoolLimits};
+use posthaste_net::HttpTransport;
 use posthaste_store::{Embedded, Options, Store};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -37,6 +37,7 @@ use crate::outside::{SystemClock, SystemDice};
 use crate::settings::ServerSettings;
 use cores::Cores;
 use entrances::Entrances;
+use open_files::Connections;
 use outward::Outward;
 
 /// How long attempts under way may take after the end was announced.
@@ -102,6 +103,7 @@ struct Common {
     dice: Arc<dyn Dice>,
     outward: Outward,
     homes: Arc<[Handle]>,
+    connections: Connections,
 }
 
 impl Server {
@@ -115,7 +117,7 @@ impl Server {
         contract: Arc<Contract>,
         listeners: Listeners,
     ) -> Result<Self, Failure> {
-        open_files::allow_many();
+        let files = open_files::allow_many();
         core_dumps::forbid();
         let (public, admin) = listeners.addresses()?;
         let mut registry = Registry::default();
@@ -126,7 +128,17 @@ impl Server {
         let store = open_store(settings, clock.clone()).await?;
         let cores = Cores::start()?;
         let homes = cores.homes();
-        let common = Common { contract, store: store.clone(), clock, dice, outward, homes: homes.clone() };
+        let ways = 1 + usize::from(listeners.admin.is_some());
+        let connections = Connections::within(files, homes.len(), ways);
+        let common = Common {
+            contract,
+            store: store.clone(),
+            clock,
+            dice,
+            outward,
+            homes: homes.clone(),
+            connections,
+        };
         let folder = DataFolder::at(&settings.data);
         let token = match &settings.admin_token {
             Some(token) => token.clone(),
@@ -145,7 +157,7 @@ impl Server {
             let site = Arc::new(Site::new(parts).behind(settings.trusted_proxies.clone()));
             let (homes, stopping) = (homes.clone(), stopping.clone());
             tokio::spawn(async move {
-                serve(entrance, site, ServerBounds::default(), &homes, stopping).await;
+                serve(entrance, site, connections.server, &homes, stopping).await;
             })
         };
         let at_public = entrances.public(listeners.public);
@@ -231,7 +243,7 @@ async fn start_engine(
     registry: &mut Registry,
 ) -> Result<SharedEngine, Failure> {
     let home = |runtime: &Handle| {
-        let transport = HttpTransport::new(common.outward.dialler.clone(), PoolLimits::default());
+        let transport = HttpTransport::new(common.outward.dialler.clone(), common.connections.pool);
         Home { runtime: runtime.clone(), transport: Arc::new(transport) }
     };
     let starting = Engine::start(EngineParts {
@@ -241,7 +253,7 @@ async fn start_engine(
         homes: common.homes.iter().map(home).collect(),
         clock: common.clock.clone(),
         dice: common.dice.clone(),
-        bounds: Bounds { in_flight_per_webhook: settings.webhook_concurrency, ..Bounds::default() },
+        bounds: Bounds { in_flight_per_webhook: settings.webhook_concurrency, ..common.connections.engine },
         retention: settings.retention,
         audit_retention: settings.audit_retention,
         observe: Observe::register(registry),

@@ -100,6 +100,9 @@ fn bounds(dice: &SeededDice) -> Bounds {
         in_flight_bytes: *dice.pick(&[200, 64_000]),
         in_flight_failing_bytes: *dice.pick(&[100, 64_000]),
         in_flight_slow_bytes: *dice.pick(&[0, 200, 64_000]),
+        light_body_bytes: *dice.pick(&[0, 64, 4_096]),
+        in_flight_bytes_per_webhook: *dice.pick(&[100, 64_000]),
+        accounts_sharing: dice.between(1, 4) as usize,
         ..Bounds::default()
     }
 }

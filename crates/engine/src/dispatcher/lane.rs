@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use posthaste_core::{DeliveryKey, Event, Health, Seq, UnixMs, Webhook, WebhookState};
 
+use super::bodies::is_heavy;
+use super::slots::Standing;
 use crate::bounds::Bounds;
 
 /// A delivery that waits for its next attempt.
@@ -20,19 +22,14 @@ pub struct Job {
     pub is_written: bool,
 }
 
-impl Job {
-    /// How many bytes it keeps in memory.
-    pub fn bytes(&self) -> usize {
-        self.event.body.bytes.len()
-    }
-}
-
 /// What the engine knows of one webhook.
 pub struct Lane {
     /// Deliveries to start, in order.
     pub waiting: VecDeque<Job>,
     /// Attempts under way.
     pub in_flight: usize,
+    /// The bytes of their heavy bodies.
+    pub in_flight_bytes: usize,
     /// Every delivery in memory: waiting, under way, or ended and not yet recorded. Rows of these are not loaded.
     pub known: BTreeSet<Seq>,
     /// Is it in the queue of turns?
@@ -64,6 +61,7 @@ impl Lane {
         Self {
             waiting: VecDeque::new(),
             in_flight: 0,
+            in_flight_bytes: 0,
             known: BTreeSet::new(),
             has_turn: false,
             stored_due: None,
@@ -118,14 +116,19 @@ impl Lane {
         self.known.is_empty() && self.waiting.is_empty() && self.in_flight == 0 && !self.is_loading
     }
 
-    /// Did its latest attempts fail, or was there none yet, so that nobody knows how the next one goes?
-    pub fn is_failing(&self, bounds: &Bounds) -> bool {
-        self.window == 1 && bounds.in_flight_per_webhook > 1
+    /// How its latest attempts went. Where there was none yet nobody knows how the next one goes.
+    pub fn standing(&self, bounds: &Bounds) -> Standing {
+        let is_failing = self.window == 1 && bounds.in_flight_per_webhook > 1;
+        if is_failing { Standing::Failing } else { Standing::Well }
     }
 
-    /// May an attempt be started?
-    pub fn can_start(&self) -> bool {
-        !self.waiting.is_empty() && self.in_flight < self.window
+    /// May an attempt be started? A heavy one goes alone where there are enough bytes of such already.
+    pub fn can_start(&self, bounds: &Bounds) -> bool {
+        let Some(next) = self.waiting.front() else { return false };
+        let has_bytes = self.in_flight_bytes == 0
+            || self.in_flight_bytes < bounds.in_flight_bytes_per_webhook
+            || !is_heavy(&next.event, bounds);
+        has_bytes && self.in_flight < self.window
     }
 
     /// Narrows or widens the window after an ended attempt.

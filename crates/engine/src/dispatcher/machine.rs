@@ -6,11 +6,12 @@ use std::sync::Arc;
 use posthaste_core::{Attempt, DeliveryKey, DeliveryPolicy, Dice, Event, Seq, UnixMs, Webhook, WebhookNo};
 use posthaste_store::{Hint, PendingRow, RecordBatch, Roster};
 
+use super::bodies::Waiting;
 use super::fan_out::FanOut;
 use super::lane::Lane;
 use super::ledger::Ledger;
+use super::queues::Queues;
 use super::slots::Slots;
-use super::turns::Turns;
 use crate::bounds::Bounds;
 
 /// What the outside tells the dispatcher.
@@ -107,10 +108,7 @@ pub struct Dispatcher {
     pub(super) dice: Arc<dyn Dice>,
     pub(super) fan_out: FanOut,
     pub(super) lanes: HashMap<WebhookNo, Lane>,
-    pub(super) turns: Turns,
-    /// The turns of webhooks that fail.
-    pub(super) failing_turns: Turns,
-    pub(super) was_failings_turn: bool,
+    pub(super) queues: Queues,
     pub(super) ledger: Ledger,
     /// When webhooks' rows in the store are due.
     pub(super) timers: BTreeSet<(UnixMs, WebhookNo)>,
@@ -120,8 +118,7 @@ pub struct Dispatcher {
     /// Deliveries without a row that wait in memory, by when they came.
     pub(super) unwritten: VecDeque<(UnixMs, DeliveryKey)>,
     pub(super) slots: Slots,
-    pub(super) waiting: usize,
-    pub(super) waiting_bytes: usize,
+    pub(super) waiting: Waiting,
     pub(super) look_around_at: UnixMs,
     pub(super) is_draining: bool,
 }
@@ -143,17 +140,14 @@ impl Dispatcher {
             dice,
             fan_out: FanOut::new(checkpoint),
             lanes: HashMap::new(),
-            turns: Turns::default(),
-            failing_turns: Turns::default(),
-            was_failings_turn: false,
+            queues: Queues::default(),
             ledger: Ledger::new(checkpoint),
             timers: BTreeSet::new(),
             wanted: VecDeque::new(),
             loads_in_flight: 0,
             unwritten: VecDeque::new(),
             slots: Slots::default(),
-            waiting: 0,
-            waiting_bytes: 0,
+            waiting: Waiting::default(),
             look_around_at: UnixMs(0),
             is_draining: false,
         }
@@ -192,11 +186,9 @@ impl Dispatcher {
         if let Some(batch) = self.ledger.hand_out() {
             step.effects.push(Effect::Record(batch));
         }
-        let can_start =
-            self.slots.has_room(&self.bounds) && (!self.turns.is_empty() || self.failing_may_start());
         step.has_more = !self.is_draining
             && self.ledger.len() < self.bounds.record
-            && (can_start || self.fan_out.has_event());
+            && (self.has_next() || self.fan_out.has_event());
         step.next_due = self.next_due();
         step
     }
@@ -222,7 +214,7 @@ impl Dispatcher {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.fan_out.is_done()
-            && self.waiting == 0
+            && self.waiting.deliveries == 0
             && self.loads_in_flight == 0
             && self.wanted.is_empty()
             && self.is_drained()
@@ -231,7 +223,7 @@ impl Dispatcher {
     /// Attempts under way, and deliveries waiting in memory.
     #[must_use]
     pub fn load(&self) -> (usize, usize) {
-        (self.slots.under_way(), self.waiting)
+        (self.slots.under_way(), self.waiting.deliveries)
     }
 
     /// Asks now and then for what hints may have failed to tell.
@@ -270,8 +262,7 @@ impl Dispatcher {
         let oldest = self.unwritten.front().filter(|_| can_write);
         let unwritten = oldest.map(|(since, _)| since.plus(self.bounds.unwritten_for));
         // A slot that becomes free is of interest to those who wait for a turn.
-        let is_waited_for = !self.turns.is_empty() || !self.failing_turns.is_empty();
-        let slow = self.slots.next_slow(&self.bounds).filter(|_| is_waited_for);
+        let slow = self.slots.next_slow(&self.bounds).filter(|_| !self.queues.is_empty());
         [timer, unwritten, slow, Some(self.look_around_at)].into_iter().flatten().min()
     }
 

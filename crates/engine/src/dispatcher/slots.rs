@@ -1,172 +1,179 @@
 //! How many attempts are under way, and which of them are in nobody's way.
 //!
 //! An attempt takes a slot when it starts. One that its receiver lets wait gives the slot back before it ends: receivers
-//! that hang have no use for what those that answer need. How many hang at one time has a bound of its own. The bytes of
-//! their bodies are bounded in the same way, since each is in memory for as long as its attempt lasts.
+//! that hang have no use for what those that answer need. How many hang at one time has a bound of its own.
+//!
+//! The bytes of bodies under way are kept in three purses: of webhooks that do well, of those that fail or are new, and
+//! of attempts that take long. A webhook that does well waits for the first alone.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use posthaste_core::UnixMs;
+use posthaste_core::{Event, Seq, UnixMs};
 
+use super::bodies::{Body, Purse};
 use crate::bounds::Bounds;
+
+/// How a webhook has done lately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Its latest attempts succeeded.
+    Well,
+    /// They failed, or there were none since the start.
+    Failing,
+}
 
 /// The attempts under way.
 #[derive(Default)]
 pub struct Slots {
     /// Those that hold a slot, in the order they started.
     held: BTreeMap<u64, Held>,
-    held_load: Load,
-    /// The part of it that goes to webhooks that fail.
-    failing: Load,
+    /// How many of them go to webhooks that fail.
+    failing: usize,
     /// Those that have given their slot back.
-    slow: Load,
+    slow: BTreeMap<u64, Slow>,
+    well_purse: Purse,
+    failing_purse: Purse,
+    slow_purse: Purse,
     last_given: u64,
 }
 
 struct Held {
     since: UnixMs,
-    is_failing: bool,
-    body_bytes: usize,
+    standing: Standing,
+    body: Option<Body>,
 }
 
-/// What attempts weigh.
-#[derive(Default, Clone, Copy)]
-struct Load {
-    attempts: usize,
-    body_bytes: usize,
-}
-
-impl Load {
-    fn add(&mut self, body_bytes: usize) {
-        self.attempts += 1;
-        self.body_bytes += body_bytes;
-    }
-
-    fn remove(&mut self, body_bytes: usize) {
-        self.attempts -= 1;
-        self.body_bytes -= body_bytes;
-    }
-
-    fn is_below(self, attempts: usize, body_bytes: usize) -> bool {
-        self.attempts < attempts && self.body_bytes < body_bytes
-    }
+/// An attempt that takes long. Its body stays in the purse it was in if the one of the slow has no room.
+struct Slow {
+    body: Option<Body>,
+    stays_with: Option<Standing>,
 }
 
 impl Slots {
     /// Is there a slot?
     pub fn has_room(&self, bounds: &Bounds) -> bool {
-        self.held_load.is_below(bounds.in_flight, bounds.in_flight_bytes)
+        self.held.len() < bounds.in_flight
     }
 
-    /// May a webhook that fails take one?
-    pub fn has_room_for_failing(&self, bounds: &Bounds) -> bool {
-        self.failing.is_below(bounds.in_flight_failing, bounds.in_flight_failing_bytes)
+    /// May a webhook with this standing take one?
+    pub fn has_room_for(&self, standing: Standing, bounds: &Bounds) -> bool {
+        standing == Standing::Well || self.failing < bounds.in_flight_failing
     }
 
-    /// Takes a slot for an attempt that starts; the number is given back with the attempt.
-    pub fn take(&mut self, now: UnixMs, is_failing: bool, body_bytes: usize) -> u64 {
+    /// Is there room for the bytes of a heavy body?
+    pub fn has_bytes_for(&self, standing: Standing, bounds: &Bounds) -> bool {
+        self.purse(standing).bytes() < most_bytes(standing, bounds)
+    }
+
+    /// Is there room in what the body's account may have of it?
+    pub fn has_share_for(&self, standing: Standing, body: &Body, bounds: &Bounds) -> bool {
+        self.purse(standing).has_share(body, bounds.share_of(most_bytes(standing, bounds)))
+    }
+
+    /// Takes a slot for an attempt that starts; the number is given back with the attempt. A light one has no body.
+    pub fn take(&mut self, now: UnixMs, standing: Standing, body: Option<Body>) -> u64 {
         self.last_given += 1;
-        self.held.insert(self.last_given, Held { since: now, is_failing, body_bytes });
-        self.held_load.add(body_bytes);
-        if is_failing {
-            self.failing.add(body_bytes);
+        if let Some(body) = &body {
+            self.purse_mut(standing).put(body);
         }
+        if standing == Standing::Failing {
+            self.failing += 1;
+        }
+        self.held.insert(self.last_given, Held { since: now, standing, body });
         self.last_given
     }
 
     /// The attempt with this number has ended, and so has the need for its body.
-    pub fn give_back(&mut self, number: u64, body_bytes: usize) {
-        match self.held.remove(&number) {
-            Some(held) => self.let_go(&held),
-            None => self.slow.remove(body_bytes),
+    pub fn give_back(&mut self, number: u64) {
+        let (purse, body) = match (self.held.remove(&number), self.slow.remove(&number)) {
+            (Some(held), _) => {
+                self.let_go(held.standing);
+                (self.purse_mut(held.standing), held.body)
+            }
+            (None, Some(Slow { body, stays_with: Some(standing) })) => (self.purse_mut(standing), body),
+            (None, Some(Slow { body, stays_with: None })) => (&mut self.slow_purse, body),
+            (None, None) => return,
+        };
+        if let Some(body) = body {
+            purse.take_out(&body);
         }
     }
 
     /// Takes the slots from attempts that have been under way for long.
     pub fn free_slow(&mut self, now: UnixMs, bounds: &Bounds) {
         while self.next_slow(bounds).is_some_and(|at| at <= now) {
-            if let Some((_, held)) = self.held.pop_first() {
-                self.let_go(&held);
-                self.slow.add(held.body_bytes);
+            if let Some((number, held)) = self.held.pop_first() {
+                self.let_go(held.standing);
+                let slow = self.slow_down(held, bounds);
+                self.slow.insert(number, slow);
             }
         }
     }
 
-    fn let_go(&mut self, held: &Held) {
-        self.held_load.remove(held.body_bytes);
-        if held.is_failing {
-            self.failing.remove(held.body_bytes);
+    /// Moves the body to the purse of the slow if that has room.
+    fn slow_down(&mut self, Held { standing, body, .. }: Held, bounds: &Bounds) -> Slow {
+        let most = bounds.in_flight_slow_bytes;
+        let moves = body.as_ref().filter(|body| {
+            self.slow_purse.bytes() < most && self.slow_purse.has_share(body, bounds.share_of(most))
+        });
+        let stays_with = match moves {
+            Some(body) => {
+                self.slow_purse.put(body);
+                self.purse_mut(standing).take_out(body);
+                None
+            }
+            None => Some(standing),
+        };
+        Slow { body, stays_with }
+    }
+
+    fn let_go(&mut self, standing: Standing) {
+        if standing == Standing::Failing {
+            self.failing -= 1;
         }
     }
 
     /// When the oldest attempt with a slot will have been under way for long.
     pub fn next_slow(&self, bounds: &Bounds) -> Option<UnixMs> {
-        let has_room = self.slow.is_below(bounds.in_flight_slow, bounds.in_flight_slow_bytes);
+        let has_room = self.slow.len() < bounds.in_flight_slow;
         let (_, oldest) = self.held.first_key_value().filter(|_| has_room)?;
         Some(oldest.since.plus(bounds.slow_after))
     }
 
     /// How many attempts are under way.
     pub fn under_way(&self) -> usize {
-        self.held.len() + self.slow.attempts
+        self.held.len() + self.slow.len()
+    }
+
+    /// The event with this number, if its body is heavy and under way.
+    pub fn find(&self, event: Seq) -> Option<&Arc<Event>> {
+        [&self.well_purse, &self.failing_purse, &self.slow_purse]
+            .into_iter()
+            .find_map(|purse| purse.find(event))
+    }
+
+    fn purse(&self, standing: Standing) -> &Purse {
+        match standing {
+            Standing::Well => &self.well_purse,
+            Standing::Failing => &self.failing_purse,
+        }
+    }
+
+    fn purse_mut(&mut self, standing: Standing) -> &mut Purse {
+        match standing {
+            Standing::Well => &mut self.well_purse,
+            Standing::Failing => &mut self.failing_purse,
+        }
+    }
+}
+
+fn most_bytes(standing: Standing, bounds: &Bounds) -> usize {
+    match standing {
+        Standing::Well => bounds.in_flight_bytes,
+        Standing::Failing => bounds.in_flight_failing_bytes,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    const BOUNDS: fn() -> Bounds = || Bounds {
-        in_flight: 2,
-        in_flight_failing: 1,
-        in_flight_slow: 1,
-        slow_after: Duration::from_secs(1),
-        ..Bounds::default()
-    };
-
-    #[test]
-    fn what_hangs_makes_room_up_to_its_own_bound() {
-        let (mut slots, bounds) = (Slots::default(), BOUNDS());
-        let first = slots.take(UnixMs(0), true, 1);
-        let second = slots.take(UnixMs(500), false, 1);
-        assert!(!slots.has_room(&bounds) && !slots.has_room_for_failing(&bounds));
-        slots.free_slow(UnixMs(999), &bounds);
-        assert!(!slots.has_room(&bounds));
-        slots.free_slow(UnixMs(5_000), &bounds);
-        assert!(slots.has_room(&bounds) && slots.has_room_for_failing(&bounds));
-        assert_eq!((slots.under_way(), slots.next_slow(&bounds)), (2, None), "one may be slow, not both");
-        slots.give_back(first, 1);
-        assert_eq!(slots.next_slow(&bounds), Some(UnixMs(1_500)));
-        slots.give_back(second, 1);
-        assert_eq!(slots.under_way(), 0);
-        assert!(slots.has_room_for_failing(&bounds));
-    }
-
-    #[test]
-    fn bodies_have_bounds_of_their_own() {
-        let bounds = Bounds {
-            in_flight_bytes: 10,
-            in_flight_failing_bytes: 5,
-            in_flight_slow_bytes: 8,
-            slow_after: Duration::from_secs(1),
-            ..Bounds::default()
-        };
-        let mut slots = Slots::default();
-        let first = slots.take(UnixMs(0), true, 5);
-        assert!(slots.has_room(&bounds) && !slots.has_room_for_failing(&bounds));
-        let second = slots.take(UnixMs(0), false, 7);
-        assert!(!slots.has_room(&bounds));
-        let third = slots.take(UnixMs(0), false, 4);
-        slots.free_slow(UnixMs(1_000), &bounds);
-        assert!(slots.has_room(&bounds) && slots.has_room_for_failing(&bounds));
-        assert_eq!(slots.next_slow(&bounds), None, "what hangs has enough of them");
-        slots.give_back(first, 5);
-        assert_eq!(slots.next_slow(&bounds), Some(UnixMs(1_000)));
-        slots.give_back(second, 7);
-        slots.give_back(third, 4);
-        assert_eq!(slots.under_way(), 0);
-        assert!([slots.held_load, slots.failing, slots.slow].iter().all(|load| load.body_bytes == 0));
-    }
-}
+mod tests;

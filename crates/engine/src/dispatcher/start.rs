@@ -5,8 +5,10 @@ use posthaste_core::health::Verdict;
 use posthaste_core::{AccountNo, Attempt, DeliveryPolicy, UnixMs, Webhook, WebhookNo, WebhookState};
 use posthaste_store::Recorded;
 
+use super::bodies::{Body, is_heavy};
 use super::lane::Job;
 use super::machine::{Claim, Dispatcher, Effect};
+use super::queues::{View, need};
 use super::settle::{no_retry_reason, settle};
 
 /// What is to be done with a delivery whose turn it is.
@@ -20,52 +22,51 @@ impl Dispatcher {
     /// Starts attempts in fair turns while there are slots.
     pub(super) fn start_some(&mut self, now: UnixMs, effects: &mut Vec<Effect>) {
         while self.slots.has_room(&self.bounds) && self.ledger.len() < self.bounds.record {
-            let Some(no) = self.next_turn() else { break };
-            if let Some(lane) = self.lanes.get_mut(&no) {
-                lane.has_turn = false;
+            let view =
+                View { slots: &self.slots, lanes: &self.lanes, roster: &self.roster, bounds: &self.bounds };
+            let Some((waited_for, no)) = self.queues.next(&view) else { break };
+            let Some(lane) = self.lanes.get_mut(&no) else { continue };
+            lane.has_turn = false;
+            // While it waited another delivery may have come first, or the webhook have fared otherwise.
+            if need(lane, &self.bounds) == waited_for {
+                self.start_one(no, now, effects);
             }
-            self.start_one(no, now, effects);
             self.give_turn(no);
             self.refill(no);
         }
     }
 
-    /// Is there a webhook that fails, and a slot for it?
-    pub(super) fn failing_may_start(&self) -> bool {
-        self.slots.has_room_for_failing(&self.bounds) && !self.failing_turns.is_empty()
-    }
-
-    /// By turns one that does well and one that fails, while both wait and may start.
-    fn next_turn(&mut self) -> Option<WebhookNo> {
-        let is_failings = self.failing_may_start() && (!self.was_failings_turn || self.turns.is_empty());
-        self.was_failings_turn = is_failings;
-        if is_failings { self.failing_turns.next() } else { self.turns.next() }
+    /// May an attempt be started?
+    pub(super) fn has_next(&self) -> bool {
+        let view =
+            View { slots: &self.slots, lanes: &self.lanes, roster: &self.roster, bounds: &self.bounds };
+        self.slots.has_room(&self.bounds) && self.queues.has_next(&view)
     }
 
     /// Queues a lane for a turn if it can start something.
     pub(super) fn give_turn(&mut self, no: WebhookNo) {
         let Some(lane) = self.lanes.get_mut(&no) else { return };
-        if lane.has_turn || !lane.can_start() {
+        if lane.has_turn || !lane.can_start(&self.bounds) {
             return;
         }
         lane.has_turn = true;
         let account = self.roster.get(no).map_or(AccountNo(0), |webhook| webhook.account);
-        let turns = if lane.is_failing(&self.bounds) { &mut self.failing_turns } else { &mut self.turns };
-        turns.join(account, no);
+        self.queues.join(need(lane, &self.bounds), account, no);
     }
 
     /// Takes the first delivery of a lane and starts it, holds it or calls it off, as its webhook stands now.
     fn start_one(&mut self, no: WebhookNo, now: UnixMs, effects: &mut Vec<Effect>) {
         let Some(lane) = self.lanes.get_mut(&no) else { return };
         let Some(job) = lane.waiting.pop_front() else { return };
-        self.waiting -= 1;
-        self.waiting_bytes -= job.bytes();
+        self.waiting.remove(&job.event, &self.bounds);
         let webhook = self.roster.get(no);
         match (judge(&job, webhook.as_deref(), &self.policy), webhook) {
             (Turn::Start, Some(webhook)) => {
                 lane.see(&webhook, &self.bounds);
+                let body = Body::of(&job.event, &webhook, &self.bounds);
                 lane.in_flight += 1;
-                let slot = self.slots.take(now, lane.is_failing(&self.bounds), job.bytes());
+                lane.in_flight_bytes += body.as_ref().map_or(0, Body::bytes);
+                let slot = self.slots.take(now, lane.standing(&self.bounds), body);
                 let Job { key, event, attempts, is_written } = job;
                 let claim = Claim { key, event, webhook, number: attempts + 1, at: now, is_written, slot };
                 effects.push(Effect::Attempt(claim));
@@ -80,9 +81,12 @@ impl Dispatcher {
     pub(super) fn attempt_ended(&mut self, claim: &Claim, attempt: Attempt) {
         let key = claim.key;
         let webhook = self.roster.get(key.webhook);
-        self.slots.give_back(claim.slot, claim.event.body.bytes.len());
+        self.slots.give_back(claim.slot);
         let Some(lane) = self.lanes.get_mut(&key.webhook) else { return };
         lane.in_flight -= 1;
+        if is_heavy(&claim.event, &self.bounds) {
+            lane.in_flight_bytes -= claim.event.body.bytes.len();
+        }
         let is_test = claim.event.is_test();
         let settlement = settle(&attempt, webhook.as_deref(), is_test, &self.policy, &*self.dice);
         if !is_test {
@@ -114,8 +118,7 @@ impl Dispatcher {
     fn shed(&mut self, no: WebhookNo) {
         let bounds = self.bounds;
         while let Some(job) = self.lanes.get_mut(&no).and_then(|lane| lane.shed(&bounds)) {
-            self.waiting -= 1;
-            self.waiting_bytes -= job.bytes();
+            self.waiting.remove(&job.event, &self.bounds);
             self.put_away(&job);
         }
     }

@@ -6,6 +6,7 @@ use posthaste_core::delivery::reasons;
 use posthaste_core::{DeliveryKey, Event, UnixMs, Webhook, WebhookNo};
 use posthaste_store::{PendingRow, Spill};
 
+use super::bodies::is_heavy;
 use super::lane::Job;
 use super::machine::{Dispatcher, Effect};
 use super::settle::no_retry_reason;
@@ -47,9 +48,8 @@ impl Dispatcher {
     }
 
     fn take_up(&mut self, key: DeliveryKey, event: &Arc<Event>, webhook: &Webhook, now: UnixMs) {
-        let bytes = event.body.bytes.len();
-        let is_full =
-            self.waiting >= self.bounds.waiting || self.waiting_bytes + bytes > self.bounds.waiting_bytes;
+        let is_full = self.waiting.deliveries >= self.bounds.waiting
+            || self.waiting.bytes + self.waiting.cost(event) > self.bounds.waiting_bytes;
         let bounds = self.bounds;
         let Some(lane) = self.lane(key.webhook) else { return };
         lane.see(webhook, &bounds);
@@ -71,10 +71,15 @@ impl Dispatcher {
     }
 
     /// Puts a delivery at the end of its lane.
-    fn put_in_lane(&mut self, job: Job) {
+    fn put_in_lane(&mut self, mut job: Job) {
+        if is_heavy(&job.event, &self.bounds)
+            && let Some(known) = self.waiting.find(job.key.event).or_else(|| self.slots.find(job.key.event))
+        {
+            // What was read from the store is a copy of its own.
+            job.event = known.clone();
+        }
         let Some(lane) = self.lanes.get_mut(&job.key.webhook) else { return };
-        self.waiting += 1;
-        self.waiting_bytes += job.bytes();
+        self.waiting.add(&job.event, &self.bounds);
         let no = job.key.webhook;
         lane.known.insert(job.key.event);
         lane.waiting.push_back(job);
@@ -107,8 +112,7 @@ impl Dispatcher {
             let Some(lane) = self.lanes.get_mut(&key.webhook) else { continue };
             let place = lane.waiting.iter().position(|job| job.key == key && !job.is_written);
             if let Some(job) = place.and_then(|place| lane.waiting.remove(place)) {
-                self.waiting -= 1;
-                self.waiting_bytes -= job.bytes();
+                self.waiting.remove(&job.event, &self.bounds);
                 self.put_away(&job);
             }
         }
@@ -179,7 +183,9 @@ impl Dispatcher {
                 self.wanted.push_back(no);
             }
         }
-        while self.loads_in_flight < self.bounds.loads_in_flight && self.waiting < self.bounds.waiting {
+        while self.loads_in_flight < self.bounds.loads_in_flight
+            && self.waiting.deliveries < self.bounds.waiting
+        {
             let Some(no) = self.wanted.pop_front() else { break };
             self.load_lane(no, now, effects);
         }
@@ -194,7 +200,7 @@ impl Dispatcher {
         // The read begins now: it sees all that was recorded while it waited for its turn.
         lane.settled_while_loading.clear();
         // While much waits elsewhere a lane still goes on, one delivery at a time.
-        let is_heavy = self.waiting_bytes >= bounds.waiting_bytes;
+        let is_heavy = self.waiting.bytes >= bounds.waiting_bytes;
         let room = if is_heavy { usize::from(lane.waiting.is_empty()) } else { lane.room(&bounds) };
         if is_held || room == 0 {
             // A held webhook is looked at again when it changes, a full lane when it has room.
@@ -235,7 +241,7 @@ impl Dispatcher {
     /// Puts rows in their lane; what would be too much to keep in memory stays in the store.
     fn take_up_rows(&mut self, no: WebhookNo, rows: Vec<PendingRow>) {
         for PendingRow { key, event, attempts, due_at } in rows {
-            let is_heavy = self.waiting_bytes >= self.bounds.waiting_bytes;
+            let is_heavy = self.waiting.bytes >= self.bounds.waiting_bytes;
             let Some(lane) = self.lanes.get_mut(&no) else { return };
             if is_heavy && !lane.waiting.is_empty() {
                 lane.expect_row(due_at);

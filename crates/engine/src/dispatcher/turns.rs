@@ -23,7 +23,14 @@ impl Turns {
 
     /// Takes out the webhook whose turn it is; its account goes to the end.
     pub fn next(&mut self) -> Option<WebhookNo> {
-        let account = self.accounts.pop_front()?;
+        self.next_that(|_| true)
+    }
+
+    /// Takes out the first webhook whose account comes before others and that may have its turn. An account whose
+    /// webhook may not is passed over and keeps its place.
+    pub fn next_that(&mut self, may: impl Fn(WebhookNo) -> bool) -> Option<WebhookNo> {
+        let place = self.first_that(may)?;
+        let account = self.accounts.remove(place)?;
         let queue = self.webhooks.get_mut(&account)?;
         let webhook = queue.pop_front();
         if queue.is_empty() {
@@ -32,6 +39,16 @@ impl Turns {
             self.accounts.push_back(account);
         }
         webhook
+    }
+
+    /// Is there a webhook that may have its turn?
+    pub fn has_one_that(&self, may: impl Fn(WebhookNo) -> bool) -> bool {
+        self.first_that(may).is_some()
+    }
+
+    fn first_that(&self, may: impl Fn(WebhookNo) -> bool) -> Option<usize> {
+        let first_of = |account: &AccountNo| self.webhooks.get(account)?.front().copied();
+        self.accounts.iter().position(|account| first_of(account).is_some_and(&may))
     }
 
     /// Does no webhook wait for a turn?
@@ -54,5 +71,17 @@ mod tests {
         let order: Vec<i64> = std::iter::from_fn(|| turns.next()).map(|webhook| webhook.0).collect();
         assert_eq!(order, [0, 9, 1, 2]);
         assert!(turns.is_empty());
+    }
+    #[test]
+    fn an_account_that_may_not_have_its_turn_is_passed_over_and_keeps_its_place() {
+        let mut turns = Turns::default();
+        for no in 1..=3 {
+            turns.join(AccountNo(no), WebhookNo(no));
+        }
+        let but_first = |webhook: WebhookNo| webhook.0 != 1;
+        assert_eq!(turns.next_that(but_first), Some(WebhookNo(2)));
+        assert_eq!(turns.next_that(but_first), Some(WebhookNo(3)));
+        assert!(!turns.has_one_that(but_first) && turns.next_that(but_first).is_none());
+        assert_eq!(turns.next(), Some(WebhookNo(1)));
     }
 }

@@ -10,6 +10,7 @@ use super::BadAnswer;
 /// The most headers in one head.
 const HEADERS_MAX: usize = 100;
 const SWITCHING_PROTOCOLS: u16 = 101;
+const RESET_CONTENT: u16 = 205;
 
 /// How the end of a body is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +97,8 @@ fn understood(status: u16, is_1_1: bool, headers: &[Header<'_>]) -> Result<Head,
         (_, Some(encoding), _) if ends_in_chunked(encoding) => Framing::Chunked,
         (_, Some(_), _) => Framing::UntilClose,
         (_, None, Some(length)) => Framing::Length(length.ok_or(BadAnswer::Malformed)?),
+        // RFC 9110, 15.3.6: its sender has no content to send, and need not close to say so.
+        (RESET_CONTENT, None, None) => Framing::Nothing,
         (_, None, None) => Framing::UntilClose,
     };
     let is_ambiguous = match (&framing, encoding, length) {
@@ -104,7 +107,10 @@ fn understood(status: u16, is_1_1: bool, headers: &[Header<'_>]) -> Result<Head,
         // A message with both is how requests are smuggled.
         (_, encoding, length) => encoding.is_some() && length.is_some(),
     };
-    keeps_open &= !is_ambiguous && framing != Framing::UntilClose && status != SWITCHING_PROTOCOLS;
+    // By the general rule an answer without a word of its length ends with the connection, 205 or not.
+    let is_silent = status == RESET_CONTENT && encoding.is_none() && length.is_none();
+    let serves_again = !is_ambiguous && !is_silent && framing != Framing::UntilClose;
+    keeps_open &= serves_again && status != SWITCHING_PROTOCOLS;
     Ok(Head { status, headers: kept(headers), framing, keeps_open })
 }
 

@@ -23,7 +23,9 @@ fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, after: After) -> String 
             Ok(Some(answered)) => return told(&answered, pieces.next().is_none()),
             Err(bad) => return format!("{bad:?}"),
         }
-        assert!(reading.head_so_far.len() <= HEAD_MAX_BYTES);
+        let (length, room) = (reading.head_so_far.len(), reading.head_so_far.capacity());
+        assert!(length <= HEAD_MAX_BYTES);
+        assert!(room < length + HEAD_GROWS_BY_BYTES || length == 0, "{room} bytes for {length}");
     }
     let ended = match after {
         After::Silence => return "waiting".to_owned(),
@@ -134,6 +136,11 @@ fn heads_of_every_kind() {
         ("HTTP/1.1 204 No Content\r\nContent-Length: x\r\n\r\n", Silence, "204 "),
         ("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n", Silence, "204 "),
         ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", Silence, "204 "),
+        ("HTTP/1.1 205 Reset\r\n\r\n", Silence, "205 "),
+        ("HTTP/1.1 205 Reset\r\n\r\nwords", Silence, "205 "),
+        ("HTTP/1.1 205 Reset\r\nContent-Length: 0\r\n\r\n", Silence, "205  clean"),
+        ("HTTP/1.1 205 Reset\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Silence, "205  clean"),
+        ("HTTP/1.1 205 Reset\r\nTransfer-Encoding: gzip\r\n\r\n", Close, "205 "),
         ("HTTP/1.1 304 Not Modified\r\n\r\n", Silence, "304  clean"),
         ("HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 500 No\r\n\r\n", Silence, "204 "),
         ("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", Silence, "304 "),

@@ -14,4 +14,5 @@ mod waits;
 mod world;
 
 mod crowd;
+mod few_files;
 mod records;

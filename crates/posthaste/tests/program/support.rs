@@ -98,10 +98,20 @@ impl Server {
 
     /// The same, but no file may grow beyond so many KiB: writing fails then, as on a disk that gives out.
     pub async fn start_where_files_end_at(folder: &Path, kib: u32) -> Self {
-        let limited = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2);
+        Self::start_limited(folder, &format!("trap '' XFSZ; ulimit -f {}", kib * 2), &[]).await
+    }
+
+    /// The same with further arguments, and so many open files at most.
+    pub async fn start_with_files(folder: &Path, files: usize, arguments: &[&str]) -> Self {
+        Self::start_limited(folder, &format!("ulimit -n {files}"), arguments).await
+    }
+
+    /// Starts it from a shell that has set limits.
+    async fn start_limited(folder: &Path, limits: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", &limited, env!("CARGO_BIN_EXE_posthaste")]);
-        command.args(["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
+        let start = format!("{limits}; exec \"$0\" \"$@\"");
+        command.args(["-c", &start, env!("CARGO_BIN_EXE_posthaste")]);
+        command.args(["serve", "--data", "data", "--listen", "127.0.0.1:0"]).args(arguments);
         command.current_dir(folder).env_clear().stdin(Stdio::null());
         Self::start_as(folder, command).await
     }

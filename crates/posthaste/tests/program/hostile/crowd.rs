@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
 use super::authority::Authority;
 use super::records::{Case, cases};
 use super::world::{Customer, contract, start_with};
-use crate::support::{HOST, Inbox, PATIENCE, Server};
+use crate::support::{HOST, Inbox, PATIENCE, Server, until};
 
 const WEBHOOKS: usize = 1_000;
 const ACCOUNTS: usize = 10;
@@ -23,10 +24,10 @@ const MEMORY_MAX_KIB: u64 = 256 * 1024;
 /// Events for the healthy receiver, with and without the others.
 const TICKS: usize = 200;
 const TICK: Duration = Duration::from_millis(20);
-/// No delivery to the healthy receiver may take longer; how long they do take is measured elsewhere.
-const LATE: Duration = Duration::from_secs(10);
+/// Accounts that do the same at one time: the receivers and their customers share this process.
+const AT_ONCE: usize = 4;
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_thousand_hostile_receivers_cost_neither_memory_nor_anybody_elses_deliveries() {
     allow_many_connections();
     let folder = tempfile::tempdir().unwrap();
@@ -42,13 +43,14 @@ async fn a_thousand_hostile_receivers_cost_neither_memory_nor_anybody_elses_deli
     let alone = deliver(&server, &mut inbox, 0).await;
 
     let server = Arc::new(server);
-    let crowd: JoinSet<()> = (0..ACCOUNTS)
+    let turn = Arc::new(Semaphore::new(AT_ONCE));
+    let crowds: JoinSet<Crowd> = (0..ACCOUNTS)
         .map(|number| {
             let urls = cases.iter().cycle().skip(number * EACH).take(EACH).map(|case| case.url.clone());
-            gather(server.clone(), number, urls.collect())
+            gather(server.clone(), turn.clone(), number, urls.collect())
         })
         .collect();
-    crowd.join_all().await;
+    let crowds = crowds.join_all().await;
     for number in 0..ACCOUNTS {
         provoke(&server, number).await;
     }
@@ -59,24 +61,61 @@ async fn a_thousand_hostile_receivers_cost_neither_memory_nor_anybody_elses_deli
         peak_kib / 1024
     );
     assert!(peak_kib <= MEMORY_MAX_KIB, "{peak_kib} KiB");
-    assert!(attempts(&server).await > (2 * TICKS + WEBHOOKS) as u64, "the others were tried");
-    println!("counted | receivers | hostile receivers beside a healthy one | {WEBHOOKS}");
+    let mut tried = 0;
+    for crowd in &crowds {
+        tried += crowd.until_tried(&server).await;
+    }
+    assert_eq!(tried, WEBHOOKS, "each of them was tried");
+    println!("counted | receivers | hostile receivers beside a healthy one | {tried}");
+}
+
+/// The webhooks of a hostile account.
+struct Crowd {
+    account: String,
+    webhooks: Vec<String>,
 }
 
 /// An account whose webhooks lead to these receivers.
-async fn gather(server: Arc<Server>, number: usize, urls: Vec<String>) {
-    let customer = Customer::new(&server, &format!("hostile-{number}")).await;
+async fn gather(server: Arc<Server>, turn: Arc<Semaphore>, number: usize, urls: Vec<String>) -> Crowd {
+    let _turn = turn.acquire().await.unwrap();
+    let account = hostile(number);
+    let customer = Customer::new(&server, &account).await;
+    let mut webhooks = Vec::new();
     for url in urls {
-        customer.webhook(&server, &url, "*").await;
+        webhooks.push(customer.webhook(&server, &url, "*").await);
     }
+    Crowd { account, webhooks }
+}
+
+impl Crowd {
+    /// Waits until each has had an attempt, and counts them.
+    async fn until_tried(&self, server: &Server) -> usize {
+        let mut tried = 0;
+        for webhook in &self.webhooks {
+            let path = format!("/accounts/{}/webhooks/{webhook}", self.account);
+            until("an attempt at each hostile receiver", async || {
+                let webhook = server.admin.get(&path).await.ok()?;
+                webhook["last_attempt_at"].is_string().then_some(())
+            })
+            .await;
+            tried += 1;
+        }
+        tried
+    }
+}
+
+fn hostile(number: usize) -> String {
+    format!("hostile-{number}")
 }
 
 /// Gives the webhooks of a hostile account something to do: small events, and one as large as events may be.
 async fn provoke(server: &Server, number: usize) {
     for bytes in [10, 10, 200 * 1024] {
         let data = json!({"padding": "x".repeat(bytes)});
-        let event = json!({"type": "invoice.paid", "account": format!("hostile-{number}"), "data": data});
-        server.admin.post("/events", &event).await.unwrap();
+        let event = json!({"type": "invoice.paid", "account": hostile(number), "data": data});
+        // On a busy machine a request may be cut off; one event more does no harm.
+        until("an event for a hostile account", async || server.admin.post("/events", &event).await.ok())
+            .await;
     }
 }
 
@@ -106,16 +145,8 @@ async fn deliver(server: &Server, inbox: &mut Inbox, first: usize) -> Duration {
     let mut took: Vec<Duration> =
         arrived.values().zip(&published).map(|(arrived, published)| *arrived - *published).collect();
     took.sort_unstable();
-    assert!(took[TICKS - 1] <= LATE, "{:?}", took[TICKS - 1]);
+    assert!(took[TICKS - 1] <= PATIENCE, "{:?}", took[TICKS - 1]);
     took[TICKS * 99 / 100]
-}
-
-/// How many attempts were made so far.
-async fn attempts(server: &Server) -> u64 {
-    let metrics = server.get("/metrics").await;
-    let metrics = String::from_utf8_lossy(metrics.body()).into_owned();
-    let counts = metrics.lines().filter(|line| line.starts_with("posthaste_attempts_total{"));
-    counts.map(|line| line.split(' ').next_back().unwrap().parse::<u64>().unwrap()).sum()
 }
 
 /// The receivers are in this process.

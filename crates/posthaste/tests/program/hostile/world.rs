@@ -12,6 +12,9 @@ use crate::support::Server;
 /// The time limit of an attempt.
 pub const LIMIT_MS: u64 = 2_000;
 
+/// What a server needs to run that contract and to reach this host.
+pub const FLAGS: [&str; 5] = ["--contract", "hostile.toml", "--allow-http", "--allow-net", "127.0.0.0/8"];
+
 /// Posthaste's own contract with short attempts, plain HTTP, and one retry that no test lives to see.
 pub fn contract(folder: &Path, changes: &[(&str, &str)]) {
     let mut text = posthaste_contract::builtin::text("standard").unwrap().to_owned();
@@ -46,7 +49,7 @@ pub async fn start_with(
     further: &[&str],
 ) -> Server {
     std::fs::write(folder.join("roots.pem"), trusted(authority)).unwrap();
-    let mut flags = vec!["--contract", "hostile.toml", "--allow-http", "--allow-net", "127.0.0.0/8"];
+    let mut flags = FLAGS.to_vec();
     flags.extend(["--ca-file", "roots.pem"]);
     flags.extend(further);
     flags.extend(connect_to.iter().flat_map(|entry| ["--connect-to", entry]));

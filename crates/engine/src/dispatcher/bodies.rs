@@ -1,0 +1,164 @@
+//! Bodies in memory, each counted once however many deliveries share it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use posthaste_core::{AccountNo, Audience, Event, Seq, Webhook};
+
+use crate::bounds::Bounds;
+
+/// The body of one delivery, as far as memory is concerned.
+#[derive(Clone)]
+pub struct Body {
+    event: Arc<Event>,
+    /// Who is charged for it; nobody for a body that every account shares.
+    account: Option<AccountNo>,
+}
+
+impl Body {
+    /// `None` for a light one: how many of those there are is bounded, and that bounds their bytes.
+    pub fn of(event: &Arc<Event>, webhook: &Webhook, bounds: &Bounds) -> Option<Self> {
+        let is_everybodys = event.audience == Audience::Broadcast && event.body.account_at.is_none();
+        let account = (!is_everybodys).then_some(webhook.account);
+        is_heavy(event, bounds).then(|| Self { event: event.clone(), account })
+    }
+
+    /// How many there are of it.
+    pub fn bytes(&self) -> usize {
+        self.event.body.bytes.len()
+    }
+
+    /// A body that names the account is made anew for every attempt.
+    fn is_copied(&self) -> bool {
+        self.event.body.account_at.is_some()
+    }
+}
+
+/// Is this a body whose bytes are counted one by one?
+pub fn is_heavy(event: &Event, bounds: &Bounds) -> bool {
+    event.body.bytes.len() > bounds.light_body_bytes
+}
+
+/// Bodies of attempts under way: their bytes, and how many of them each account answers for.
+#[derive(Default)]
+pub struct Purse {
+    bytes: usize,
+    shared: HashMap<Seq, Shared>,
+    by_account: HashMap<AccountNo, usize>,
+}
+
+struct Shared {
+    event: Arc<Event>,
+    uses: usize,
+}
+
+impl Purse {
+    /// How much is in it.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Does this body cost nothing more, or is the account still below its share?
+    pub fn has_share(&self, body: &Body, share_bytes: usize) -> bool {
+        let is_there = !body.is_copied() && self.shared.contains_key(&body.event.seq);
+        let used = body.account.and_then(|account| self.by_account.get(&account)).copied();
+        is_there || used.unwrap_or(0) < share_bytes.max(1)
+    }
+
+    /// An attempt has this body in memory.
+    pub fn put(&mut self, body: &Body) {
+        if !body.is_copied() {
+            let shared = self.shared.entry(body.event.seq);
+            let shared = shared.or_insert_with(|| Shared { event: body.event.clone(), uses: 0 });
+            shared.uses += 1;
+            if shared.uses > 1 {
+                return;
+            }
+        }
+        self.bytes += body.bytes();
+        if let Some(account) = body.account {
+            *self.by_account.entry(account).or_default() += body.bytes();
+        }
+    }
+
+    /// An attempt has it no longer.
+    pub fn take_out(&mut self, body: &Body) {
+        if !body.is_copied()
+            && let Some(shared) = self.shared.get_mut(&body.event.seq)
+        {
+            shared.uses -= 1;
+            if shared.uses > 0 {
+                return;
+            }
+            self.shared.remove(&body.event.seq);
+        }
+        self.bytes -= body.bytes();
+        if let Some(account) = body.account
+            && let Some(used) = self.by_account.get_mut(&account)
+        {
+            *used -= body.bytes();
+            if *used == 0 {
+                self.by_account.remove(&account);
+            }
+        }
+    }
+
+    /// The event with this number, if it is in here.
+    pub fn find(&self, event: Seq) -> Option<&Arc<Event>> {
+        self.shared.get(&event).map(|shared| &shared.event)
+    }
+}
+
+/// Bodies of deliveries that wait.
+#[derive(Default)]
+pub struct Waiting {
+    /// How many deliveries wait.
+    pub deliveries: usize,
+    /// The bytes of their bodies.
+    pub bytes: usize,
+    heavy: HashMap<Seq, Shared>,
+}
+
+impl Waiting {
+    /// One more waits with this event.
+    pub fn add(&mut self, event: &Arc<Event>, bounds: &Bounds) {
+        self.deliveries += 1;
+        if is_heavy(event, bounds) {
+            let shared = self.heavy.entry(event.seq);
+            let shared = shared.or_insert_with(|| Shared { event: event.clone(), uses: 0 });
+            shared.uses += 1;
+            if shared.uses > 1 {
+                return;
+            }
+        }
+        self.bytes += event.body.bytes.len();
+    }
+
+    /// It waits no longer.
+    pub fn remove(&mut self, event: &Event, bounds: &Bounds) {
+        self.deliveries -= 1;
+        if is_heavy(event, bounds)
+            && let Some(shared) = self.heavy.get_mut(&event.seq)
+        {
+            shared.uses -= 1;
+            if shared.uses > 0 {
+                return;
+            }
+            self.heavy.remove(&event.seq);
+        }
+        self.bytes -= event.body.bytes.len();
+    }
+
+    /// How many bytes one more would add.
+    pub fn cost(&self, event: &Event) -> usize {
+        if self.heavy.contains_key(&event.seq) { 0 } else { event.body.bytes.len() }
+    }
+
+    /// The event with this number, if it is in here.
+    pub fn find(&self, event: Seq) -> Option<&Arc<Event>> {
+        self.heavy.get(&event).map(|shared| &shared.event)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,109 @@
+//! Who waits for what.
+
+use std::collections::HashMap;
+
+use posthaste_core::{AccountNo, WebhookNo};
+use posthaste_store::Roster;
+
+use super::bodies::{Body, is_heavy};
+use super::lane::Lane;
+use super::slots::{Slots, Standing};
+use super::turns::Turns;
+use crate::bounds::Bounds;
+
+/// What a webhook needs for its next attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    /// The slots it may take.
+    pub standing: Standing,
+    /// Does it need bytes as well?
+    pub is_heavy: bool,
+}
+
+/// The queues, in the order of their turns.
+const NEEDS: [Need; 4] = [
+    Need { standing: Standing::Failing, is_heavy: false },
+    Need { standing: Standing::Well, is_heavy: false },
+    Need { standing: Standing::Failing, is_heavy: true },
+    Need { standing: Standing::Well, is_heavy: true },
+];
+
+/// A queue of turns for each need. They have their turns one after the other.
+#[derive(Default)]
+pub struct Queues {
+    turns: [Turns; NEEDS.len()],
+    next: usize,
+}
+
+/// What decides who may start.
+pub struct View<'a> {
+    pub slots: &'a Slots,
+    pub lanes: &'a HashMap<WebhookNo, Lane>,
+    pub roster: &'a Roster,
+    pub bounds: &'a Bounds,
+}
+
+impl Queues {
+    /// Puts a webhook at the end of the queue for its need.
+    pub fn join(&mut self, need: Need, account: AccountNo, webhook: WebhookNo) {
+        if let Some(at) = NEEDS.iter().position(|queue| *queue == need) {
+            self.turns[at].join(account, webhook);
+        }
+    }
+
+    /// Takes out the webhook that may start next, and what it waited for.
+    pub fn next(&mut self, view: &View<'_>) -> Option<(Need, WebhookNo)> {
+        for offset in 0..NEEDS.len() {
+            let at = (self.next + offset) % NEEDS.len();
+            let (need, turns) = (NEEDS[at], &mut self.turns[at]);
+            if turns.is_empty() || !view.has_room_for(need) {
+                continue;
+            }
+            let webhook = match need.is_heavy {
+                true => turns.next_that(|webhook| view.has_share_for(need.standing, webhook)),
+                false => turns.next(),
+            };
+            if let Some(webhook) = webhook {
+                self.next = at + 1;
+                return Some((need, webhook));
+            }
+        }
+        None
+    }
+
+    /// May anybody start?
+    pub fn has_next(&self, view: &View<'_>) -> bool {
+        NEEDS.iter().zip(&self.turns).any(|(need, turns)| {
+            let may = |webhook| !need.is_heavy || view.has_share_for(need.standing, webhook);
+            !turns.is_empty() && view.has_room_for(*need) && turns.has_one_that(may)
+        })
+    }
+
+    /// Does nobody wait?
+    pub fn is_empty(&self) -> bool {
+        self.turns.iter().all(Turns::is_empty)
+    }
+}
+
+impl View<'_> {
+    fn has_room_for(&self, need: Need) -> bool {
+        self.slots.has_room_for(need.standing, self.bounds)
+            && (!need.is_heavy || self.slots.has_bytes_for(need.standing, self.bounds))
+    }
+
+    /// Has the account of this webhook room for its next body? Few accounts can have none at one time: each of those
+    /// has a share of bytes that are not all taken.
+    fn has_share_for(&self, standing: Standing, webhook: WebhookNo) -> bool {
+        let next = self.lanes.get(&webhook).and_then(|lane| lane.waiting.front());
+        let webhook = self.roster.get(webhook);
+        let body = next.zip(webhook).and_then(|(job, webhook)| Body::of(&job.event, &webhook, self.bounds));
+        // Without a body, or a webhook, it waits for nothing.
+        body.is_none_or(|body| self.slots.has_share_for(standing, &body, self.bounds))
+    }
+}
+
+/// What a webhook with this lane needs next.
+pub fn need(lane: &Lane, bounds: &Bounds) -> Need {
+    let is_heavy = lane.waiting.front().is_some_and(|job| is_heavy(&job.event, bounds));
+    Need { standing: lane.standing(bounds), is_heavy }
+}
