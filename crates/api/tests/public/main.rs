@@ -32,6 +32,9 @@ mod limits;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod probed;
+mod slow_clients;
+#[cfg(test)]
 mod targets;
 
 #[cfg(test)]
