@@ -6,14 +6,16 @@ use crate::backup;
 use crate::embedded::opening::open_reader;
 use crate::error::StoreError;
 use crate::folder::OpenError;
+use crate::ledger::master_keys;
 use crate::ledger::schema::{self, Marks};
 use crate::ledger::trouble::DATABASE_FILE;
 
-/// Copies the store in `dir` as of now to a new file. The master key is not part of the copy.
+/// Copies the store in `dir` as of now to a new file. The master key is not part of the copy; answers whether the copy
+/// opens only with two of them, because it is from the middle of a rotation.
 ///
 /// # Errors
 /// [`OpenError`] if there is no store to read, or the new file is there already or cannot be written.
-pub fn snapshot(dir: &Path, file: &Path) -> Result<(), OpenError> {
+pub fn snapshot(dir: &Path, file: &Path) -> Result<bool, OpenError> {
     let database = dir.join(DATABASE_FILE);
     database.metadata().map_err(OpenError::io(&database))?;
     let conn = open_reader(&database).map_err(|error| OpenError::damaged(&database, error))?;
@@ -24,8 +26,14 @@ pub fn snapshot(dir: &Path, file: &Path) -> Result<(), OpenError> {
         }
         Marks::Empty | Marks::Foreign => return Err(OpenError::damaged(&database, "it is not a store")),
     }
+    let is_rotating = || {
+        let noted = master_keys::is_rotating(&conn);
+        noted.map_err(|trouble| OpenError::damaged(&database, StoreError::from(trouble)))
+    };
+    let was_rotating = is_rotating()?;
     backup::write(&conn, file).map_err(|trouble| OpenError::Io {
         file: file.to_owned(),
         source: std::io::Error::other(StoreError::from(trouble)),
-    })
+    })?;
+    Ok(was_rotating || is_rotating()?)
 }

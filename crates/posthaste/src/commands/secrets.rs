@@ -1,5 +1,6 @@
 //! `secrets show` and `secrets rotate`: the master key, with a running server or without.
 
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,10 @@ use crate::settings::{ClientFlags, ClientSettings};
 const ASKED_EVERY: Duration = Duration::from_millis(100);
 /// The longest that the command stays with a rotation. The server goes on without it.
 const PATIENCE: Duration = Duration::from_hours(1);
+
+/// What is to be done where the key is not the store's to change.
+const KEY_GIVEN: &str = "the master key is given from outside: run this, or the server, with \
+    POSTHASTE_MASTER_KEY=NEW,FORMER; everything is sealed under NEW then";
 
 /// The master key, which seals all secrets.
 #[derive(Subcommand)]
@@ -59,40 +64,85 @@ impl SecretsCommand {
             }
             Self::Rotate(rotate) => {
                 let settings = client_settings(&rotate.flags)?;
-                if let Some(file) = &rotate.keep_former {
-                    DataFolder::at(&settings.data).copy_master_key(file)?;
-                }
-                let seals = match with_server(&settings).await {
+                let kept = rotate.keep_former.map(|file| KeptFormer { data: settings.data.clone(), file });
+                let seals = match with_server(&settings, kept.as_ref()).await {
                     Err(failure) if failure.exit == Exit::Unreachable && settings.server.is_none() => {
-                        without_server(&settings).await?
+                        without_server(&settings, kept.as_ref()).await?
                     }
                     answer => answer?,
                 };
                 output.answer(standing(&seals), &seals);
-                note(about_backups(rotate.keep_former.as_deref()));
+                note(about_backups(kept.as_ref().map(|kept| kept.file.as_path())));
             }
         }
         Ok(Exit::Done)
     }
 }
 
-async fn with_server(settings: &ClientSettings) -> Result<Value, Failure> {
+/// Where the former key is to be kept.
+struct KeptFormer {
+    data: PathBuf,
+    file: PathBuf,
+}
+
+impl KeptFormer {
+    /// Copies the key, begins a rotation, and takes the copy back if it was refused.
+    async fn around<T>(
+        kept: Option<&Self>,
+        begin: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        if let Some(Self { data, file }) = kept {
+            DataFolder::at(data).copy_master_key(file)?;
+        }
+        let begun = begin.await;
+        if let (Err(failure), Some(Self { file, .. })) = (&begun, kept)
+            && failure.exit == Exit::Refused
+        {
+            let _ = std::fs::remove_file(file);
+        }
+        begun
+    }
+}
+
+/// What stands in the way of a rotation that is to keep the former key.
+fn refuse_no_start(kept: Option<&KeptFormer>, is_rotating: bool, is_key_given: bool) -> Result<(), Failure> {
+    match kept {
+        Some(_) if is_key_given => Err(Failure::refused(KEY_GIVEN)),
+        Some(kept) if is_rotating => Err(Failure::refused(format!(
+            "a rotation is under way already, so {} was not written: the former key is the second line of master.key",
+            kept.file.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+async fn with_server(settings: &ClientSettings, kept: Option<&KeptFormer>) -> Result<Value, Failure> {
     let admin = AdminClient::find(settings)?;
-    admin.post("/secrets/rotate", &json!({})).await?;
+    if kept.is_some() {
+        let seals = admin.get("/secrets").await?;
+        refuse_no_start(kept, seals["state"] == "rotating", seals["key_from"] == "environment")?;
+    }
+    KeptFormer::around(kept, admin.post("/secrets/rotate", &json!({}))).await?;
     let settled = async {
         loop {
             let seals = admin.get("/secrets").await?;
-            if seals["state"] == "settled" {
+            if seals["state"] != "rotating" {
                 return Ok(seals);
             }
+            refuse_held_up(seals["held_up_by"].as_str())?;
             tokio::time::sleep(ASKED_EVERY).await;
         }
     };
     tokio::time::timeout(PATIENCE, settled).await.unwrap_or_else(|_| Err(too_long()))
 }
 
+/// Waiting longer is of no use before somebody saw to it.
+fn refuse_held_up(by: Option<&str>) -> Result<(), Failure> {
+    by.map_or(Ok(()), |why| Err(Failure::refused(format!("the rotation goes on, but is held up: {why}"))))
+}
+
 /// Opening a store whose rotation was cut off goes on with it by itself.
-async fn without_server(settings: &ClientSettings) -> Result<Value, Failure> {
+async fn without_server(settings: &ClientSettings, kept: Option<&KeptFormer>) -> Result<Value, Failure> {
     let (data, keys) = (settings.data.clone(), settings.master_key.clone());
     if !Embedded::is_in(&data) {
         let folder = data.display();
@@ -105,11 +155,13 @@ async fn without_server(settings: &ClientSettings) -> Result<Value, Failure> {
         tokio::task::spawn_blocking(move || Embedded::open(&data, keys, options, Arc::new(SystemClock)));
     let opened = opening.await.map_err(|error| Failure::refused(error.to_string()))?;
     let store = opened.map_err(|error| Failure::refused(error.to_string()))?;
-    let rotated = rotate(&store).await;
+    let rotated = rotate(&store, kept).await;
     store.close().await;
     let seals = rotated?;
     Ok(json!({
-        "state": "settled",
+        "state": if seals.unopened > 0 { "incomplete" } else { "settled" },
+        "unopened": seals.unopened,
+        "held_up_by": null,
         "key": {"id": seals.key_id, "since": seals.key_since.map(|at| at.rfc3339_ms()), "secrets": seals.sealed},
         "former_key": null,
         "rotating_since": null,
@@ -117,16 +169,18 @@ async fn without_server(settings: &ClientSettings) -> Result<Value, Failure> {
     }))
 }
 
-async fn rotate(store: &Embedded) -> Result<Seals, Failure> {
+async fn rotate(store: &Embedded, kept: Option<&KeptFormer>) -> Result<Seals, Failure> {
     let refused = |error: StoreError| Failure::refused(error.to_string());
-    if store.seals().await.map_err(refused)?.rotation.is_none() {
-        store.rotate_master_key(SystemClock.now().into()).await.map_err(|error| match error {
-            StoreError::Refused(Refusal::KeyGiven) => Failure::refused(
-                "the master key is given from outside: run this, or the server, with \
-                 POSTHASTE_MASTER_KEY=NEW,FORMER; everything is sealed under NEW then",
-            ),
-            error => refused(error),
-        })?;
+    let seals = store.seals().await.map_err(refused)?;
+    refuse_no_start(kept, seals.rotation.is_some(), seals.is_key_given)?;
+    if seals.rotation.is_none() {
+        let begin = async {
+            store.rotate_master_key(SystemClock.now().into()).await.map_err(|error| match error {
+                StoreError::Refused(Refusal::KeyGiven) => Failure::refused(KEY_GIVEN),
+                error => refused(error),
+            })
+        };
+        KeptFormer::around(kept, begin).await?;
     }
     let settled = async {
         loop {
@@ -135,6 +189,7 @@ async fn rotate(store: &Embedded) -> Result<Seals, Failure> {
                 return Ok(seals);
             }
             store.health().map_err(Failure::refused)?;
+            refuse_held_up(seals.held_up_by.as_deref())?;
             tokio::time::sleep(ASKED_EVERY).await;
         }
     };
@@ -151,9 +206,12 @@ fn standing(seals: &Value) -> String {
     let id = |key: &str| seals[key]["id"].as_str().unwrap_or_default().to_owned();
     let count = |key: &str| seals[key]["secrets"].as_u64().unwrap_or_default();
     let sentence = format!("{} secrets are sealed under the master key {}", count("key"), id("key"));
-    match seals["state"] == "settled" {
-        true => format!("{sentence}, and none under another"),
-        false => format!("{sentence}, and {} still under {}", count("former_key"), id("former_key")),
+    let unopened = seals["unopened"].as_u64().unwrap_or_default();
+    let held_up = seals["held_up_by"].as_str().map(|why| format!("; held up: {why}")).unwrap_or_default();
+    match seals["state"].as_str() {
+        Some("settled") => format!("{sentence}, and none under another"),
+        Some("incomplete") => format!("{sentence}, and {unopened} open with no key that is here"),
+        _ => format!("{sentence}, and {} still under {}{held_up}", count("former_key"), id("former_key")),
     }
 }
 

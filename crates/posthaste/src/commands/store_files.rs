@@ -30,13 +30,18 @@ impl Backup {
             let file = self.file.display();
             return Err(Failure::refused(format!("{file} is there already; a backup goes into a new file")));
         }
-        posthaste_store::snapshot(&settings.data, &self.file)
+        let needs_both = posthaste_store::snapshot(&settings.data, &self.file)
             .map_err(|error| Failure::refused(error.to_string()))?;
         let bytes = std::fs::metadata(&self.file).map(|file| file.len()).unwrap_or_default();
         let file = self.file.display().to_string();
-        let sentence =
-            format!("{file}: {bytes} bytes. The master key is not in it: keep master.key as well.");
-        Output::new(json).answer(sentence, &json!({"file": file, "bytes": bytes}));
+        let keys = match needs_both {
+            true => {
+                "The master key is being rotated: this opens only with both keys, so keep both lines of master.key."
+            }
+            false => "The master key is not in it: keep master.key as well.",
+        };
+        let answer = json!({"file": file, "bytes": bytes, "needs_both_keys": needs_both});
+        Output::new(json).answer(format!("{file}: {bytes} bytes. {keys}"), &answer);
         Ok(Exit::Done)
     }
 }

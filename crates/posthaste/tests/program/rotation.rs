@@ -233,12 +233,18 @@ async fn under_load_every_signature_is_right_and_keys_go_on_working() {
     let publishers = publish(&server, published.clone());
     let mut verified = watched.verify(&mut inbox, 50).await;
 
+    let log = LogHeld::by_a_reader(&data);
     let begun = server.admin.post("/secrets/rotate", &json!({})).await.unwrap();
     assert_eq!((&begun["state"], &begun["former_key"]["id"]), (&json!("rotating"), &before["key"]["id"]));
     let again = server.admin.post("/secrets/rotate", &json!({})).await.unwrap_err();
     assert!(again.sentence.contains("rotated already"), "{again}");
     assert_eq!(keys_in_file(&data), 2);
     assert_backup_needs_both_keys(folder.path(), &first_key);
+    let keeping =
+        run(folder.path(), &["secrets", "rotate", "--data-dir", "data", "--keep-former", "kept.key"]);
+    assert!(sentence(&keeping, 1).contains("under way already"), "{keeping:?}");
+    assert!(!folder.path().join("kept.key").exists());
+    drop(log);
     verified += watched.verify(&mut inbox, 50).await;
     let after = until("the end of the rotation", async || {
         let seals = server.admin.get("/secrets").await.unwrap();
@@ -269,10 +275,22 @@ async fn under_load_every_signature_is_right_and_keys_go_on_working() {
     println!("counted | secrets | deliveries verified around a rotation under load | {verified}");
 }
 
+/// Somebody reads a state of the store from before, so that no rotation ends meanwhile.
+struct LogHeld(#[expect(dead_code, reason = "held")] rusqlite::Connection);
+
+impl LogHeld {
+    fn by_a_reader(data: &Path) -> Self {
+        let reader = rusqlite::Connection::open(data.join("posthaste.db")).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM webhooks").unwrap();
+        Self(reader)
+    }
+}
+
 /// A backup from the middle of a rotation opens with both keys and with neither alone.
 fn assert_backup_needs_both_keys(folder: &Path, first_key: &str) {
     let kept = std::fs::read_to_string(folder.join("data/master.key")).unwrap();
-    json_lines(&run(folder, &["backup", "middle.db", "--data-dir", "data"]));
+    let told = json_lines(&run(folder, &["backup", "middle.db", "--data-dir", "data"]));
+    assert_eq!(told[0]["needs_both_keys"], true);
     let verify = |keys: &str| {
         let mut verify = program(folder, &["verify", "middle.db", "--json"]);
         verify.env("POSTHASTE_MASTER_KEY", keys.trim().replace('\n', ",")).output().unwrap()
@@ -299,6 +317,7 @@ async fn the_command_works_with_a_server_and_without() {
     assert_eq!(std::fs::read_to_string(folder.path().join("former.key")).unwrap(), first);
     let refused = rotate(&["--keep-former", "former.key"]);
     assert!(sentence(&refused, 1).contains("former.key"), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("former.key")).unwrap(), first, "as it was");
     let second = key();
     let shown = json_lines(&run(folder.path(), &["secrets", "show", "--data-dir", "data"]));
     assert_eq!(shown[0]["key"]["secrets"], 2);
@@ -324,6 +343,9 @@ async fn a_key_from_outside_is_rotated_from_outside() {
     assert!(refused.sentence.contains("POSTHASTE_MASTER_KEY=NEW,FORMER"), "{refused}");
     assert_eq!(server.admin.get("/secrets").await.unwrap()["key_from"], "environment");
     server.kill();
+    let keeping = with(&first, &["secrets", "rotate", "--keep-former", "former.key"]);
+    assert!(sentence(&keeping, 1).contains("POSTHASTE_MASTER_KEY=NEW,FORMER"), "{keeping:?}");
+    assert!(!folder.path().join("former.key").exists());
     let offline = with(&first, &["secrets", "rotate"]);
     assert!(sentence(&offline, 1).contains("POSTHASTE_MASTER_KEY=NEW,FORMER"), "{offline:?}");
     let both = format!("{second},{first}");

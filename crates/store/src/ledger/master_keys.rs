@@ -146,6 +146,11 @@ pub(super) fn note_rotation(conn: &Connection, keys: &SealKeys, since: UnixMs) -
     Ok(true)
 }
 
+/// Is a rotation noted?
+pub(crate) fn is_rotating(conn: &Connection) -> Outcome<bool> {
+    Ok(read_bytes::<32>(conn, NEXT_KEY_CHECK)?.is_some())
+}
+
 /// How many seals bear the mark of this key.
 pub(super) fn under(conn: &Connection, key: &SealKey) -> Outcome<u64> {
     let sql = format!("SELECT count(*) FROM ({ALL_MARKS}) WHERE mark = ?1");

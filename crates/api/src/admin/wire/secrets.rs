@@ -13,6 +13,10 @@ pub(crate) struct SealsShown {
     former_key: Option<KeyShown>,
     /// When the rotation under way began.
     rotating_since: Option<String>,
+    /// How many secrets do not open with the keys at hand.
+    unopened: u64,
+    /// What the rotation waits for, if somebody should see to it.
+    held_up_by: Option<String>,
     key_from: &'static str,
 }
 
@@ -32,7 +36,13 @@ impl From<Seals> for SealsShown {
             secrets: rotation.sealed_under_former,
         };
         Self {
-            state: if seals.rotation.is_some() { "rotating" } else { "settled" },
+            state: match &seals.rotation {
+                Some(_) => "rotating",
+                None if seals.unopened > 0 => "incomplete",
+                None => "settled",
+            },
+            unopened: seals.unopened,
+            held_up_by: seals.held_up_by,
             key: KeyShown { id: seals.key_id, since: maybe(seals.key_since), secrets: seals.sealed },
             former_key: seals.rotation.map(former),
             rotating_since,
