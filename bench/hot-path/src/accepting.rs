@@ -69,6 +69,7 @@ impl Committing {
                 event_type: self.event_type.clone(),
                 send_at: None,
                 idempotency: None,
+                reading: None,
                 test_by: None,
             };
             for published in self.store.publish(vec![draft], &|_, _, _| self.body.clone(), NOW)? {

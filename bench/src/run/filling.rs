@@ -111,6 +111,7 @@ impl Filling {
             event_type: TYPE.into(),
             send_at: None,
             idempotency: None,
+            reading: None,
             test_by: None,
         };
         let build = |index: usize, seq: Seq, at: UnixMs| self.body(webhooks[index], numbers[index], seq, at);

@@ -27,6 +27,7 @@ pub mod keys;
 pub mod input;
 pub mod query;
 pub mod rate;
+pub mod reading;
 pub mod routing;
 
 pub mod payload;
@@ -46,6 +47,7 @@ pub use model::{Condition, Contract, Op};
 pub use payload::{DataFault, PayloadFacts};
 pub use public_ids::PublicIds;
 pub use query::{PageAsk, QueryAsk};
+pub use reading::ReadingFault;
 pub use routing::RouteMatch;
 pub use signing::{RequestFault, SignedRequest, SigningFacts, SigningKeys};
 pub use verify::VerifyFault;

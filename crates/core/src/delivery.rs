@@ -68,6 +68,8 @@ pub mod reasons {
     pub const WEBHOOK_DELETED: &str = "webhook_deleted";
     /// The webhook did not subscribe to the type.
     pub const NOT_SUBSCRIBED: &str = "not_subscribed";
+    /// The event's value did not cross the webhook's limit.
+    pub const NOT_CROSSED: &str = "not_crossed";
     /// The webhook was created after the event.
     pub const CREATED_LATER: &str = "created_later";
     /// The webhook was changed after the event, and did not take the type or was switched off before that.

@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::ids::{AccountNo, Seq, WebhookNo};
 use crate::time::UnixMs;
+use crate::watched::Watched;
 
 /// Whom an event is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Event {
     pub send_at: Option<UnixMs>,
     /// The bytes every attempt sends.
     pub body: EventBody,
+    /// The value that its type watches, if it does.
+    pub watched: Option<Box<Watched>>,
 }
 
 impl Event {

@@ -16,6 +16,9 @@ pub mod public_id;
 pub mod policy;
 pub mod subscription;
 
+pub mod decimal;
+pub mod watched;
+
 pub mod health;
 
 pub mod account;
@@ -35,6 +38,7 @@ pub mod retry;
 pub use account::{Account, ApiKey};
 pub use attempt::{Attempt, Fault, FaultKind, Outcome, Response};
 pub use audit::{Action, Actor, By, Change, Details};
+pub use decimal::Decimal;
 pub use delivery::{Delivery, DeliveryState};
 pub use event::{Audience, Event, EventBody};
 pub use health::Health;
@@ -46,4 +50,5 @@ pub use secret::Secret;
 pub use subscription::Subscription;
 pub use time::UnixMs;
 pub use token::{Scope, Token};
+pub use watched::{Reading, Watched};
 pub use webhook::{SigningSecrets, Webhook, WebhookState};

@@ -7,6 +7,7 @@ use crate::ids::{AccountNo, KeyNo, Seq, WebhookNo};
 use crate::secret::Secret;
 use crate::subscription::Subscription;
 use crate::time::UnixMs;
+use crate::watched::Watched;
 
 /// One registered callback URL.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,6 +62,12 @@ impl Webhook {
             && self.deleted.is_none_or(|(_, last)| seq <= last)
             && self.state != WebhookState::Disabled
             && self.subscription.covers(event_type)
+    }
+
+    /// Is an event meant for it that tells of this value? One that tells of none is.
+    #[must_use]
+    pub fn is_concerned(&self, watched: Option<&Watched>) -> bool {
+        watched.is_none_or(|it| it.crosses(self.extension.get(&it.reading.limit).map(String::as_str)))
     }
 }
 

@@ -45,6 +45,7 @@ impl World {
                 key,
                 remembered_for: A_DAY,
             }),
+            reading: None,
             test_by: None,
         };
         let answers = self.store.publish(vec![draft], &body, self.now).expect("the store takes events");

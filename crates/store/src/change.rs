@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use posthaste_core::{
-    AccountNo, Action, Attempt, Audience, By, DeliveryKey, DeliveryState, Health, KeyNo, Scope, Secret, Seq,
-    Subscription, UnixMs, WebhookNo, WebhookState,
+    AccountNo, Action, Attempt, Audience, By, DeliveryKey, DeliveryState, Health, KeyNo, Reading, Scope,
+    Secret, Seq, Subscription, UnixMs, WebhookNo, WebhookState,
 };
 
 /// An account to create.
@@ -148,6 +148,8 @@ pub struct EventDraft {
     pub send_at: Option<UnixMs>,
     /// The publisher's own id of it, if given.
     pub idempotency: Option<IdempotencyKey>,
+    /// What it says of the value that its type watches, if it does.
+    pub reading: Option<Box<Reading>>,
     /// Who sends a test; publishing itself is not noted in the audit log.
     pub test_by: Option<Box<By>>,
 }

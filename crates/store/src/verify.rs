@@ -162,7 +162,7 @@ impl Check<'_> {
             let Some(end) = page.last() else { return Ok(()) };
             last = *end;
             for seq in page {
-                let read = events::by_seq(self.conn, Seq(seq));
+                let read = events::by_seq_of_any_version(self.conn, Seq(seq));
                 self.note_damage(read)?;
             }
         }

@@ -38,8 +38,14 @@ async fn publish(store: &Embedded, text: &'static str) -> Seq {
 }
 
 async fn publish_at(store: &Embedded, audience: Audience, text: &'static str, now: UnixMs) -> Seq {
-    let draft =
-        EventDraft { audience, event_type: "a.b".into(), send_at: None, idempotency: None, test_by: None };
+    let draft = EventDraft {
+        audience,
+        event_type: "a.b".into(),
+        send_at: None,
+        idempotency: None,
+        reading: None,
+        test_by: None,
+    };
     let body = || EventBody {
         bytes: Bytes::from_static(text.as_bytes()),
         data: 0..u32::try_from(text.len()).unwrap(),

@@ -5,8 +5,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use posthaste_core::{Action, Clock, Scope, Secret, UnixMs};
-use posthaste_store::{ChangeFilter, Embedded, NewAccount, NewKey, NewToken, Options, Store, verify};
+use bytes::Bytes;
+use posthaste_core::{Action, Audience, Clock, EventBody, Scope, Secret, Seq, UnixMs};
+use posthaste_store::{
+    ChangeFilter, Embedded, EventDraft, NewAccount, NewKey, NewToken, Options, Store, verify,
+};
 use rusqlite::Connection;
 
 const NOW: UnixMs = UnixMs(1_800_000_000_000);
@@ -33,6 +36,10 @@ fn version(dir: &Path) -> i64 {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
 }
 
+fn body() -> EventBody {
+    EventBody { bytes: Bytes::from_static(b"{}"), data: 1..1, account_at: None }
+}
+
 /// A store as version 2 left it: full, and without the tables that came after.
 async fn store_of_version_2(dir: &Path) {
     let store = open(dir);
@@ -52,9 +59,22 @@ async fn store_of_version_2(dir: &Path) {
         };
         store.create_key(key, NOW.into()).await.unwrap();
     }
+    let draft = EventDraft {
+        audience: Audience::Broadcast,
+        event_type: "a.b".into(),
+        send_at: None,
+        idempotency: None,
+        reading: None,
+        test_by: None,
+    };
+    store.publish(vec![draft], &|_, _, _| body(), NOW).await.unwrap();
     store.close().await;
     drop(store);
-    sql(dir, "DROP TABLE tokens; DROP TABLE audit; PRAGMA user_version = 2;");
+    sql(
+        dir,
+        "DROP TABLE tokens; DROP TABLE audit; DROP TABLE watched_values; ALTER TABLE events DROP COLUMN watched;
+         PRAGMA user_version = 2;",
+    );
 }
 
 #[tokio::test]
@@ -68,6 +88,8 @@ async fn a_full_store_of_the_version_before_is_taken_over() {
         assert_eq!(found.account_id, format!("acme-{number}"));
         assert_eq!(found.signing_secret.as_ref().unwrap().expose_text(), format!("signs-{number}"));
     }
+    let events = store.events_after(Seq(0), 9).await.unwrap();
+    assert_eq!(events.iter().map(|event| event.watched.clone()).collect::<Vec<_>>(), [None]);
     assert!(store.changes(ChangeFilter::default(), None, 9).await.unwrap().items.is_empty());
     let token = NewToken {
         id: "tok_1".to_owned(),

@@ -9,6 +9,7 @@ mod refusals;
 mod accounts;
 mod audit;
 mod batch_requests;
+mod crossing;
 mod deliveries;
 mod door;
 mod fate;

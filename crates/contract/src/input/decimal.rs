@@ -1,7 +1,9 @@
 //! Decimal numbers as text, never as floating point.
 
+use posthaste_core::Decimal;
+
 /// The most characters of a decimal number.
-pub const CHARS_MAX: usize = 80;
+pub const CHARS_MAX: usize = Decimal::CHARS_MAX;
 
 /// Digits, with a fraction or without. No sign, exponent, separator or foreign digit.
 pub fn is_decimal(text: &str) -> bool {

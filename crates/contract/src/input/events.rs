@@ -6,15 +6,15 @@ use crate::model::Contract;
 use crate::model::events::{Catalogue, EventType};
 
 impl Contract {
-    /// May an event of this type be published? The reason if not.
+    /// May an event of this type be published? What the catalogue says of it, or the reason if not.
     ///
     /// # Errors
     /// A sentence for people.
-    pub fn check_event_type(&self, event_type: &str) -> Result<(), String> {
+    pub fn check_event_type(&self, event_type: &str) -> Result<Option<&EventType>, String> {
         match self.events.find(event_type) {
             Some(known) if known.internal => Err("type is made by the test route only".to_owned()),
-            Some(_) => Ok(()),
-            None if self.events.open && is_open_type(event_type) => Ok(()),
+            Some(known) => Ok(Some(known)),
+            None if self.events.open && is_open_type(event_type) => Ok(None),
             None if self.events.open => {
                 Err("type must be dotted lower-case words, such as invoice.paid".to_owned())
             }

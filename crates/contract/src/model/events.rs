@@ -37,7 +37,7 @@ pub struct EventType {
     pub example: Option<String>,
     /// Made only by the test route; it can be neither subscribed to nor published.
     pub internal: bool,
-    /// A condition on the webhook's own fields, kept for documentation.
+    /// The webhook's own limit that a value in it has to cross.
     pub when: Option<Trigger>,
     /// Where this comes from.
     pub basis: Basis,
@@ -46,15 +46,19 @@ pub struct EventType {
 /// An event that is meant for a webhook only when a value in it crosses the webhook's own limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trigger {
-    /// The path of the value in the event.
-    pub value: String,
+    /// The path of the value in the data.
+    pub value: DataPath,
     /// Does it fire when the value falls below the limit, rather than rises above it?
     pub falls_below: bool,
     /// The webhook's field with the limit.
     pub extension: String,
     /// The path of what the value belongs to; each is watched on its own.
-    pub per: Option<String>,
+    pub per: Option<DataPath>,
 }
+
+/// Where a member stands in an event's data: the names of the objects' members on the way, at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataPath(Vec<String>);
 
 /// A documented member of an event's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +74,40 @@ pub struct DataField {
 impl Catalogue {
     /// The wildcard that, in an open catalogue, stands for the wildcard of every group.
     pub const ANY_GROUP: &str = "group.*";
+}
+
+impl DataPath {
+    /// What every path begins with.
+    const ROOT: &str = "data.";
+
+    /// The path of `data.asset.code` and the like; the names are letters, digits, `_` and `-`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_name = |name: &str| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+        };
+        let names: Vec<String> = text.strip_prefix(Self::ROOT)?.split('.').map(str::to_owned).collect();
+        (text.len() <= EventType::NAME_MAX_BYTES && names.iter().all(|name| is_name(name)))
+            .then_some(Self(names))
+    }
+
+    /// The names on the way, from the outermost object on.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+
+    /// As a JSON pointer (RFC 6901) into an event as it is published.
+    #[must_use]
+    pub fn pointer(&self) -> String {
+        format!("/data/{}", self.0.join("/"))
+    }
+}
+
+impl std::fmt::Display for DataPath {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}{}", Self::ROOT, self.0.join("."))
+    }
 }
 
 impl EventType {

@@ -20,7 +20,7 @@ pub use delivery::{
     RotationRule, SignaturePart, SignatureRule, TimeSpelling,
 };
 pub use errors::{Condition, ErrorRule, Errors};
-pub use events::{Catalogue, DataField, EventType, Omitted, Trigger};
+pub use events::{Catalogue, DataField, DataPath, EventType, Omitted, Trigger};
 pub use input::{FieldRule, Input, InputField, Probe, Target, Unknown};
 pub use route::{Beyond, Filter, FilterOn, Method, Op, PageSize, Paging, Route, Rows, Segment};
 pub use view::{Format, Hide, Kind, Member, MemberValue, Source, View, ViewRoot};

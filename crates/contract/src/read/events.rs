@@ -3,7 +3,7 @@
 use super::Names;
 use super::node::{Node, Table};
 use crate::model::Basis;
-use crate::model::events::{Catalogue, DataField, EventType, Omitted, Trigger};
+use crate::model::events::{Catalogue, DataField, DataPath, EventType, Omitted, Trigger};
 
 pub fn catalogue(root: &Table<'_>, names: &Names, default_basis: Basis) -> Catalogue {
     let mut made =
@@ -109,12 +109,22 @@ fn trigger(node: &Node<'_>, names: &Names) -> Option<Trigger> {
         let message = format!("there is no [extension.{name}]");
         limit.report.unknown(&limit.span, &limit.path, message, meant);
     }
+    let value = table.need("value");
+    let per = table.get("per").and_then(|node| data_path(&node));
     let made = Trigger {
-        value: table.need_str("value"),
+        value: data_path(&value?)?,
         falls_below: table.need_word("crosses", &[(true, "below"), (false, "above")], true),
         extension: name.to_owned(),
-        per: table.str("per"),
+        per,
     };
     table.finish();
     Some(made)
+}
+
+fn data_path(node: &Node<'_>) -> Option<DataPath> {
+    let path = DataPath::parse(node.str()?);
+    if path.is_none() {
+        node.error("a path is `data.` and a name in the data, such as \"data.available\"");
+    }
+    path
 }

@@ -287,3 +287,21 @@ fn spread_data_that_repeats_the_envelope() {
         "#]],
     );
 }
+
+#[test]
+fn paths_of_watched_values() {
+    check(
+        "pipai",
+        &[
+            (r#"value = "data.available""#, r#"value = "event.data""#),
+            (r#"limit = "endpoint.ext.balance_low_threshold""#, r#"limit = "endpoint.ext.threshold""#),
+            (r#"per = "data.asset""#, r#"per = "data.""#),
+        ],
+        expect![[r#"
+            c.toml:29:1: warning: ids.endpoint: 32 free bits are few: among 10000 webhooks the odds that two would draw the same id are 1.2 %
+            c.toml:58:18: error: events.types.account.balance_low.when.value: a path is `data.` and a name in the data, such as "data.available"
+            c.toml:58:59: error: events.types.account.balance_low.when.limit: there is no [extension.threshold]
+            c.toml:58:91: error: events.types.account.balance_low.when.per: a path is `data.` and a name in the data, such as "data.available"
+        "#]],
+    );
+}

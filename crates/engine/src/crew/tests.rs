@@ -61,6 +61,7 @@ fn claim(number: u32) -> Claim {
         created_at: UnixMs(0),
         send_at: None,
         body: EventBody { bytes: Bytes::from_static(b"{}"), data: 0..2, account_at: None },
+        watched: None,
     };
     let key = DeliveryKey { event: event.seq, webhook: webhook.no };
     let (event, webhook) = (Arc::new(event), Arc::new(webhook));

@@ -38,7 +38,8 @@ impl Dispatcher {
             return self.put_in_front(Job { key, event: event.clone(), attempts: 0, is_written: false });
         }
         let is_dropped = webhook.deleted.is_some() && no_retry_reason(Some(webhook), &self.policy).is_some();
-        if is_dropped || !webhook.is_owed(&event.event_type, event.seq) {
+        let is_owed = webhook.is_owed(&event.event_type, event.seq);
+        if is_dropped || !is_owed || !webhook.is_concerned(event.watched.as_deref()) {
             return;
         }
         if webhook.is_holding() || event.send_at.is_some_and(|at| at > now) {

@@ -7,6 +7,7 @@ mod support;
 mod canaries;
 mod commands;
 mod crash;
+mod crossing;
 mod dev;
 mod guard;
 mod hostile;

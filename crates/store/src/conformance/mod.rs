@@ -12,6 +12,7 @@ mod housekeeping;
 mod races;
 mod secrets;
 mod tokens;
+mod watched;
 mod webhooks;
 
 mod audit;
@@ -66,6 +67,9 @@ stories![
     events::keys_are_independent_and_forgotten_in_time,
     events::hints_tell_of_events_without_a_gap,
     events::a_token_is_new_once,
+    watched::each_value_is_kept_with_the_one_before,
+    watched::accounts_types_and_broadcasts_have_values_of_their_own,
+    watched::a_repeat_or_a_refused_draft_changes_no_value,
     deliveries::a_first_attempt_is_remembered_whole,
     deliveries::an_attempt_recorded_twice_changes_nothing,
     deliveries::attempts_out_of_order_do_not_turn_a_delivery_back,

@@ -51,7 +51,14 @@ pub fn new_webhook(account: AccountNo, id: &str) -> NewWebhook {
 }
 
 pub fn draft(audience: Audience) -> EventDraft {
-    EventDraft { audience, event_type: "order.paid".into(), send_at: None, idempotency: None, test_by: None }
+    EventDraft {
+        audience,
+        event_type: "order.paid".into(),
+        send_at: None,
+        idempotency: None,
+        reading: None,
+        test_by: None,
+    }
 }
 
 pub fn body(text: &str) -> EventBody {

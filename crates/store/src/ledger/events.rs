@@ -5,28 +5,29 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
-use posthaste_core::{AccountNo, Action, Audience, By, Event, EventBody, Seq, UnixMs, WebhookNo};
+use posthaste_core::{AccountNo, Action, Audience, By, Event, EventBody, Reading, Seq, UnixMs, WebhookNo};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use siphasher::sip::SipHasher13;
 
 use super::audit::Noted;
 use super::trouble::{Outcome, Trouble};
-use super::{Ledger, webhooks};
+use super::{Ledger, watched, webhooks};
 use crate::change::{EventDraft, IdempotencyKey, Published};
 use crate::error::Refusal;
 
 /// The columns of an event in the order [`from_row`] reads them, from a table named `e`.
 pub(super) const COLUMNS: &str =
     "e.seq, e.audience, e.audience_no, e.type, e.created_ms, e.send_ms, e.data_start,
-    e.data_end, e.account_at, e.checksum, e.body";
+    e.data_end, e.account_at, e.checksum, e.body, e.watched";
 
 /// How many columns those are: what follows them in a row begins here.
-pub(super) const WIDTH: usize = 11;
+pub(super) const WIDTH: usize = 12;
 
 /// An event that has its place in the order but is not written yet.
 pub(crate) struct Numbered {
     pub event: Arc<Event>,
     pub idempotency: Option<IdempotencyKey>,
+    pub reading: Option<Box<Reading>>,
     pub test_by: Option<Box<By>>,
 }
 
@@ -47,10 +48,12 @@ pub(crate) fn number(
             created_at: now,
             send_at: draft.send_at,
             body: build(index, last, now),
+            watched: None,
         };
         numbered.push(Numbered {
             event: Arc::new(event),
             idempotency: draft.idempotency,
+            reading: draft.reading,
             test_by: draft.test_by,
         });
     }
@@ -71,9 +74,14 @@ pub(super) fn from_row(row: &Row<'_>) -> Outcome<Arc<Event>> {
         data: row.get(6)?..row.get(7)?,
         account_at: row.get(8)?,
     };
-    if row.get::<_, i64>(9)? != checksum(Seq(seq), &body) {
+    let watched = row.get::<_, Option<String>>(11)?;
+    if row.get::<_, i64>(9)? != checksum(Seq(seq), &body, watched.as_deref()) {
         return Err(damaged("its body does not match its checksum"));
     }
+    let watched = match watched {
+        Some(kept) => Some(watched::read(&kept).ok_or_else(|| damaged("its watched value is none"))?),
+        None => None,
+    };
     Ok(Arc::new(Event {
         seq: Seq(seq),
         audience,
@@ -81,17 +89,21 @@ pub(super) fn from_row(row: &Row<'_>) -> Outcome<Arc<Event>> {
         created_at: UnixMs(row.get(4)?),
         send_at: row.get::<_, Option<i64>>(5)?.map(UnixMs),
         body,
+        watched,
     }))
 }
 
 /// Tells flipped bits and swapped rows from what was accepted. It is not a defence against people.
-fn checksum(seq: Seq, body: &EventBody) -> i64 {
+fn checksum(seq: Seq, body: &EventBody, watched: Option<&str>) -> i64 {
     let mut hasher = SipHasher13::new();
     hasher.write_i64(seq.0);
     hasher.write_u32(body.data.start);
     hasher.write_u32(body.data.end);
     hasher.write_i64(body.account_at.map_or(-1, i64::from));
     hasher.write(&body.bytes);
+    if let Some(watched) = watched {
+        hasher.write(watched.as_bytes());
+    }
     i64::from_le_bytes(hasher.finish().to_le_bytes())
 }
 
@@ -101,7 +113,19 @@ pub(super) fn last(conn: &Connection) -> Outcome<Seq> {
 }
 
 pub(crate) fn by_seq(conn: &Connection, seq: Seq) -> Outcome<Option<Arc<Event>>> {
-    let mut statement = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM events e WHERE e.seq = ?1"))?;
+    select_one(conn, COLUMNS, seq)
+}
+
+/// As [`by_seq`], from a store that may be of an older version, without watched values.
+pub(crate) fn by_seq_of_any_version(conn: &Connection, seq: Seq) -> Outcome<Option<Arc<Event>>> {
+    if conn.column_exists(None, "events", "watched")? {
+        return by_seq(conn, seq);
+    }
+    select_one(conn, &COLUMNS.replace("e.watched", "NULL"), seq)
+}
+
+fn select_one(conn: &Connection, columns: &str, seq: Seq) -> Outcome<Option<Arc<Event>>> {
+    let mut statement = conn.prepare_cached(&format!("SELECT {columns} FROM events e WHERE e.seq = ?1"))?;
     let mut rows = statement.query([seq.0])?;
     rows.next()?.map(from_row).transpose()
 }
@@ -158,12 +182,16 @@ impl Ledger {
     }
 
     fn publish_one(&mut self, draft: Numbered) -> Outcome<Result<Published, Refusal>> {
-        let event = draft.event;
+        let mut event = draft.event;
         if let Some(key) = &draft.idempotency {
             if let Some(first) = self.first_with_key(&event, key)? {
                 return Ok(first);
             }
             self.remember_key(&event, key)?;
+        }
+        if let Some(reading) = draft.reading {
+            let watched = self.watch(event.audience, &event.event_type, *reading)?;
+            Arc::make_mut(&mut event).watched = Some(Box::new(watched));
         }
         self.insert_event(&event)?;
         if let Some(by) = &draft.test_by {
@@ -224,11 +252,12 @@ impl Ledger {
 
     fn insert_event(&self, event: &Event) -> Outcome<()> {
         let (audience, audience_no) = audience_columns(event.audience);
+        let watched = event.watched.as_deref().map(watched::pack);
         self.conn
             .prepare_cached(
                 "INSERT INTO events (seq, audience, audience_no, type, created_ms, send_ms, data_start, data_end,
-                     account_at, checksum, body)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                     account_at, checksum, body, watched)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
             .execute(params![
                 event.seq.0,
@@ -240,8 +269,9 @@ impl Ledger {
                 event.body.data.start,
                 event.body.data.end,
                 event.body.account_at,
-                checksum(event.seq, &event.body),
+                checksum(event.seq, &event.body, watched.as_deref()),
                 &event.body.bytes[..],
+                watched,
             ])?;
         Ok(())
     }

@@ -18,6 +18,8 @@ pub(crate) mod keys;
 pub(crate) mod tokens;
 pub(crate) mod webhooks;
 
+mod watched;
+
 pub(crate) mod events;
 
 pub(crate) mod deliveries;

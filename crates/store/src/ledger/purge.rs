@@ -116,6 +116,9 @@ impl Ledger {
 
     fn end_purge(&mut self, purge: &Purge) -> Outcome<()> {
         for account in &purge.accounts {
+            self.conn
+                .prepare_cached("DELETE FROM watched_values WHERE account = ?1")?
+                .execute([account.0])?;
             self.conn.prepare_cached("DELETE FROM webhooks WHERE account = ?1")?.execute([account.0])?;
             self.conn.prepare_cached("DELETE FROM accounts WHERE no = ?1")?.execute([account.0])?;
         }

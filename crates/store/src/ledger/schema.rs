@@ -6,10 +6,11 @@ use rusqlite::Connection;
 pub(crate) const APPLICATION_ID: i32 = 0x506f_7374;
 
 /// Each step with its number being its place from 1; `PRAGMA user_version` says how many were taken.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
 ];
 
 /// The version this program writes.
