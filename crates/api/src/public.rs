@@ -6,6 +6,7 @@
 mod refusal;
 
 mod auth;
+mod awaited;
 mod content;
 mod rates;
 
@@ -43,6 +44,7 @@ use crate::logins::Logins;
 use crate::publishing::Publisher;
 use anchors::Anchors;
 use answer::{Answer, Trail};
+use awaited::AwaitedBodies;
 use call::Call;
 use cursor::CursorSeal;
 use places::Places;
@@ -90,6 +92,7 @@ pub struct PublicApi {
     publisher: Publisher,
     cursors: CursorSeal,
     rates: RateBook,
+    awaited: AwaitedBodies,
     anchors: Anchors,
     probes: Places,
     tests: Places,
@@ -109,6 +112,7 @@ impl PublicApi {
             publisher: Publisher::new(contract.clone(), parts.store.clone(), parts.clock.clone()),
             cursors: CursorSeal::new(id_key),
             rates: RateBook::default(),
+            awaited: AwaitedBodies::default(),
             anchors: Anchors::default(),
             probes: Places::new(PROBES_AT_ONCE, PROBES_OF_ACCOUNT),
             tests: Places::new(TESTS_AT_ONCE, TESTS_OF_ACCOUNT),

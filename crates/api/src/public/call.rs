@@ -65,7 +65,8 @@ impl<'r> Call<'r> {
     /// Who asks, as the audit log tells of it.
     pub fn by(&self) -> By {
         By {
-            at: self.now,
+            // Later than the request began, so that no row stands behind a later one.
+            at: self.api.parts.clock.now(),
             actor: Actor::ApiKey { id: self.key.id.as_str().into() },
             request_id: Some(self.request_id.as_str().into()),
             address: self.client.known(),

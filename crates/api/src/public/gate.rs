@@ -13,18 +13,19 @@
 //! Steps 2 to 7 are here; 8 to 12 are the handlers', which read their input, admit its URL, ask whether the call is
 //! the first of its signature, and go to the store, in that order. The body is not touched before step 3 knows the
 //! key, so strangers cannot make us read theirs. A signed body is read, within its limit, before its signature can be
-//! checked: one that is too long is refused for that.
+//! checked: one that is too long is refused for that, and so is one too many of a caller's on their way.
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method as HttpMethod};
 use posthaste_contract::model::{Condition, HmacRequest, Method, Route, Scheme};
 use posthaste_contract::{Contract, RouteMatch};
-use posthaste_core::UnixMs;
+use posthaste_core::{ApiKey, UnixMs};
 
 use super::PublicApi;
 use super::answer::Trail;
 use super::auth;
+use super::awaited;
 use super::call::Call;
 use super::content;
 use super::refusal::Refused;
@@ -65,7 +66,7 @@ pub(super) async fn pass<'r>(
     };
     let (body, once) = match &auth.scheme {
         Scheme::HmacRequest(rule) => {
-            let bytes = body.read(limit).await?;
+            let bytes = read_signed(api, &key, client, body, limit).await?;
             let once = match auth::verify(rule, &key, head, &bytes, now) {
                 Err(refused) if refused.condition == Condition::AuthInvalid => {
                     login.refused_proof(auth::proof(rule, &head.headers))?;
@@ -138,6 +139,20 @@ fn other_methods(known: impl IntoIterator<Item = Method>) -> Refused {
         }
     }
     Refused { allow: Some(words.join(", ")), ..Condition::Method.into() }
+}
+
+/// The body of a signed request, unless too many of its caller are on their way.
+async fn read_signed(
+    api: &PublicApi,
+    key: &ApiKey,
+    client: ClientAddress,
+    body: RequestBody,
+    limit_bytes: usize,
+) -> Result<Bytes, Refused> {
+    let Some(_awaited) = api.awaited.begin(key.no, client) else {
+        return Err(Refused { retry_in: Some(awaited::PAUSE), ..Condition::RateLimited.into() });
+    };
+    Ok(body.read(limit_bytes).await?)
 }
 
 fn must_be_single(rule: &HmacRequest, route: &Route) -> bool {

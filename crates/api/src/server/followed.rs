@@ -35,6 +35,11 @@ impl<S> Followed<S> {
     pub(super) fn into_inner(self) -> S {
         self.stream
     }
+
+    #[cfg(test)]
+    pub(super) fn into_watch(self) -> HeadWatch {
+        self.watch
+    }
 }
 
 impl Patience {

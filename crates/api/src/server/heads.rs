@@ -251,4 +251,6 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
+mod alike;
+#[cfg(test)]
 mod tests;

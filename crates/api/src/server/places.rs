@@ -91,7 +91,12 @@ impl Places {
                 if !is_crowded && inner.seats.len() < self.bounds.connections {
                     return Some(self.seat(&mut inner, neighbour));
                 }
-                let going = self.empty(&inner, |seat| !is_crowded || seat.neighbour == neighbour);
+                let going = match is_crowded {
+                    true => self.empty(&inner, self.bounds.connections_by_address, |seat| {
+                        seat.neighbour == neighbour
+                    }),
+                    false => self.empty(&inner, self.bounds.connections, |_| true),
+                };
                 if is_crowded && going == 0 {
                     return None;
                 }
@@ -103,7 +108,7 @@ impl Places {
 
     /// Asks those who have waited longest to go.
     pub fn make_room(&self) {
-        self.empty(&self.lock(), |_| true);
+        self.empty(&self.lock(), self.bounds.connections, |_| true);
     }
 
     fn seat(self: &Arc<Self>, inner: &mut Inner, neighbour: Option<IpAddr>) -> Place {
@@ -126,9 +131,9 @@ impl Places {
         Place { places: self.clone(), number: inner.last_number, seat }
     }
 
-    /// Asks some of those that wait, or else of the slow ones, the longest first; answers how many go at once, with
-    /// those that were asked before.
-    fn empty(&self, inner: &Inner, may_go: impl Fn(&Seat) -> bool) -> usize {
+    /// Asks a share of these places' holders, of those that wait or else of the slow ones, the longest first; answers
+    /// how many go at once, with those that were asked before.
+    fn empty(&self, inner: &Inner, places: usize, may_go: impl Fn(&Seat) -> bool) -> usize {
         let mut going = 0;
         let mut askable: Vec<(Rank, &Arc<Seat>)> = Vec::new();
         for seat in inner.seats.values().filter(|seat| may_go(seat)) {
@@ -143,7 +148,7 @@ impl Places {
         if askable.iter().any(|(rank, _)| matches!(rank, Rank::Idle(_))) {
             askable.retain(|(rank, _)| matches!(rank, Rank::Idle(_)));
         }
-        let share = (self.bounds.connections / EMPTIED_SHARE).max(1);
+        let share = (places / EMPTIED_SHARE).max(1);
         let count = share.saturating_sub(going).min(askable.len());
         if count < askable.len() {
             askable.select_nth_unstable_by_key(count, |(rank, _)| *rank);
@@ -232,5 +237,51 @@ impl Seat {
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.0.since.store(self.0.turn.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(text: &str) -> ClientAddress {
+        ClientAddress::new(text.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn whoever_stands_for_many_has_as_many_places_as_there_are() {
+        let bounds = ServerBounds { connections: 6, connections_by_address: 2, ..ServerBounds::default() };
+        let places = Places::new(bounds);
+        let (proxy, neighbour) = (client("10.0.0.1"), client("192.0.2.1"));
+        let mut taken = Vec::new();
+        for _ in 0..2 {
+            taken.push(places.take(neighbour, false).await.unwrap());
+        }
+        let working: Vec<Arc<Seat>> = taken.iter().map(|place| place.seat.clone()).collect();
+        let _busy: Vec<Busy<'_>> = working.iter().map(|seat| seat.busy()).collect();
+        assert!(places.take(neighbour, false).await.is_none(), "requests are under way on all it may have");
+        for number in 0..4 {
+            assert!(places.take(proxy, true).await.is_some(), "{number}");
+            taken.push(places.take(proxy, true).await.unwrap());
+        }
+        println!("counted | requests | places of a neighbour and a proxy | {}", taken.len());
+    }
+
+    #[tokio::test]
+    async fn idle_ones_are_asked_before_slow_ones_and_nobody_twice() {
+        let bounds = ServerBounds { connections: 2, ..ServerBounds::default() };
+        let places = Places::new(bounds);
+        let slow = places.take(client("192.0.2.1"), false).await.unwrap();
+        slow.seat.has_unread(true);
+        let idle = places.take(client("192.0.2.2"), false).await.unwrap();
+        for (expected, why) in [([false, true], "the idle one"), ([false, true], "which goes at once")] {
+            places.make_room();
+            let asked = [&slow, &idle].map(|place| place.seat.is_asked.load(Ordering::Relaxed));
+            assert_eq!(asked, expected, "{why}");
+        }
+        idle.seat.stays();
+        places.make_room();
+        assert!(slow.seat.is_asked.load(Ordering::Relaxed), "the other does not go at once");
+        assert!(!slow.seat.goes_at_once());
     }
 }

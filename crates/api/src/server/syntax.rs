@@ -57,8 +57,10 @@ fn check_target(head: &Parts) -> Result<(), Malformed> {
     }
     if let Some(authority) = head.uri.authority() {
         let is_http = head.uri.scheme_str().is_some_and(|scheme| matches!(scheme, "http" | "https"));
-        let host = head.headers.get(HOST).map_or(authority.as_str().as_bytes(), |host| host.as_bytes());
-        if !is_http || !host.eq_ignore_ascii_case(authority.as_str().as_bytes()) {
+        let target = authority.as_str().as_bytes();
+        let host = head.headers.get(HOST).map_or(target, |host| host.as_bytes());
+        let bare = |host| without_default_port(host, head.uri.scheme_str());
+        if !is_http || !bare(host).eq_ignore_ascii_case(bare(target)) {
             return Err(bad("The request target is not on this host."));
         }
     }
@@ -67,6 +69,12 @@ fn check_target(head: &Parts) -> Result<(), Malformed> {
         path if path.starts_with('/') => Ok(()),
         _ => Err(bad("The request target is no path.")),
     }
+}
+
+/// A host as it is compared: the port that its scheme has anyway says nothing (RFC 9110 section 4.2.3).
+fn without_default_port<'h>(host: &'h [u8], scheme: Option<&str>) -> &'h [u8] {
+    let default: &[u8] = if scheme == Some("https") { b":443" } else { b":80" };
+    host.strip_suffix(default).or_else(|| host.strip_suffix(b":")).unwrap_or(host)
 }
 
 fn check_host(head: &Parts) -> Result<(), Malformed> {
