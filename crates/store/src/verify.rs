@@ -42,6 +42,7 @@ pub fn verify(place: &Path, given: Option<MasterKeys>) -> Result<Report, OpenErr
         Marks::Newer(found) => return Err(OpenError::Newer { file, found, known: schema::VERSION }),
         Marks::Empty | Marks::Foreign => return Err(OpenError::damaged(&file, "it is not a store")),
     }
+    schema::show_as_of_this_version(&conn).map_err(bad)?;
     let vault = vault_for(&conn, &file, given)?;
     let mut check = Check { conn: &conn, problems: Vec::new() };
     let ended = check.run(vault.as_ref());
@@ -162,7 +163,7 @@ impl Check<'_> {
             let Some(end) = page.last() else { return Ok(()) };
             last = *end;
             for seq in page {
-                let read = events::by_seq_of_any_version(self.conn, Seq(seq));
+                let read = events::by_seq(self.conn, Seq(seq));
                 self.note_damage(read)?;
             }
         }

@@ -113,19 +113,8 @@ pub(super) fn last(conn: &Connection) -> Outcome<Seq> {
 }
 
 pub(crate) fn by_seq(conn: &Connection, seq: Seq) -> Outcome<Option<Arc<Event>>> {
-    select_one(conn, COLUMNS, seq)
-}
-
-/// As [`by_seq`], from a store that may be of an older version, without watched values.
-pub(crate) fn by_seq_of_any_version(conn: &Connection, seq: Seq) -> Outcome<Option<Arc<Event>>> {
-    if conn.column_exists(None, "events", "watched")? {
-        return by_seq(conn, seq);
-    }
-    select_one(conn, &COLUMNS.replace("e.watched", "NULL"), seq)
-}
-
-fn select_one(conn: &Connection, columns: &str, seq: Seq) -> Outcome<Option<Arc<Event>>> {
-    let mut statement = conn.prepare_cached(&format!("SELECT {columns} FROM events e WHERE e.seq = ?1"))?;
+    let sql = format!("SELECT {COLUMNS} FROM events e WHERE e.seq = ?1");
+    let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query([seq.0])?;
     rows.next()?.map(from_row).transpose()
 }
@@ -256,8 +245,8 @@ impl Ledger {
         self.conn
             .prepare_cached(
                 "INSERT INTO events (seq, audience, audience_no, type, created_ms, send_ms, data_start, data_end,
-                     account_at, checksum, body, watched)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                     account_at, checksum, body)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
                 event.seq.0,
@@ -271,8 +260,13 @@ impl Ledger {
                 event.body.account_at,
                 checksum(event.seq, &event.body, watched.as_deref()),
                 &event.body.bytes[..],
-                watched,
             ])?;
+        // A statement of its own, so that other events do not pay for it.
+        if let Some(watched) = watched {
+            self.conn
+                .prepare_cached("UPDATE events SET watched = ?2 WHERE seq = ?1")?
+                .execute(params![event.seq.0, watched])?;
+        }
         Ok(())
     }
 

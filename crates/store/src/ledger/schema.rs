@@ -94,6 +94,15 @@ pub(crate) fn prepare_any(connection: &Connection) -> rusqlite::Result<()> {
     )
 }
 
+/// Lets a connection that only reads see a store of an older version as one of this version, where columns were added to
+/// what that one has. What tables came later it does not have.
+pub(crate) fn show_as_of_this_version(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.column_exists(None, "events", "watched")? {
+        return Ok(());
+    }
+    connection.execute_batch("CREATE TEMP VIEW events AS SELECT *, NULL AS watched FROM main.events")
+}
+
 /// Takes the steps that are missing, all in one transaction.
 pub(crate) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
