@@ -85,7 +85,7 @@ impl Logins {
             ("posthaste_failed_logins", "Wrong credentials, repeated ones included", &self.wrong),
             (
                 "posthaste_failed_logins_refused",
-                "Requests refused unseen because of failed logins",
+                "Requests refused because of failed logins: unseen, or from private addresses once they were seen to be wrong",
                 &self.refused,
             ),
             (

@@ -145,4 +145,32 @@ mod tests {
             assert_eq!(is_host(text.as_bytes()), expected, "{text}");
         }
     }
+
+    #[test]
+    fn an_absolute_target_is_on_its_host_with_and_without_the_default_port() {
+        let mut rows = 0;
+        for (target, host, expected) in [
+            ("http://h/a", "h", true),
+            ("http://h:80/a", "h", true),
+            ("http://h/a", "h:80", true),
+            ("http://h:/a", "h", true),
+            ("http://H/a", "h:80", true),
+            ("https://h:443/a", "h", true),
+            ("https://h/a", "h:443", true),
+            ("http://[::1]:80/a", "[::1]", true),
+            ("http://h:8080/a", "h:8080", true),
+            ("http://h:8080/a", "h", false),
+            ("http://h:443/a", "h", false),
+            ("https://h:80/a", "h", false),
+            ("http://h:80/a", "i", false),
+            ("http://u@h/a", "h", false),
+            ("ftp://h/a", "h", false),
+        ] {
+            let request = http::Request::get(target).header(HOST, host).body(()).unwrap();
+            let told = check(&request.into_parts().0, None, 1024);
+            assert_eq!(told.is_ok(), expected, "{target} {host}: {told:?}");
+            rows += 1;
+        }
+        println!("counted | requests | absolute targets against Host | {rows}");
+    }
 }

@@ -125,6 +125,10 @@ async fn publishing_and_reading_leave_no_row() {
     for refused in [r#"{"id":"acme"}"#, "{", r#"{"id":"a b"}"#] {
         assert!(rig.post("/accounts", refused).await.status >= 400);
     }
+    // What changes nothing is no change.
+    for body in ["{}", r#"{"name":null}"#] {
+        rig.call("PATCH", "/accounts/acme", body).await.ok(200);
+    }
     assert_eq!(told(&log(&rig, "").await), ["account.created acme"]);
     assert!(rig.last_event().await > Seq(0));
 }

@@ -125,8 +125,7 @@ async fn an_ended_delivery_can_be_made_again() {
         .delete_webhook(webhook.no, rig.store.event(event).await.unwrap().unwrap().created_at.into())
         .await
         .unwrap();
-    let refused = rig.post(&path, "").await.told();
-    assert!(["409 conflict", "404 not_found"].contains(&refused.as_str()), "{refused}");
+    assert_eq!(rig.post(&path, "").await.told(), "409 conflict", "its webhook is gone");
     for unknown in ["dlv_x", "%00", "..", &format!("{}0", &id[..id.len() - 1])] {
         if unknown != id {
             assert_eq!(rig.post(&format!("/deliveries/{unknown}/retry"), "").await.told(), "404 not_found");

@@ -1,13 +1,17 @@
 //! What customers change with their keys is told in the audit log; what they read or are refused is not.
 
+use std::time::Duration;
+
 use posthaste_contract::Op;
 use posthaste_contract::model::FieldRule;
-use posthaste_core::{Actor, Change, DeliveryState};
-use posthaste_store::{ChangeFilter, Store};
+use posthaste_core::{Actor, Change, DeliveryState, UnixMs};
+use posthaste_store::{ChangeFilter, NewAccount, Store};
 use serde_json::{Map, Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::registration::id_of;
-use crate::rig::{CONTRACTS, Reply, Rig};
+use crate::rig::{CONTRACTS, Reply, Rig, read};
 
 const URL: &str = "https://hooks.example.com/a";
 const OTHER_URL: &str = "https://hooks.example.com/CANARY?key=CANARY";
@@ -119,4 +123,59 @@ async fn a_delivery_sent_again_is_told_by_its_public_id() {
         (rows[0].action.word(), rows[0].by.object.as_deref()),
         ("delivery.retried", Some(delivery.as_str()))
     );
+}
+
+/// Whoever asks for what happened since the last row must not miss what comes after it.
+#[tokio::test]
+async fn no_row_stands_behind_one_with_a_later_time() {
+    let rig = Rig::start("aira").await;
+    let ask = rig.create(&rig.holder, &rig.new_webhook(URL)).header("Expect", "100-continue");
+    let (bytes, body) = (ask.bytes(), ask.body.unwrap());
+    let mut stream = TcpStream::connect(rig.address).await.unwrap();
+    stream.write_all(&bytes[..bytes.len() - body.len()]).await.unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.unwrap();
+    let begun = rig.clock.time();
+    rig.clock.advance(Duration::from_secs(7));
+    rig.other_account("meanwhile").await;
+    stream.write_all(&body).await.unwrap();
+    assert_eq!(read(&mut stream).await.status, 201);
+    let rows = rig.told_since(0).await;
+    let [.., meanwhile, created] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!(
+        (created.action.word(), created.by.at),
+        ("webhook.created", begun.plus(Duration::from_secs(7)))
+    );
+    assert_eq!(meanwhile.by.at, created.by.at);
+    // Changes at the same time may reach the store in another order than they were made in.
+    let mut rows = 0;
+    for earlier_ms in [5, 59_000] {
+        let now = rig.clock.time();
+        let by = UnixMs(now.0 - earlier_ms).into();
+        let new = NewAccount { id: format!("crossed-{earlier_ms}"), name: None };
+        rig.store.create_account(new, by).await.unwrap();
+        assert_eq!(rig.told_since(0).await.last().unwrap().by.at, now, "{earlier_ms} ms");
+        rows += 1;
+    }
+    let long_ago = UnixMs(rig.clock.time().0 - 3_600_000);
+    rig.store
+        .create_account(NewAccount { id: "set-back".into(), name: None }, long_ago.into())
+        .await
+        .unwrap();
+    assert_eq!(rig.told_since(0).await.last().unwrap().by.at, long_ago, "the clock was set back");
+    println!("counted | admin | changes that cross | {}", rows + 2);
+}
+
+#[tokio::test]
+async fn what_changes_nothing_is_not_told() {
+    let rig = Rig::start("aira").await;
+    let id = id_of(&rig.assert_taken("create", &rig.create(&rig.holder, &rig.new_webhook(URL))).await);
+    let last = rig.last_told().await;
+    let mut asked = 0;
+    for body in [json!({}), json!({"url": URL})] {
+        rig.assert_taken("update", &rig.ask(&rig.holder, Op::WebhookUpdate, &[&id], "", Some(&body))).await;
+        asked += 1;
+    }
+    assert_eq!(rig.told_since(last).await.len(), 0);
+    println!("counted | admin | updates that change nothing | {asked}");
 }

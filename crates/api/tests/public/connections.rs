@@ -10,6 +10,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::rig::{Rig, exchange, read};
 
+/// The longest that anything may take, on a slow machine too.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Bounds small enough to wait for.
 fn impatient() -> ServerBounds {
     let short = Duration::from_millis(200);
@@ -91,7 +94,7 @@ async fn idle(rig: &Rig, count: usize) -> Vec<TcpStream> {
     idle
 }
 
-/// How many of these the server has not closed. Each is given a moment to hear of it.
+/// How many of these the server has not closed.
 async fn open_ones(streams: &mut [TcpStream]) -> usize {
     let mut open = 0;
     for stream in streams {
@@ -99,6 +102,17 @@ async fn open_ones(streams: &mut [TcpStream]) -> usize {
         open += usize::from(timeout(Duration::from_millis(2), stream.read_to_end(&mut rest)).await.is_err());
     }
     open
+}
+
+/// The same once there are no more than these, which may take a slow machine a while.
+async fn open_at_most(streams: &mut [TcpStream], most: usize) -> usize {
+    let began = Instant::now();
+    loop {
+        let open = open_ones(streams).await;
+        if open <= most || began.elapsed() > PATIENCE {
+            return open;
+        }
+    }
 }
 
 #[tokio::test]
@@ -110,16 +124,16 @@ async fn idle_connections_make_room_for_new_ones() {
         ("A58 T42 of one address", by_address),
     ] {
         // Nobody is closed for idling as long as this test runs.
-        let bounds = ServerBounds { head: Duration::from_secs(600), ..bounds };
+        let (head, idle) = (Duration::from_secs(600), Duration::from_secs(600));
+        let bounds = ServerBounds { head, idle, ..bounds };
         let rig = Rig::with(Contract::builtin("aira").unwrap(), bounds).await;
         let mut streams = idle(&rig, 4 * PLACES).await;
+        // Without room made for them they would wait as long as the idle ones stay.
         for newcomer in 0..20 {
-            let began = Instant::now();
-            rig.assert_ready().await;
-            let took = began.elapsed();
-            assert!(took < Duration::from_secs(1), "{row}: newcomer {newcomer} took {took:?}");
+            let served = timeout(PATIENCE, rig.assert_ready()).await;
+            assert!(served.is_ok(), "{row}: newcomer {newcomer} waits");
         }
-        let open = open_ones(&mut streams).await;
+        let open = open_at_most(&mut streams, PLACES).await;
         assert!(open <= PLACES, "{row}: {open} connections are open");
         assert!(open > PLACES / 2, "{row}: no more are closed than needed: {open} are open");
         println!("counted | requests | {row}: idle connections on {PLACES} places | {}", streams.len());

@@ -94,7 +94,6 @@ async fn change_everything(store: &Arc<dyn Store>) -> Vec<String> {
     [
         "account.created other account:other {}",
         "account.updated other account:other {name}",
-        "account.updated other account:other {}",
         "account.deleted other account:other {}",
         "key.created acme key:key_1 {}",
         "key.revoked acme key:key_1 {}",
@@ -102,7 +101,6 @@ async fn change_everything(store: &Arc<dyn Store>) -> Vec<String> {
         "token.revoked - token:tok_9 {} name=ci scope=publish",
         "webhook.created acme webhook:wh_1 {}",
         "webhook.updated acme webhook:wh_1 {url,description,project}",
-        "webhook.updated acme webhook:wh_1 {}",
         "webhook.paused acme webhook:wh_1 {}",
         "webhook.resumed acme webhook:wh_1 {}",
         "webhook.secret_rotated acme webhook:wh_1 {}",

@@ -68,7 +68,9 @@ impl Ledger {
         self.conn
             .prepare_cached("UPDATE accounts SET name = ?2, updated_ms = ?3 WHERE no = ?1")?
             .execute(params![account.no.0, account.name, by.at.0])?;
-        self.note(by, Action::AccountUpdated, Noted { details, ..Noted::account(id) })?;
+        if !details.fields.is_empty() {
+            self.note(by, Action::AccountUpdated, Noted { details, ..Noted::account(id) })?;
+        }
         Ok(account)
     }
 

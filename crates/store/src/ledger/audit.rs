@@ -19,6 +19,10 @@ const COLUMNS: &str =
 /// How many rows one call looks at, so that a search for what is rare does not keep a reader from others.
 const LOOKED_AT_MAX: i64 = 50_000;
 
+/// How much earlier a change may say it was than the one before, if it was made at the same time: longer than any
+/// request takes.
+const CROSSED_MAX_MS: i64 = 60_000;
+
 /// What a row is about.
 #[derive(Default)]
 pub(super) struct Noted<'a> {
@@ -42,14 +46,18 @@ impl<'a> Noted<'a> {
 }
 
 impl Ledger {
-    /// Writes a row. What undoes the change undoes it too, since both are one transaction.
+    /// Writes a row. What undoes the change undoes it too, since both are one transaction. Changes at the same time may
+    /// come in another order than their times: none is told of as earlier than the one before, or whoever asks for what
+    /// happened since that would miss it. Only where the clock was set back are times so.
     pub(super) fn note(&self, by: &By, action: Action, noted: Noted<'_>) -> Outcome<()> {
         let Noted { account, object, details } = noted;
         self.conn
             .prepare_cached(
                 "INSERT INTO audit (at_ms, actor, actor_id, actor_name, action, account, object, fields, count,
                      reason, name, scope, address, request_id)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                 VALUES (max(?1, coalesce((SELECT at_ms FROM (SELECT at_ms FROM audit ORDER BY no DESC LIMIT 1)
+                                           WHERE at_ms <= ?1 + ?15), ?1)),
+                     ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             )?
             .execute(params![
                 by.at.0,
@@ -66,6 +74,7 @@ impl Ledger {
                 details.scope.map(Scope::word),
                 by.address.map(|address| address.to_string()),
                 by.request_id.as_deref(),
+                CROSSED_MAX_MS,
             ])?;
         Ok(())
     }
@@ -81,8 +90,7 @@ impl Ledger {
         if let Some(action) = state {
             self.note(by, action, Noted::webhook(after))?;
         }
-        // What sets everything to what it was is a change too: of the time of the latest one.
-        if !fields.is_empty() || !is_rotated && state.is_none() {
+        if !fields.is_empty() {
             let details = Details { fields, ..Details::default() };
             self.note(by, Action::WebhookUpdated, Noted { details, ..Noted::webhook(after) })?;
         }

@@ -47,7 +47,10 @@ async fn no_request_that_begins_after_the_answer_is_served() {
                         after += 1;
                     }
                     false if reply.status == 200 => before += 1,
-                    false => late += 1,
+                    false => {
+                        rig.assert_is("at the same time", &reply, Condition::AuthInactive);
+                        late += 1;
+                    }
                 }
             }
         }
