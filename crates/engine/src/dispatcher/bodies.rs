@@ -150,8 +150,9 @@ impl Waiting {
     }
 
     /// How many bytes one more would add.
-    pub fn cost(&self, event: &Event) -> usize {
-        if self.heavy.contains_key(&event.seq) { 0 } else { event.body.bytes.len() }
+    pub fn cost(&self, event: &Event, bounds: &Bounds) -> usize {
+        let is_there = is_heavy(event, bounds) && self.heavy.contains_key(&event.seq);
+        if is_there { 0 } else { event.body.bytes.len() }
     }
 
     /// The event with this number, if it is in here.

@@ -74,8 +74,8 @@ impl Queues {
     /// May anybody start?
     pub fn has_next(&self, view: &View<'_>) -> bool {
         NEEDS.iter().zip(&self.turns).any(|(need, turns)| {
-            let may = |webhook| !need.is_heavy || view.has_share_for(need.standing, webhook);
-            !turns.is_empty() && view.has_room_for(*need) && turns.has_one_that(may)
+            let has_share = |webhook| view.has_share_for(need.standing, webhook);
+            !turns.is_empty() && view.has_room_for(*need) && (!need.is_heavy || turns.has_one_that(has_share))
         })
     }
 

@@ -86,16 +86,21 @@ impl Slots {
 
     /// The attempt with this number has ended, and so has the need for its body.
     pub fn give_back(&mut self, number: u64) {
-        let (purse, body) = match (self.held.remove(&number), self.slow.remove(&number)) {
-            (Some(held), _) => {
-                self.let_go(held.standing);
-                (self.purse_mut(held.standing), held.body)
+        let (stays_with, body) = match self.held.remove(&number) {
+            Some(Held { standing, body, .. }) => {
+                self.let_go(standing);
+                (Some(standing), body)
             }
-            (None, Some(Slow { body, stays_with: Some(standing) })) => (self.purse_mut(standing), body),
-            (None, Some(Slow { body, stays_with: None })) => (&mut self.slow_purse, body),
-            (None, None) => return,
+            None => match self.slow.remove(&number) {
+                Some(Slow { body, stays_with }) => (stays_with, body),
+                None => return,
+            },
         };
         if let Some(body) = body {
+            let purse = match stays_with {
+                Some(standing) => self.purse_mut(standing),
+                None => &mut self.slow_purse,
+            };
             purse.take_out(&body);
         }
     }

@@ -8,7 +8,7 @@ use posthaste_store::Recorded;
 use super::bodies::{Body, is_heavy};
 use super::lane::Job;
 use super::machine::{Claim, Dispatcher, Effect};
-use super::queues::{View, need};
+use super::queues::{Need, View, need};
 use super::settle::{no_retry_reason, settle};
 
 /// What is to be done with a delivery whose turn it is.
@@ -25,12 +25,7 @@ impl Dispatcher {
             let view =
                 View { slots: &self.slots, lanes: &self.lanes, roster: &self.roster, bounds: &self.bounds };
             let Some((waited_for, no)) = self.queues.next(&view) else { break };
-            let Some(lane) = self.lanes.get_mut(&no) else { continue };
-            lane.has_turn = false;
-            // While it waited another delivery may have come first, or the webhook have fared otherwise.
-            if need(lane, &self.bounds) == waited_for {
-                self.start_one(no, now, effects);
-            }
+            self.start_one(no, waited_for, now, effects);
             self.give_turn(no);
             self.refill(no);
         }
@@ -55,8 +50,13 @@ impl Dispatcher {
     }
 
     /// Takes the first delivery of a lane and starts it, holds it or calls it off, as its webhook stands now.
-    fn start_one(&mut self, no: WebhookNo, now: UnixMs, effects: &mut Vec<Effect>) {
+    fn start_one(&mut self, no: WebhookNo, waited_for: Need, now: UnixMs, effects: &mut Vec<Effect>) {
         let Some(lane) = self.lanes.get_mut(&no) else { return };
+        lane.has_turn = false;
+        // While it waited another delivery may have come first, or the webhook have fared otherwise.
+        if need(lane, &self.bounds) != waited_for {
+            return;
+        }
         let Some(job) = lane.waiting.pop_front() else { return };
         self.waiting.remove(&job.event, &self.bounds);
         let webhook = self.roster.get(no);

@@ -50,7 +50,7 @@ impl Dispatcher {
 
     fn take_up(&mut self, key: DeliveryKey, event: &Arc<Event>, webhook: &Webhook, now: UnixMs) {
         let is_full = self.waiting.deliveries >= self.bounds.waiting
-            || self.waiting.bytes + self.waiting.cost(event) > self.bounds.waiting_bytes;
+            || self.waiting.bytes + self.waiting.cost(event, &self.bounds) > self.bounds.waiting_bytes;
         let bounds = self.bounds;
         let Some(lane) = self.lane(key.webhook) else { return };
         lane.see(webhook, &bounds);

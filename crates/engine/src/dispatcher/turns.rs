@@ -23,13 +23,16 @@ impl Turns {
 
     /// Takes out the webhook whose turn it is; its account goes to the end.
     pub fn next(&mut self) -> Option<WebhookNo> {
-        self.next_that(|_| true)
+        self.take(0)
     }
 
     /// Takes out the first webhook whose account comes before others and that may have its turn. An account whose
     /// webhook may not is passed over and keeps its place.
     pub fn next_that(&mut self, may: impl Fn(WebhookNo) -> bool) -> Option<WebhookNo> {
-        let place = self.first_that(may)?;
+        self.take(self.first_that(may)?)
+    }
+
+    fn take(&mut self, place: usize) -> Option<WebhookNo> {
         let account = self.accounts.remove(place)?;
         let queue = self.webhooks.get_mut(&account)?;
         let webhook = queue.pop_front();

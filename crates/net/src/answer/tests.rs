@@ -269,6 +269,15 @@ fn nothing_exceeds_its_bound() {
 
 /// However much a receiver sends: pieces are taken until there is an outcome, and counted.
 #[test]
+fn an_unfinished_head_takes_little_more_memory_than_what_came() {
+    let head = format!("{OK}{}", format!("X: {}\r\n", "a".repeat(1_300)).repeat(49));
+    assert!(head.len() < HEAD_MAX_BYTES);
+    for piece in [1, 100, 3_000, 5_000, 40_000] {
+        assert_eq!(read(head.as_bytes().chunks(piece), After::Silence), "waiting", "{piece} bytes at a time");
+    }
+}
+
+#[test]
 fn no_more_is_read_than_the_bounds_allow() {
     const PIECE: usize = 4096;
     let (whole_head, chunked) = (format!("{OK}\r\n"), format!("{OK}Transfer-Encoding: chunked\r\n\r\n"));

@@ -83,10 +83,10 @@ fn what_waits_counts_heavy_bodies_once_and_light_ones_each_time() {
     let bounds = Bounds { light_body_bytes: 9, ..Bounds::default() };
     for (bytes, of_three) in [(9, 27), (10, 10)] {
         let (event, mut waiting) = (event(7, Audience::Broadcast, bytes, None), Waiting::default());
-        assert_eq!(waiting.cost(&event), bytes);
+        assert_eq!(waiting.cost(&event, &bounds), bytes);
         (0..3).for_each(|_| waiting.add(&event, &bounds));
         assert_eq!((waiting.deliveries, waiting.bytes), (3, of_three));
-        assert_eq!(waiting.cost(&event) == 0, waiting.find(Seq(7)).is_some());
+        assert_eq!(waiting.cost(&event, &bounds) == 0, waiting.find(Seq(7)).is_some());
         (0..3).for_each(|_| waiting.remove(&event, &bounds));
         assert_eq!((waiting.deliveries, waiting.bytes, waiting.heavy.len()), (0, 0, 0));
     }
