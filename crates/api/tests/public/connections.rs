@@ -124,8 +124,8 @@ async fn idle_connections_make_room_for_new_ones() {
         ("A58 T42 of one address", by_address),
     ] {
         // Nobody is closed for idling as long as this test runs.
-        let (head, idle) = (Duration::from_secs(600), Duration::from_secs(600));
-        let bounds = ServerBounds { head, idle, ..bounds };
+        let never = Duration::from_secs(600);
+        let bounds = ServerBounds { head: never, idle: never, ..bounds };
         let rig = Rig::with(Contract::builtin("aira").unwrap(), bounds).await;
         let mut streams = idle(&rig, 4 * PLACES).await;
         // Without room made for them they would wait as long as the idle ones stay.
