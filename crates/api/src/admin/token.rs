@@ -37,16 +37,17 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
-/// The texts that could be API keys of the contract.
+/// The texts that could be API keys of the contract, wherever it has them, and bearer tokens.
 pub(crate) fn customer_keys<'h>(
     contract: &'h Contract,
     headers: &'h HeaderMap,
 ) -> impl Iterator<Item = &'h str> {
-    contract.auth.iter().filter_map(|auth| match &auth.scheme {
+    let by_contract = contract.auth.iter().filter_map(|auth| match &auth.scheme {
         Scheme::ApiKey { header } => only(headers, header),
         Scheme::HmacRequest(rule) => only(headers, &rule.key_header),
-        Scheme::Bearer | Scheme::Basic => bearer(headers),
-    })
+        Scheme::Bearer | Scheme::Basic => None,
+    });
+    by_contract.chain(bearer(headers))
 }
 
 /// What is shown to get in, as it stands in the headers.

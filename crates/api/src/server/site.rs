@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use ipnet::IpNet;
@@ -88,9 +90,13 @@ impl Site {
                 true => seat.arrival.drop_rest(),
                 false => !seat.arrival.is_whole().await,
             };
+        let headers = answer.headers_mut();
         if is_left {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        // Answers hold what belongs to one caller, some of them secrets that are shown once.
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         answer
     }
 
@@ -161,7 +167,6 @@ fn page(html: Bytes) -> Response<Body> {
     let mut answer = plain(StatusCode::OK, "text/html; charset=utf-8", html);
     for (name, value) in [
         ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-        ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
     ] {
         answer.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -65,6 +65,18 @@ async fn only_the_whole_token_opens() {
 }
 
 #[tokio::test]
+async fn a_customers_key_opens_nothing_however_it_is_carried() {
+    for contract in ["aioka", "aira", "elydora", "pipai", "standard"] {
+        let rig = Rig::with_account(contract).await;
+        let key = rig.post("/accounts/acme/keys", "{}").await.ok(201)["key"].as_str().unwrap().to_owned();
+        let asked =
+            Request::builder().uri("/admin/v1/accounts").header("authorization", format!("Bearer {key}"));
+        let answer = rig.send(asked.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, 404, "{contract}");
+    }
+}
+
+#[tokio::test]
 async fn bodies_are_json_and_bounded() {
     let rig = Rig::with_limits("aira", BodyLimits { event_bytes: 100, batch_bytes: 200 });
     let long = |length: usize| format!(r#"{{"id":"a","name":"{}"}}"#, "x".repeat(length));

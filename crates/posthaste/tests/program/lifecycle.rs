@@ -45,6 +45,13 @@ async fn it_answers_the_paths_that_are_the_same_for_every_contract() {
     for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"] {
         assert_eq!(server.status(path).await, 200, "{path}");
     }
+    for path in
+        ["/healthz", "/metrics", "/openapi.json", "/docs", "/v1/webhooks", "/admin/v1/accounts", "/nothing"]
+    {
+        let answer = server.get(path).await;
+        assert_eq!(answer.headers()["cache-control"], "no-store", "{path}");
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff", "{path}");
+    }
     let metrics = server.get("/metrics").await;
     assert!(String::from_utf8_lossy(metrics.body()).contains("posthaste_in_flight"));
     let openapi: serde_json::Value =
