@@ -235,15 +235,32 @@ impl Tour {
         Some(Value::Object(body))
     }
 
+    /// A secret that a customer brings.
+    pub fn own_secret(&mut self) -> String {
+        let count = self.canaries.len();
+        let own = format!("whsec_{}", base64_of(&format!("own{count:04}{}", digits(count))));
+        self.canaries.add(&format!("own secret no. {count}"), &own);
+        own
+    }
+
     /// Runs a command to its end and keeps what it says. What it shows once, it shows to its caller alone.
     pub fn command(&mut self, arguments: &[&str], may_show: bool) {
         let output = run(self.folder.path(), &[arguments, &["--data-dir", "data"]].concat());
         let said = [output.stdout, output.stderr].concat();
         self.seen.push((format!("what `{}` says", arguments.join(" ")), said.clone()));
+        assert!(output.status.success(), "`{}`: {}", arguments.join(" "), String::from_utf8_lossy(&said));
         if may_show {
             let shown = serde_json::from_slice(&said).unwrap_or(Value::Null);
             self.note_shown(&shown);
         }
+    }
+
+    /// The same of a command that must fail.
+    pub fn command_refused(&mut self, arguments: &[&str]) {
+        let output = run(self.folder.path(), &[arguments, &["--data-dir", "data"]].concat());
+        assert!(!output.status.success(), "`{}`", arguments.join(" "));
+        let said = [output.stdout, output.stderr].concat();
+        self.seen.push((format!("what `{}` says", arguments.join(" ")), said));
     }
 
     /// A start that fails over a flag, and what it says.
