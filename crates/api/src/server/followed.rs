@@ -21,14 +21,15 @@ pub(super) struct Followed<S> {
 /// How long is waited for what.
 struct Patience {
     bounds: ServerBounds,
-    /// What is waited for since when the clock runs.
+    /// What is waited for, and until when.
     awaited: Awaited,
+    deadline: Instant,
     clock: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Followed<S> {
     pub(super) fn new(stream: S, watch: HeadWatch, bounds: ServerBounds) -> Self {
-        let patience = Patience { bounds, awaited: Awaited::Body, clock: None };
+        let patience = Patience { bounds, awaited: Awaited::Body, deadline: Instant::now(), clock: None };
         Self { stream, watch, patience }
     }
 
@@ -50,18 +51,22 @@ impl Patience {
             Awaited::Request { .. } => self.bounds.idle,
             Awaited::Body => return Poll::Pending,
         };
-        let is_new = self.awaited != awaited;
-        self.awaited = awaited;
-        let clock = match &mut self.clock {
-            Some(clock) => {
-                if is_new {
-                    clock.as_mut().reset(Instant::now() + limit);
-                }
-                clock
+        if self.awaited != awaited {
+            (self.awaited, self.deadline) = (awaited, Instant::now() + limit);
+        }
+        let deadline = self.deadline;
+        let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if clock.deadline() > deadline {
+            clock.as_mut().reset(deadline);
+        }
+        // Set anew only when it strikes too early: that is seldom, and each request moves the deadline.
+        loop {
+            ready!(clock.as_mut().poll(context));
+            if clock.deadline() >= deadline {
+                return Poll::Ready(());
             }
-            None => self.clock.insert(Box::pin(sleep_until(Instant::now() + limit))),
-        };
-        clock.as_mut().poll(context)
+            clock.as_mut().reset(deadline);
+        }
     }
 }
 
