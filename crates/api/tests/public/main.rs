@@ -33,6 +33,7 @@ mod limits;
 mod order;
 #[cfg(test)]
 mod probed;
+#[cfg(test)]
 mod slow_clients;
 #[cfg(test)]
 mod targets;
