@@ -1,6 +1,7 @@
 //! Contradictions: what is wrong although every part by itself is well-formed.
 
 mod delivery;
+mod limits;
 mod reachable;
 mod routes;
 mod secrets;
@@ -40,6 +41,9 @@ pub fn whole<'a>(contract: &'a Contract, root: &'a Spanned<DeTable<'a>>, report:
     }
     if requests_are_sound && report.are_sound(&["secret"]) {
         secrets::check(&whole);
+    }
+    if requests_are_sound {
+        limits::check(&whole);
     }
     // What follows walks from view to view, which must come to an end.
     if report.are_sound(&["views"]) && views::check_cycles(&whole) {
