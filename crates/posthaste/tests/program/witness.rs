@@ -101,9 +101,12 @@ async fn inside_the_namespace() {
     assert!(forbidden.is_empty(), "packets to forbidden ranges: {forbidden:?}");
     assert!(receiver.requests() > 0, "redirects were met");
     assert!(names.asked().iter().all(|name| !name.ends_with(SEARCHED)), "names are absolute");
-    kernel::knock_everywhere();
-    let blind: Vec<_> = counters.read().into_iter().filter(|(_, packets)| *packets == 0).collect();
-    assert!(blind.is_empty(), "the witness does not see: {blind:?}");
+    // The namespace's own addresses take a moment before they may be sent from.
+    until("the witness to see every range", async || {
+        kernel::knock_everywhere();
+        counters.read().iter().all(|(_, packets)| *packets > 0).then_some(())
+    })
+    .await;
 
     println!("counted | guard | ranges watched by the kernel | {}", seen.len());
     println!("counted | guard | URLs refused under the kernel's eyes | {refused}");
