@@ -1,8 +1,13 @@
 //! What becomes of rows under a key that nobody expects any more.
 
+use std::time::Duration;
+
 use super::*;
 use crate::{ChangeFilter, Seals};
 use posthaste_core::Action;
+
+/// The longest wait for a rotation.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn key(byte: u8) -> MasterKey {
     MasterKey::from_bytes([byte; 32])
@@ -31,14 +36,23 @@ fn open_with(dir: &Path, keys: MasterKeys) -> Result<Arc<Embedded>, OpenError> {
     Embedded::open(dir, Some(keys), Options::default(), Arc::new(Fixed))
 }
 
-async fn settled(store: &Embedded) -> Seals {
-    loop {
-        let seals = store.seals().await.unwrap();
-        assert_eq!(store.health(), Ok(()));
-        if seals.rotation.is_none() {
-            return seals;
+/// Asks until the seals are as expected; the count and what holds a rotation up are not told at the same moment.
+async fn seals_once(store: &Embedded, is_it: impl Fn(&Seals) -> bool) -> Seals {
+    let asking = async {
+        loop {
+            let seals = store.seals().await.unwrap();
+            assert_eq!(store.health(), Ok(()));
+            if is_it(&seals) {
+                return seals;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
-    }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.unwrap()
+}
+
+async fn settled(store: &Embedded) -> Seals {
+    seals_once(store, |seals| seals.rotation.is_none()).await
 }
 
 /// To 2, cut off; back to 1, cut off; and so on: there are always rows under both.
@@ -141,15 +155,9 @@ async fn a_damaged_row_under_the_former_key_keeps_both_keys() {
     assert_eq!(conn.execute(damage, []).unwrap(), 1);
     drop(conn);
     let store = open_with(dir.path(), both(2, 1)).unwrap();
-    let held_up = loop {
-        let seals = store.seals().await.unwrap();
-        assert_eq!(store.health(), Ok(()));
-        assert!(seals.rotation.is_some(), "{seals:?}");
-        if seals.held_up_by.is_some() {
-            break seals;
-        }
-    };
-    assert_eq!((held_up.unopened, held_up.rotation.unwrap().sealed_under_former), (1, 1));
+    let left = |seals: &Seals| seals.rotation.as_ref().expect("it does not end").sealed_under_former;
+    let held_up = seals_once(&store, |seals| left(seals) == 1 && seals.held_up_by.is_some()).await;
+    assert_eq!(held_up.unopened, 1);
     let again = store.rotate_master_key(NOW.into()).await;
     assert!(again.is_err());
     store.close().await;
@@ -231,14 +239,9 @@ async fn a_key_file_that_cannot_be_written_is_told_and_tried_again() {
     let blocking = beside.clone();
     // A folder in the place of the file that is written first.
     rotate_and(&store, move || std::fs::create_dir_all(blocking.join("full"))).await;
-    let why = loop {
-        let seals = store.seals().await.unwrap();
-        assert_eq!(store.health(), Ok(()));
-        assert!(seals.rotation.is_some(), "{seals:?}");
-        if let Some(why) = seals.held_up_by {
-            break why;
-        }
-    };
+    let held_up = seals_once(&store, |seals| seals.held_up_by.is_some()).await;
+    assert!(held_up.rotation.is_some());
+    let why = held_up.held_up_by.unwrap();
     assert!(why.contains("master.key"), "{why}");
     assert_eq!(KeyFile::of(dir.path()).read().unwrap().all().count(), 2);
     std::fs::remove_dir_all(beside).unwrap();
