@@ -9,10 +9,12 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 /// The document with the table, from the workspace's folder.
 const DOCUMENT: &str = "docs/reliability.md";
+/// What a test prints that could not run here; it is shown wherever it stands.
+const SKIPPED: &str = "SKIPPED";
 const BEGIN: &str = "<!-- counted: begin -->\n";
 const END: &str = "<!-- counted: end -->\n";
 
@@ -21,7 +23,8 @@ const END: &str = "<!-- counted: end -->\n";
 pub struct Counts(BTreeMap<(String, String), u64>);
 
 impl Counts {
-    /// Takes a line in if it is one of ours. What several tests count under one name is added up.
+    /// Takes a line in if it is one of ours. What several tests count under one name is added up, and so is what is
+    /// counted for each contract, with its name in brackets at the end.
     pub fn take(&mut self, line: &str) {
         // After pytest's and libtest's own text on the same line.
         let Some(at) = line.find("counted | ") else { return };
@@ -29,6 +32,7 @@ impl Counts {
         if let [_, area, what, number] = cells[..]
             && let Ok(number) = number.parse::<u64>()
         {
+            let what = what.split_once(" (").map_or(what, |(what, _)| what);
             *self.0.entry((area.to_owned(), what.to_owned())).or_default() += number;
         }
     }
@@ -39,12 +43,33 @@ impl Counts {
         format!("| area | counted | number |\n|---|---|---:|\n{}", rows.collect::<String>())
     }
 
+    /// Sees to it that the document tells of everything that was counted, and of nothing else.
+    ///
+    /// Numbers that depend on chance or on the machine may differ from run to run; names may not.
+    pub fn check(&self, root: &Path) -> anyhow::Result<()> {
+        let text = fs::read_to_string(root.join(DOCUMENT)).context(DOCUMENT)?;
+        let (_, told, _) = parts(&text)?;
+        let missing: Vec<String> = self.names().filter(|name| !told.contains(name.as_str())).collect();
+        let left_over: Vec<&str> =
+            told.lines().skip(2).filter(|line| !self.names().any(|name| line.contains(&name))).collect();
+        // Outside CI some of it may have been skipped.
+        ensure!(
+            missing.is_empty() && (left_over.is_empty() || !crate::is_ci()),
+            "{DOCUMENT} does not tell of {missing:?}, and tells of {left_over:?}; `cargo xtask counts` writes it"
+        );
+        Ok(())
+    }
+
     /// Writes the table into the document.
     pub fn write(&self, root: &Path) -> anyhow::Result<()> {
         let file = root.join(DOCUMENT);
         let text = fs::read_to_string(&file).context(DOCUMENT)?;
         let (before, _, after) = parts(&text)?;
         fs::write(&file, format!("{before}{BEGIN}{}{END}{after}", self.table())).context(DOCUMENT)
+    }
+
+    fn names(&self) -> impl Iterator<Item = String> {
+        self.0.keys().map(|(area, what)| format!("| {area} | {what} |"))
     }
 }
 
@@ -72,7 +97,7 @@ pub fn collect(command: &mut Command, counts: &mut Counts) -> anyhow::Result<()>
             "failures:" | "FAILURES" | "short test summary info" => true,
             other => is_shown || other.starts_with("test result:") || other.contains(" passed in "),
         };
-        if is_shown {
+        if is_shown || line.contains(SKIPPED) {
             println!("{line}");
         }
     }
@@ -92,7 +117,7 @@ mod tests {
         let mut counts = Counts::default();
         for line in [
             "counted | guard | url rows | 140",
-            ".counted | guard | url rows | 2",
+            ".counted | guard | url rows (one contract) | 2",
             "counted | guard | no number | many",
             "counted things",
         ] {

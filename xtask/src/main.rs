@@ -1,5 +1,4 @@
-//! The project's chores: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask instructions`,
-//! `cargo xtask sabotage`, `cargo xtask seeds FIRST..LAST`.
+//! The project's chores; `cargo xtask` lists them.
 
 mod counts;
 mod debian;
@@ -20,14 +19,14 @@ use counts::Counts;
 const USAGE: &str = "usage: cargo xtask VERB
 
   test                 every test: the workspace's, the rules of the house, real clients on real deliveries, fuzzing,
-                       and the hot path's instructions
+                       sabotage, the hot path's instructions, and docs/reliability.md against what was counted
   clients              only the third: Python clients judge deliveries and OpenAPI documents
-  counts               only the tests that count, and writes what they counted into docs/reliability.md
+  counts               what counts, and writes the figures into docs/reliability.md
   fuzz [--seconds N]   only the fuzz targets, each for 20 seconds or as many as are said
   tidy                 only the rules of the house
-  instructions         only the last: the instructions of the hot path, held against bench/hot-path.toml
+  instructions         only the instructions of the hot path, held against bench/hot-path.toml
   instructions --accept    keeps what is counted now
-  sabotage [WORD]      only the last, or those of them with this word in their file's name or their own: switches
+  sabotage [WORD]      only that, or those of them with this word in their file's name or their own: switches
                        protections off one by one in a copy of the tree, and sees that a test fails
   seeds FIRST..LAST    simulated worlds, as many as you like";
 
@@ -63,16 +62,18 @@ fn main() -> ExitCode {
 fn test() -> anyhow::Result<()> {
     tidy::run(&root())?;
     let counts = counted()?;
-    instructions::check(&root())?;
     print!("{}", counts.table());
-    Ok(())
+    counts.check(&root())?;
+    instructions::check(&root())?;
+    sabotage::run(&root(), "")
 }
 
-/// Runs every test that can count something.
+/// Runs everything that can count something.
 fn counted() -> anyhow::Result<Counts> {
     let mut counts = Counts::default();
-    if let Err(why) = debian::ensure("nft", "nftables") {
-        // The test that needs it says what it skips, and fails under CI.
+    let wanted = [("nft", "nftables"), ("ip", "iproute2")];
+    if let Err(why) = wanted.into_iter().try_for_each(|(program, package)| debian::ensure(program, package)) {
+        // The test that needs them says what it skips, and fails under CI.
         println!("{why:#}");
     }
     let workspace = ["test", "--workspace", "--all-targets", "--no-fail-fast", "--", "--show-output"];

@@ -218,8 +218,10 @@ impl Inbox {
             let (taken, mut gate, status) = (taken.clone(), gate.clone(), answered.clone());
             Box::pin(async move {
                 gate.wait_for(|open| *open).await.unwrap();
+                // What is answered is decided before the test hears of the arrival and says what comes next.
+                let reply = Reply::empty(*status.lock().unwrap());
                 taken.send(arrival).unwrap();
-                Reply::empty(*status.lock().unwrap())
+                reply
             })
         })));
         Self { flags, arrived, open, status, _folder: folder }
