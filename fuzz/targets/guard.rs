@@ -13,6 +13,9 @@ use std::net::IpAddr;
 use libfuzzer_sys::fuzz_target;
 use net::guard::{Guard, GuardPolicy, Host};
 
+/// The longest URL.
+const URL_MAX_CHARS: usize = 2048;
+
 /// What is not public, written down without a look at the guard's own list: the special-purpose registries for IPv4 and
 /// IPv6 (RFC 6890), multicast, 6to4, the former test networks, and a platform address that answers inside a cloud.
 const RESERVED: &str = "
@@ -64,8 +67,11 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let guard = Guard::new(GuardPolicy::default().allowing_http(true));
     let Ok(target) = guard.check_url(text) else { return };
-    let again = guard.check_url(target.canonical()).expect("the canonical form is taken");
-    assert_eq!(again.canonical(), target.canonical());
+    // Escapes make the canonical form longer than the text may be.
+    if target.canonical().chars().count() <= URL_MAX_CHARS {
+        let again = guard.check_url(target.canonical()).expect("the canonical form is taken");
+        assert_eq!(again.canonical(), target.canonical());
+    }
     let other: http::Uri = target.canonical().parse().expect("another parser reads it");
     assert_eq!(other.host(), Some(target.host().to_string().as_str()));
     match target.host() {
