@@ -292,10 +292,14 @@ fn spread_data_that_repeats_the_envelope() {
 fn limits_that_are_no_numbers() {
     let field = r#"to = "endpoint.ext.balance_low_threshold", type = "decimal", positive = true"#;
     let text = r#"to = "endpoint.ext.balance_low_threshold", type = "string""#;
-    check("pipai", &[(field, text), (field, text)], expect![[r#"
+    check(
+        "pipai",
+        &[(field, text), (field, text)],
+        expect![[r#"
         c.toml:29:1: warning: ids.endpoint: 32 free bits are few: among 10000 webhooks the odds that two would draw the same id are 1.2 %
         c.toml:58:55: error: events.types.account.balance_low.when.limit: no input reads `balance_low_threshold` as a decimal, so nothing can cross it
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
