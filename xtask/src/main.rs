@@ -6,6 +6,7 @@ mod debian;
 mod clients;
 mod fuzz;
 mod instructions;
+mod reliability;
 mod sabotage;
 mod tidy;
 
@@ -28,6 +29,9 @@ const USAGE: &str = "usage: cargo xtask VERB
   instructions --accept    keeps what is counted now
   sabotage [WORD]      only that, or those of them with this word in their file's name or their own: switches
                        protections off one by one in a copy of the tree, and sees that a test fails
+  reliability [PART ...] [--minutes N] [--seed N] [--effort X]
+                       tries what is promised: the program killed, cut off from its disk, damaged; writes the figures
+                       into docs/reliability.md and docs/reliability.json
   seeds FIRST..LAST    simulated worlds, as many as you like";
 
 fn main() -> ExitCode {
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         ["counts"] => counted().and_then(|counts| counts.write(&root())),
         ["sabotage"] => sabotage::run(&root(), ""),
         ["sabotage", wanted] => sabotage::run(&root(), wanted),
+        ["reliability", wishes @ ..] => reliability::run(&root(), wishes),
         ["seeds", range] => seeds(range),
         _ => Err(anyhow::anyhow!(USAGE)),
     };

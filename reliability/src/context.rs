@@ -1,0 +1,108 @@
+//! What each part of a run is given.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, bail};
+
+use crate::dice::Dice;
+use crate::figures::{Figure, Figures};
+
+/// The programs that are tried, as they were built for it.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// `posthaste` as it is shipped.
+    pub shipped: PathBuf,
+    /// The same with fault points and bugs to switch on (`posthaste-faults`, feature `armed`).
+    pub armed: PathBuf,
+}
+
+/// What a part of a run is given.
+#[derive(Clone)]
+pub struct Context {
+    /// The programs.
+    pub programs: Programs,
+    /// Every run of a part has a seed of its own: what it decides by chance it decides by this.
+    pub seed: u64,
+    /// How much is done, in parts of what a run with every change does: 1.0 there, more in longer ones.
+    pub effort: f64,
+    /// A bug that the program is to be started with, in `armed`: the part must notice.
+    pub bug: Option<String>,
+    figures: Arc<Figures>,
+    /// The figures this part may report.
+    own: &'static [Figure],
+    objections: Arc<Mutex<Vec<String>>>,
+}
+
+/// Objections kept of one part; more of the same help nobody.
+const OBJECTIONS_MAX: usize = 20;
+
+impl Context {
+    /// A context of a part with these figures.
+    pub fn new(
+        programs: Programs,
+        seed: u64,
+        effort: f64,
+        bug: Option<String>,
+        figures: Arc<Figures>,
+        own: &'static [Figure],
+    ) -> Self {
+        Self { programs, seed, effort, bug, figures, own, objections: Arc::default() }
+    }
+
+    /// How often to do what is done `times` in a run with every change; at least once.
+    pub fn times(&self, times: u64) -> u64 {
+        let scaled = times as f64 * self.effort;
+        (scaled.round() as u64).max(1)
+    }
+
+    /// Chance, by the seed.
+    pub fn dice(&self) -> Dice {
+        Dice::new(self.seed)
+    }
+
+    /// The program to try: the one that is shipped, or if a bug is to be switched on the armed one.
+    pub fn program(&self) -> &Path {
+        if self.bug.is_some() { &self.programs.armed } else { &self.programs.shipped }
+    }
+
+    /// Reports a value of one of the part's figures.
+    ///
+    /// # Errors
+    /// If the part has no such figure.
+    pub fn report(&self, id: &str, value: f64) -> anyhow::Result<()> {
+        let figure = self.own.iter().find(|figure| figure.id == id);
+        self.figures.take(figure.with_context(|| format!("no figure is called {id}"))?, value);
+        Ok(())
+    }
+
+    /// Says what should not have happened. The part goes on; the run fails.
+    pub fn object(&self, what: impl Into<String>) {
+        let mut objections = self.objections.lock().unwrap_or_else(PoisonError::into_inner);
+        if objections.len() < OBJECTIONS_MAX {
+            objections.push(what.into());
+        }
+    }
+
+    /// What should not have happened and did.
+    pub fn objections(&self) -> Vec<String> {
+        self.objections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says that something cannot be tried on this machine, loudly; in CI that is a failure.
+    ///
+    /// # Errors
+    /// In CI.
+    pub fn skip(&self, what: &str, why: &str) -> anyhow::Result<()> {
+        println!("SKIPPED: {what}: {why}");
+        if is_ci() {
+            bail!("{what}: {why}");
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "not a setting, but where this runs")]
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true")
+}

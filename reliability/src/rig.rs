@@ -1,0 +1,10 @@
+//! What the parts try the program with: a process of its own, products that publish, receivers that write everything
+//! down, and the books that are held against each other at the end.
+
+pub mod ledger;
+pub mod preload;
+
+pub mod publishers;
+pub mod receiver;
+
+pub mod server;

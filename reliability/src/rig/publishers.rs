@@ -1,0 +1,112 @@
+//! Products that publish numbered events from several sides at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use posthaste::http_client;
+use posthaste_core::Secret;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::ledger::Ledger;
+
+/// Numbers for events, for a whole part: no two events have the same.
+pub type Numbers = Arc<AtomicU64>;
+
+/// Where and as whom they publish.
+#[derive(Clone)]
+pub struct Product {
+    /// The server's admin API, `http://127.0.0.1:8080`.
+    pub base: String,
+    /// The admin token.
+    pub token: Arc<Secret>,
+    /// The account that the events are for.
+    pub account: String,
+    /// Bytes of padding in each event.
+    pub padding: usize,
+}
+
+/// What a publish call came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// 2xx: it is stored.
+    Accepted,
+    /// 4xx: it is not.
+    Refused(u16),
+    /// 5xx or no answer: nobody knows.
+    Unknown(Option<u16>),
+}
+
+impl Product {
+    /// Publishes one event with this number and an idempotency key made of it, and writes the answer into the books.
+    pub async fn publish(&self, number: u64, ledger: &Ledger) -> Answer {
+        let padding = "x".repeat(self.padding);
+        let event = json!({
+            "id": format!("number-{number}"),
+            "type": "load.numbered",
+            "account": self.account,
+            "data": {"number": number, "padding": padding},
+        });
+        let answer = self.post("/events", event.to_string()).await;
+        match answer {
+            Some((status, body)) if (200..300).contains(&status) => {
+                ledger.acknowledge(number, body["id"].as_str().unwrap_or_default());
+                Answer::Accepted
+            }
+            Some((status, _)) if (400..500).contains(&status) => {
+                ledger.refuse(number);
+                Answer::Refused(status)
+            }
+            other => {
+                ledger.leave_open(number);
+                Answer::Unknown(other.map(|(status, _)| status))
+            }
+        }
+    }
+
+    async fn post(&self, path: &str, body: String) -> Option<(u16, Value)> {
+        let request = http::Request::post(format!("{}/admin/v1{path}", self.base))
+            .header("authorization", format!("Bearer {}", self.token.expose_text()))
+            .header("content-type", "application/json")
+            .body(Bytes::from(body))
+            .ok()?;
+        let answer = http_client::send(request).await.ok()?;
+        let body = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
+        Some((answer.status().as_u16(), body))
+    }
+}
+
+/// Publishers at work. They end when told to, or at the first call that is not accepted if so wished.
+pub struct Publishers {
+    stop: Arc<AtomicBool>,
+    tasks: JoinSet<()>,
+}
+
+impl Publishers {
+    /// So many begin to publish.
+    pub fn start(count: usize, product: &Product, numbers: &Numbers, ledger: &Arc<Ledger>) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut tasks = JoinSet::new();
+        for _ in 0..count {
+            let (product, numbers, ledger, stop) =
+                (product.clone(), numbers.clone(), ledger.clone(), stop.clone());
+            tasks.spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    let number = numbers.fetch_add(1, Ordering::Relaxed);
+                    if let Answer::Unknown(None) = product.publish(number, &ledger).await {
+                        // Nobody is there: the server was ended.
+                        return;
+                    }
+                }
+            });
+        }
+        Self { stop, tasks }
+    }
+
+    /// Tells them to stop and waits for their last answers.
+    pub async fn stop(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
