@@ -104,8 +104,16 @@ fn figure_json(figure: &Figure, value: Option<f64>) -> Value {
         Bound::AtMost(most) => json!({"at_most": most}),
         Bound::AtLeast(least) => json!({"at_least": least}),
     };
+    let is_met = value.is_none_or(|value| figure.bound.is_met(value));
     let value = value.map_or_else(|| json!(NOT_MEASURED), |value| json!(value));
-    json!({"id": figure.id, "says": figure.says, "unit": figure.unit, "value": value, "bound": bound})
+    json!({
+        "id": figure.id,
+        "says": figure.says,
+        "unit": figure.unit,
+        "value": value,
+        "bound": bound,
+        "is_met": is_met,
+    })
 }
 
 fn shown_value(figure: &Figure, value: Option<f64>) -> String {

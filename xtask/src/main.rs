@@ -29,9 +29,11 @@ const USAGE: &str = "usage: cargo xtask VERB
   instructions --accept    keeps what is counted now
   sabotage [WORD]      only that, or those of them with this word in their file's name or their own: switches
                        protections off one by one in a copy of the tree, and sees that a test fails
-  reliability [PART ...] [--minutes N] [--seed N] [--effort X]
-                       tries what is promised: the program killed, cut off from its disk, damaged; writes the figures
-                       into docs/reliability.md and docs/reliability.json
+  reliability [--minutes N]    tries what is promised: the program killed, cut off from its disk, damaged, and so on; once,
+                       or again and again for so long; then switches bugs on and sees that they are noticed; writes
+                       the figures into docs/reliability.md and docs/reliability.json
+  reliability PART ... [--seed N] [--effort X] [--bug NAME]    only these parts, and writes no documents
+  reliability --bugs [WORD]    only the bugs, or those with this word in their name
   seeds FIRST..LAST    simulated worlds, as many as you like";
 
 fn main() -> ExitCode {
@@ -51,7 +53,7 @@ fn main() -> ExitCode {
         ["counts"] => counted().and_then(|counts| counts.write(&root())),
         ["sabotage"] => sabotage::run(&root(), ""),
         ["sabotage", wanted] => sabotage::run(&root(), wanted),
-        ["reliability", wishes @ ..] => reliability::run(&root(), wishes),
+        ["reliability", wishes @ ..] => reliability::run(&root(), wishes, true),
         ["seeds", range] => seeds(range),
         _ => Err(anyhow::anyhow!(USAGE)),
     };

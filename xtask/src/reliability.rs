@@ -1,34 +1,99 @@
-//! Builds the program as it is shipped and as it is tried, and runs the package `reliability`.
+//! Builds the program as it is shipped and as it is tried, runs the package `reliability`, switches bugs on and sees that
+//! they are noticed, and writes down what was found.
+
+mod bugs;
+mod page;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use serde_json::Value;
 
 /// Where the programs and the figures of a run are put, from the workspace's folder.
 const FOLDER: &str = "target/reliability";
 
-/// Runs the parts that are wished for, or all.
-pub fn run(root: &Path, wishes: &[&str]) -> anyhow::Result<()> {
-    let folder = root.join(FOLDER);
-    fs::create_dir_all(&folder)?;
-    let shipped = program(root, &["--release"], "release", &folder.join("posthaste"))?;
-    let armed_features = ["--features", "posthaste/armed"];
-    let armed = program(root, &armed_features, "debug", &folder.join("posthaste-armed"))?;
-    crate::cargo(&["build", "--release", "--package", "posthaste-reliability"])?;
-    let mut runner = Command::new(root.join("target/release/posthaste-reliability"));
-    runner.args(wishes).arg("--shipped").arg(shipped).arg("--armed").arg(armed);
-    runner.arg("--json").arg(folder.join("reliability.json")).current_dir(root);
-    crate::run(&mut runner)
+/// The programs of a run.
+struct Programs {
+    /// `posthaste` as it is shipped.
+    shipped: PathBuf,
+    /// The same with fault points and bugs.
+    armed: PathBuf,
+    /// The simulator with bugs.
+    simulator: PathBuf,
+    /// What tries them.
+    runner: PathBuf,
 }
 
-/// Builds `posthaste` and puts it where the next build does not replace it.
-fn program(root: &Path, arguments: &[&str], profile: &str, kept: &Path) -> anyhow::Result<PathBuf> {
-    crate::cargo(&[&["build", "--package", "posthaste"], arguments].concat())?;
-    let built = root.join("target").join(profile).join("posthaste");
+/// Runs the parts that are wished for, or all. What all of them found is kept in the documents if so wished.
+pub fn run(root: &Path, wishes: &[&str], is_kept: bool) -> anyhow::Result<()> {
+    let folder = root.join(FOLDER);
+    fs::create_dir_all(&folder)?;
+    let programs = build(root, &folder)?;
+    if let ["--bugs", wanted @ ..] = wishes {
+        return bugs::run(root, &programs, wanted.first().copied().unwrap_or("")).map(drop);
+    }
+    let json = folder.join("reliability.json");
+    let _ = fs::remove_file(&json);
+    let ended = crate::run(programs.try_out(root).args(wishes).arg("--json").arg(&json));
+    let is_whole = wishes.first().is_none_or(|first| first.starts_with("--"));
+    if !is_whole {
+        return ended;
+    }
+    let text = fs::read_to_string(&json).context("the run left no figures");
+    let mut found: Value = serde_json::from_str(&text?)?;
+    let noticed = bugs::run(root, &programs, "");
+    if let Ok(noticed) = &noticed {
+        found["bugs"] = bugs::json(noticed);
+    }
+    fs::write(&json, serde_json::to_string_pretty(&found)? + "\n")?;
+    if is_kept {
+        page::keep(root, &found, wishes.contains(&"--minutes"))?;
+    }
+    ended.and(noticed.map(drop))
+}
+
+impl Programs {
+    /// The command that tries the programs out.
+    fn try_out(&self, root: &Path) -> Command {
+        let mut command = Command::new(&self.runner);
+        command.arg("--shipped").arg(&self.shipped).arg("--armed").arg(&self.armed).current_dir(root);
+        command
+    }
+}
+
+fn build(root: &Path, folder: &Path) -> anyhow::Result<Programs> {
+    let of = |package, arguments: &[&str], built: &str, kept: &str| {
+        crate::cargo(&[&["build", "--quiet", "--package", package], arguments].concat())?;
+        keep(&root.join("target").join(built), &folder.join(kept))
+    };
+    let release = ["--release"];
+    Ok(Programs {
+        armed: of("posthaste", &["--features", "posthaste/armed"], "debug/posthaste", "posthaste-armed")?,
+        simulator: of(
+            "posthaste-sim",
+            &["--features", "posthaste-sim/armed"],
+            "debug/posthaste-sim",
+            "posthaste-sim-armed",
+        )?,
+        shipped: of("posthaste", &release, "release/posthaste", "posthaste")?,
+        runner: of(
+            "posthaste-reliability",
+            &release,
+            "release/posthaste-reliability",
+            "posthaste-reliability",
+        )?,
+    })
+}
+
+/// Puts a program where the next build does not replace it.
+fn keep(built: &Path, kept: &Path) -> anyhow::Result<PathBuf> {
     // A new file: the old one may still be running.
     let _ = fs::remove_file(kept);
-    fs::copy(&built, kept).with_context(|| built.display().to_string())?;
+    fs::copy(built, kept).with_context(|| built.display().to_string())?;
+    if !kept.is_file() {
+        bail!("{} was not built", kept.display());
+    }
     Ok(kept.to_owned())
 }

@@ -1,0 +1,127 @@
+//! The figures in the documents: `docs/reliability.json` for programs, a table in `docs/reliability.md` for people.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde_json::{Map, Value};
+
+/// The figures of the last run of each kind.
+const FIGURES: &str = "docs/reliability.json";
+/// The document with the table.
+const PAGE: &str = "docs/reliability.md";
+const BEGIN: &str = "<!-- reliability: begin -->\n";
+const END: &str = "<!-- reliability: end -->\n";
+/// The kinds of runs, as they are called in the figures and in the table.
+const KINDS: [(&str, &str); 2] = [("every_change", "with every change"), ("long", "long run")];
+
+/// Keeps what a run found in both documents.
+pub fn keep(root: &Path, found: &Value, is_long: bool) -> anyhow::Result<()> {
+    let file = root.join(FIGURES);
+    let known = fs::read_to_string(&file).ok().and_then(|text| serde_json::from_str(&text).ok());
+    let mut kept: Map<String, Value> = known.unwrap_or_default();
+    let (kind, _) = KINDS[usize::from(is_long)];
+    kept.insert(kind.to_owned(), found.clone());
+    let kept = Value::Object(kept);
+    fs::write(&file, serde_json::to_string_pretty(&kept)? + "\n").context(FIGURES)?;
+    let page = root.join(PAGE);
+    let text = fs::read_to_string(&page).context(PAGE)?;
+    let (before, rest) = text.split_once(BEGIN).context("the page has no place for the figures")?;
+    let (_, after) = rest.split_once(END).context("the page's place for the figures has no end")?;
+    fs::write(&page, format!("{before}{BEGIN}{}{END}{after}", tables(&kept))).context(PAGE)
+}
+
+fn tables(kept: &Value) -> String {
+    let mut text = String::new();
+    for (kind, name) in KINDS {
+        let run = &kept[kind];
+        if let Some(seconds) = run["seconds"].as_u64() {
+            let _ = writeln!(
+                text,
+                "- {name}: {}, {} min on {} processors, Linux {}, commit `{:.10}`",
+                run["date"].as_str().unwrap_or_default(),
+                seconds.div_ceil(60),
+                run["machine"]["processors"],
+                run["machine"]["kernel"].as_str().unwrap_or_default(),
+                run["commit"].as_str().unwrap_or_default(),
+            );
+        }
+    }
+    text.push_str("\n| what | with every change | long run | must be |\n|---|---:|---:|---|\n");
+    for figure in figures(kept) {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            figure["says"].as_str().unwrap_or_default(),
+            value(&kept["every_change"], figure),
+            value(&kept["long"], figure),
+            bound(figure)
+        );
+    }
+    text + &bugs(kept)
+}
+
+/// The figures of both runs, each once.
+fn figures(kept: &Value) -> Vec<&Value> {
+    let all = KINDS.iter().filter_map(|(kind, _)| kept[kind]["figures"].as_array()).flatten();
+    let mut known = BTreeSet::new();
+    all.filter(|figure| known.insert(figure["id"].as_str())).collect()
+}
+
+/// What a run says about a figure.
+fn value(run: &Value, figure: &Value) -> String {
+    let of_run = run["figures"].as_array().into_iter().flatten().find(|other| other["id"] == figure["id"]);
+    let Some(number) = of_run.and_then(|other| other["value"].as_f64()) else {
+        return "not measured".to_owned();
+    };
+    let missed = if of_run.is_some_and(|other| other["is_met"] == false) { " **missed**" } else { "" };
+    with_unit(number, figure) + missed
+}
+
+fn bound(figure: &Value) -> String {
+    let bound = &figure["bound"];
+    match (bound["at_most"].as_f64(), bound["at_least"].as_f64()) {
+        (Some(0.0), _) => "0".to_owned(),
+        (Some(most), _) => format!("at most {}", with_unit(most, figure)),
+        (None, Some(least)) => format!("at least {}", with_unit(least, figure)),
+        (None, None) => String::new(),
+    }
+}
+
+fn with_unit(number: f64, figure: &Value) -> String {
+    let digits = if number.fract() == 0.0 { format!("{number:.0}") } else { format!("{number:.1}") };
+    format!("{digits} {}", figure["unit"].as_str().unwrap_or_default()).trim_end().to_owned()
+}
+
+fn bugs(kept: &Value) -> String {
+    let bugs = KINDS.iter().filter_map(|(kind, _)| kept[kind]["bugs"].as_array()).next();
+    let Some(bugs) = bugs else { return String::new() };
+    let mut text = String::from("\n| bug switched on | noticed by |\n|---|---|\n");
+    for bug in bugs {
+        let part = |member: &str| bug[member].as_str().unwrap_or_default();
+        let _ = writeln!(text, "| `{}`: {} | {} |", part("name"), part("says"), part("caught_by"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_says_so() {
+        let figure = |value: Value, is_met: bool| {
+            let bound = json!({"at_most": 0.0});
+            json!({"id": "kill.lost", "says": "lost", "unit": "", "value": value, "bound": bound, "is_met": is_met})
+        };
+        let kept = json!({
+            "every_change": {"figures": [figure(json!(2), false)]},
+            "long": {"figures": [figure(json!("not measured"), true)]},
+        });
+        assert!(tables(&kept).contains("| lost | 2 **missed** | not measured | 0 |"));
+    }
+}
