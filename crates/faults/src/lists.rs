@@ -10,11 +10,137 @@ pub struct Named {
 }
 
 /// The places where a process may end.
-pub const POINTS: &[Named] =
-    &[Named { name: "store.before-commit", says: "a batch is written and not yet committed" }];
+pub const POINTS: &[Named] = &[
+    Named { name: "store.folder-locked", says: "the data folder is locked, nothing is read or made" },
+    Named {
+        name: "store.key-written-beside",
+        says: "a file of master keys is written beside the one that it is to replace",
+    },
+    Named {
+        name: "store.key-replaced",
+        says: "a file of master keys took the place of the one before, and the folder is not synced",
+    },
+    Named { name: "store.database-created", says: "the file of a new store is made and empty" },
+    Named { name: "store.before-migrations", says: "the tables are about to be brought up to date" },
+    Named {
+        name: "store.between-migrations",
+        says: "a step of bringing the tables up to date is done, and not committed",
+    },
+    Named {
+        name: "store.after-migrations",
+        says: "the tables are up to date, and the store has no facts of its own yet",
+    },
+    Named { name: "store.before-own-facts", says: "the store's own facts are written and not yet committed" },
+    Named { name: "store.opened", says: "the store is open, and nothing was asked of it" },
+    Named {
+        name: "store.before-batch",
+        says: "commands were taken from the queue, and nothing of them is written",
+    },
+    Named { name: "store.between-events", says: "some events of one batch are written and others not" },
+    Named { name: "store.between-verbs", says: "some commands of one commit are written and others not" },
+    Named {
+        name: "store.before-release",
+        says: "a command that may refuse has written, and is not part of the commit yet",
+    },
+    Named {
+        name: "store.in-record",
+        says: "attempts are written, and not how their webhooks do nor the checkpoint",
+    },
+    Named { name: "store.before-commit", says: "a batch is written and not yet committed" },
+    Named { name: "store.after-commit", says: "a batch is durable, and nothing in the process knows" },
+    Named { name: "store.before-replies", says: "a batch is durable, and nobody was answered" },
+    Named { name: "store.after-replies", says: "everybody was answered, and the log was not looked at" },
+    Named { name: "store.before-write-back", says: "the log is about to be written back" },
+    Named { name: "store.after-write-back", says: "the log was written back" },
+    Named { name: "store.tidy-step", says: "a step of housekeeping is written and not yet committed" },
+    Named { name: "store.backup-begun", says: "the file of a backup is made and empty" },
+    Named { name: "store.backup-copied", says: "a backup is copied, and nobody was told" },
+    Named { name: "store.rotation-asked", says: "a new master key is made, and nowhere written down" },
+    Named {
+        name: "store.rotation-noted",
+        says: "both master keys are in the file, and the store's note of them is not yet committed",
+    },
+    Named {
+        name: "store.resealed",
+        says: "some secrets are sealed under the new key, and not yet committed",
+    },
+    Named {
+        name: "store.before-settling",
+        says: "the store took leave of the former key, and did not commit that",
+    },
+    Named {
+        name: "store.after-settling",
+        says: "the store took leave of the former key, and it is in the log still",
+    },
+    Named {
+        name: "store.log-cleared",
+        says: "the former key's seals are gone from the log, and it is in the file still",
+    },
+    Named {
+        name: "store.former-key-out",
+        says: "the former key is out of the file, and the process knows both",
+    },
+    Named {
+        name: "store.before-last-write-back",
+        says: "the writer closes, and the log is not written back",
+    },
+    Named { name: "store.closed", says: "the writer has closed the store" },
+    Named { name: "engine.before-effects", says: "the dispatcher decided, and nothing of it is carried out" },
+    Named { name: "engine.events-loaded", says: "accepted events were read, and not taken in" },
+    Named { name: "engine.rows-loaded", says: "pending rows were read, and not taken in" },
+    Named { name: "engine.before-attempt", says: "a delivery is claimed, and nothing was sent" },
+    Named { name: "engine.attempt-ended", says: "an attempt ended, and the dispatcher does not know" },
+    Named { name: "engine.before-record", says: "a batch of outcomes is about to be handed to the store" },
+    Named {
+        name: "engine.recorded",
+        says: "a batch of outcomes is durable, and the dispatcher does not know",
+    },
+    Named { name: "engine.draining", says: "no attempts are started any more, and those under way go on" },
+    Named { name: "engine.drained", says: "nothing is under way and everything is recorded" },
+    Named { name: "net.connected", says: "a connection to a receiver is made, and nothing was sent" },
+    Named { name: "net.request-written", says: "a request is written, and nothing came back" },
+    Named { name: "net.answered", says: "a receiver's answer is read, and nobody knows" },
+    Named { name: "api.event-read", says: "an event is read and found sound, and not handed to the store" },
+    Named { name: "api.event-stored", says: "an event is stored, and its publisher not answered" },
+    Named { name: "api.batch-stored", says: "a batch of events is stored, and its publisher not answered" },
+    Named { name: "api.before-first-byte", says: "an answer is ready, and no byte of it is written" },
+    Named { name: "posthaste.listening", says: "the ports are taken, and nothing else was done" },
+    Named { name: "posthaste.store-open", says: "the store is open, and nothing else is there" },
+    Named { name: "posthaste.token-made", says: "the admin token is in its file" },
+    Named { name: "posthaste.delivering", says: "deliveries run, and requests are not yet served" },
+    Named { name: "posthaste.announced", says: "the file is written that tells where the server is" },
+    Named { name: "posthaste.told-to-end", says: "a signal to end came, and nothing was done about it" },
+    Named {
+        name: "posthaste.withdrawn",
+        says: "the file is gone that tells where the server is, and nothing was ended",
+    },
+    Named { name: "posthaste.drained", says: "requests and attempts have ended, and the store is open" },
+    Named { name: "posthaste.store-closed", says: "the store is closed, and the process about to end" },
+];
 
 /// The bugs that may be switched on.
 pub const BUGS: &[Named] = &[
     Named { name: "synchronous-normal", says: "commits are not synced to the disk" },
     Named { name: "ack-before-commit", says: "publishers are answered before the commit" },
+    Named {
+        name: "inflight-forgotten-at-sigterm",
+        says: "at the end of the process attempts under way are not waited for",
+    },
+    Named { name: "panic-kills-worker-silently", says: "an attempt that panics is never heard of again" },
+    Named { name: "dispatcher-stalls", says: "after a while the dispatcher does nothing any more" },
+    Named { name: "dispatcher-starts-nothing", says: "the dispatcher goes on, but starts no attempt" },
+    Named { name: "runtime-thread-dies", says: "a thread that serves requests and makes attempts ends" },
+    Named {
+        name: "runtime-thread-hangs",
+        says: "a thread that serves requests and makes attempts stands still",
+    },
+    Named {
+        name: "idempotency-forgotten-on-restart",
+        says: "a start forgets the keys that publishers named their events by",
+    },
+    Named { name: "recovery-ignores-rows", says: "a start does not look at which deliveries were recorded" },
+    Named {
+        name: "deleted-webhook-attempted",
+        says: "what waits for a webhook when it is deleted is sent all the same",
+    },
 ];
