@@ -40,7 +40,7 @@ pub use change::{
 pub use embedded::{Embedded, Options};
 pub use error::{Refusal, StoreError};
 pub use folder::OpenError;
-pub use inline::Inline;
+pub use inline::{CommitFault, Inline};
 pub use page::{DeliveryRow, PageCursor, PendingRow, Slice};
 pub use roster::Roster;
 pub use sealing::{MasterKey, MasterKeys};

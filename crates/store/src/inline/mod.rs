@@ -1,6 +1,9 @@
 //! The same store in memory, run by whoever calls: no threads, no waiting, no chance. For simulations and tests.
 
+mod faults;
 mod verbs;
+
+pub use faults::CommitFault;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +20,6 @@ use crate::change::{
     AccountPatch, ChangeFilter, EventDraft, NewAccount, NewKey, NewToken, NewWebhook, Published, RecordBatch,
     WebhookLimits, WebhookPatch, Window,
 };
-use crate::embedded::opening;
 use crate::error::{Refusal, StoreError};
 use crate::ledger::reseal::Left;
 use crate::ledger::trouble::Outcome;
@@ -49,6 +51,8 @@ struct Core {
     failure: Option<String>,
     /// How often the master key was rotated.
     rotations: u8,
+    next_commit: Option<CommitFault>,
+    is_almost_full: bool,
 }
 
 impl Inline {
@@ -57,17 +61,12 @@ impl Inline {
     /// # Errors
     /// Only if SQLite has no memory.
     pub fn open_in_memory(id_key: [u8; 16]) -> Answer<Self> {
-        // What lies in memory alone needs no secret key.
-        let open = || -> Outcome<opening::Opened> {
-            let keys = MasterKey::from_bytes([0; 32]).into();
+        let open = || -> Outcome<Self> {
             let conn = Connection::open_in_memory()?;
             schema::prepare_any(&conn)?;
-            opening::load(conn, &keys, UnixMs(0))
+            Self::over(conn, id_key)
         };
-        let opened = open()?;
-        let vault = opened.ledger.vault();
-        let core = Core { ledger: opened.ledger, hints: vec![], listener: None, failure: None, rotations: 0 };
-        Ok(Self { core: Mutex::new(core), memory: Memory::new(opened.roster), vault, id_key })
+        Ok(open()?)
     }
 
     /// The same store after its process died: what memory held is gone, what was committed is read again.
@@ -77,7 +76,7 @@ impl Inline {
     pub fn reopened(self) -> Answer<Self> {
         let core = self.core.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (ledger, roster) = Ledger::load(core.ledger.into_conn(), self.vault.clone())?;
-        let core = Core { ledger, hints: vec![], listener: None, failure: None, rotations: core.rotations };
+        let core = Core::new(ledger, core.rotations);
         Ok(Self {
             core: Mutex::new(core),
             memory: Memory::new(roster),
@@ -101,7 +100,8 @@ impl Inline {
         if let Some(why) = &core.failure {
             return Err(StoreError::Failed(why.clone()));
         }
-        let written = write_one(&mut core.ledger, verb);
+        let fault = core.next_commit.take();
+        let written = write_one(&mut core.ledger, verb, fault);
         match written {
             Ok((outcome, effects)) => {
                 let hints = self.memory.apply(effects);
@@ -125,16 +125,32 @@ impl Inline {
 fn write_one<T>(
     ledger: &mut Ledger,
     verb: impl FnOnce(&mut Ledger) -> Outcome<T>,
+    fault: Option<CommitFault>,
 ) -> Outcome<(Outcome<T>, ledger::Effects)> {
     ledger.begin()?;
     let outcome = match ledger.whole(verb) {
         Err(trouble) if trouble.is_fatal() => return Err(trouble),
         outcome => outcome,
     };
-    Ok((outcome, ledger.commit()?))
+    match fault {
+        None => Ok((outcome, ledger.commit()?)),
+        Some(fault) => Ok((outcome, faults::fail_commit(ledger, fault)?)),
+    }
 }
 
 impl Core {
+    fn new(ledger: Ledger, rotations: u8) -> Self {
+        Self {
+            ledger,
+            hints: vec![],
+            listener: None,
+            failure: None,
+            rotations,
+            next_commit: None,
+            is_almost_full: false,
+        }
+    }
+
     fn send(&mut self, hints: Vec<Hint>) {
         match &self.listener {
             Some(listener) => hints.into_iter().for_each(|hint| _ = listener.try_send(hint)),
@@ -270,6 +286,7 @@ impl Inline {
         build: &(dyn Fn(usize, Seq, UnixMs) -> EventBody + Sync),
         now: UnixMs,
     ) -> Answer<Vec<Result<Published, Refusal>>> {
+        self.refuse_if_almost_full()?;
         self.write(|ledger| {
             let (numbered, _) = events::number(drafts, build, ledger.last_event(), now);
             ledger.publish(numbered)
