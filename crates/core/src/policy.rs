@@ -17,6 +17,8 @@ pub struct DeliveryPolicy {
     pub disable: DisableRule,
     /// What becomes of deliveries not yet sent when their webhook is deleted.
     pub on_delete: QueuedOnDelete,
+    /// How many attempts to one webhook may start in a time, evenly spread; `None` for as many as it takes.
+    pub rate: Option<AttemptRate>,
 }
 
 /// A contract's retry promise.
@@ -28,6 +30,23 @@ pub struct RetrySchedule {
     pub jitter: f64,
     /// Is a receiver's `Retry-After` on 429 and 503 obeyed?
     pub honours_retry_after: bool,
+}
+
+/// So many attempts in a window, evenly spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptRate {
+    /// How many may start in the window; 0 counts as 1.
+    pub attempts: u32,
+    /// The window.
+    pub window: Duration,
+}
+
+impl AttemptRate {
+    /// How long after one attempt the next may start.
+    #[must_use]
+    pub fn spacing(&self) -> Duration {
+        self.window / self.attempts.max(1)
+    }
 }
 
 /// Status codes that count as delivered.

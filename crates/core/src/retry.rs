@@ -106,6 +106,7 @@ mod tests {
             },
             disable: DisableRule { after: Some(10), count: DisableCount::Delivery },
             on_delete: QueuedOnDelete::Drop,
+            rate: None,
         }
     }
 

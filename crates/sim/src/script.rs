@@ -76,6 +76,7 @@ fn policy(dice: &SeededDice) -> DeliveryPolicy {
             count: *dice.pick(&[DisableCount::Delivery, DisableCount::Attempt]),
         },
         on_delete: *dice.pick(&[QueuedOnDelete::Drop, QueuedOnDelete::Drain]),
+        rate: None,
     }
 }
 

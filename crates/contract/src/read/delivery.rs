@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use posthaste_core::DeliveryPolicy;
-use posthaste_core::policy::{DisableCount, DisableRule, QueuedOnDelete, RetrySchedule, StatusSet};
+use posthaste_core::policy::{
+    AttemptRate, DisableCount, DisableRule, QueuedOnDelete, RetrySchedule, StatusSet,
+};
 
 use super::Names;
 use super::access::header_name;
@@ -23,6 +25,9 @@ const TIMEOUT_MIN: Duration = Duration::from_millis(500);
 const TIMEOUT_MAX: Duration = Duration::from_secs(60);
 const DELAY_MAX: Duration = Duration::from_hours(7 * 24);
 const DELAYS_MAX: usize = 100;
+const RATE_LIMIT_MAX: i64 = 1_000_000;
+/// Attempts are spread over the window: a test that somebody waits for must not wait for longer.
+const RATE_SPACING_MAX: Duration = Duration::from_secs(60);
 
 pub fn payload(root: &Table<'_>, names: &Names) -> Payload {
     let mut members = Vec::new();
@@ -249,6 +254,7 @@ pub fn policy(root: &Table<'_>) -> DeliveryPolicy {
         retry: RetrySchedule { delays: Vec::new(), jitter: 0.0, honours_retry_after: true },
         disable: DisableRule { after: None, count: DisableCount::Delivery },
         on_delete: QueuedOnDelete::Drop,
+        rate: None,
     };
     if let Some(table) = delivery_table(root) {
         read_delivery(&table, &mut made);
@@ -293,7 +299,22 @@ fn read_delivery(table: &Table<'_>, policy: &mut DeliveryPolicy) {
         }
         policy.success = StatusSet(ranges);
     }
+    policy.rate = table.get("rate").and_then(|node| attempt_rate(&node));
     table.finish();
+}
+
+/// How many attempts to one webhook may start in a window.
+fn attempt_rate(node: &Node<'_>) -> Option<AttemptRate> {
+    let table = node.table()?;
+    let limit = table.need("limit").and_then(|node| node.int(1..=RATE_LIMIT_MAX));
+    let window = table.need("window").and_then(|node| node.duration());
+    table.finish();
+    let rate = AttemptRate { attempts: u32::try_from(limit?).ok()?, window: window? };
+    if rate.window.is_zero() || rate.spacing() > RATE_SPACING_MAX {
+        node.error("the window must be longer than nothing, and at most 1m for each attempt");
+        return None;
+    }
+    Some(rate)
 }
 
 /// `2xx`, `200`, `200-204`.

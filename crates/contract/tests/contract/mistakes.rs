@@ -5,13 +5,17 @@ use posthaste_contract::{Contract, builtin};
 
 /// The findings after replacing one text by another in a built-in contract.
 fn check(name: &str, replaced: &[(&str, &str)], expected: Expect) {
+    expected.assert_eq(&faults(name, replaced));
+}
+
+fn faults(name: &str, replaced: &[(&str, &str)]) -> String {
     let mut text = builtin::text(name).unwrap().to_owned();
     for (from, to) in replaced {
         assert!(text.contains(from), "{from}");
         text = text.replacen(from, to, 1);
     }
     let found = Contract::read("c.toml", &text).map_or_else(|found| found, |(_, found)| found);
-    expected.assert_eq(&found.iter().map(|finding| format!("{finding}\n")).collect::<String>());
+    found.iter().map(|finding| format!("{finding}\n")).collect()
 }
 
 #[test]
@@ -249,6 +253,25 @@ fn missing_tables() {
             c.toml:1:1: error: `payload` is missing
         "#]],
     );
+}
+
+#[test]
+fn nonsense_in_rates_of_attempts() {
+    for (rate, says) in [
+        ("\"50/s\"", "delivery.rate: expected a table"),
+        ("{ limit = 0, window = \"1s\" }", "delivery.rate.limit: must be from 1 to 1000000"),
+        ("{ limit = 1000001, window = \"1s\" }", "delivery.rate.limit: must be from 1 to 1000000"),
+        ("{ limit = 5 }", "delivery.rate: `window` is missing"),
+        ("{ limit = 5, window = \"0s\" }", "delivery.rate: the window must be longer than nothing"),
+        ("{ limit = 5, window = \"6m\" }", "at most 1m for each attempt"),
+        ("{ limit = 5, window = \"1s\", per = \"key\" }", "delivery.rate.per: unknown key"),
+    ] {
+        let line = format!("timeout      = \"15s\"\nrate = {rate}");
+        let faults = faults("standard", &[(r#"timeout      = "15s""#, &line)]);
+        assert!(faults.contains(says), "{rate}: {faults}");
+    }
+    let line = "timeout = \"15s\"\nrate = { limit = 50, window = \"1s\" }";
+    assert_eq!(faults("standard", &[(r#"timeout      = "15s""#, line)]), "");
 }
 
 #[test]
