@@ -69,6 +69,7 @@ impl Committing {
                 event_type: self.event_type.clone(),
                 send_at: None,
                 idempotency: None,
+                ordering_key: None,
                 reading: None,
                 test_by: None,
             };

@@ -111,6 +111,7 @@ impl Filling {
             event_type: TYPE.into(),
             send_at: None,
             idempotency: None,
+            ordering_key: None,
             reading: None,
             test_by: None,
         };
@@ -163,7 +164,7 @@ fn batch(keys: &[DeliveryKey], at: UnixMs, fate: Fate) -> RecordBatch {
                     batch.health.push((key.webhook, health));
                 }
             }
-            None => batch.spills.push(Spill { key: *key, due_at: at }),
+            None => batch.spills.push(Spill { key: *key, due_at: at, chain: None }),
         }
     }
     batch
@@ -223,7 +224,7 @@ mod tests {
         let at = UnixMs(1_700_000_000_000);
         let key = DeliveryKey { event: Seq(7), webhook: WebhookNo(1) };
         let told = |fate| batch(&[key], at, fate);
-        assert_eq!(told(Fate::Waiting).spills, vec![Spill { key, due_at: at }]);
+        assert_eq!(told(Fate::Waiting).spills, vec![Spill { key, due_at: at, chain: None }]);
         assert!(told(Fate::Waiting).attempts.is_empty());
         let delivered = told(Fate::Delivered);
         assert_eq!(delivered.attempts[0].state, DeliveryState::Delivered);

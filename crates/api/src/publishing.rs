@@ -121,6 +121,7 @@ impl Publisher {
             audience: Audience::Webhook(webhook.no),
             event_type: event_type.into(),
             send_at: None,
+            ordering_key: None,
             idempotency: None,
             reading: None,
             test_by: Some(Box::new(by)),
@@ -223,6 +224,7 @@ fn draft(ask: &Ask<'_>, audience: Audience, now: UnixMs) -> EventDraft {
         audience,
         event_type: ask.event_type.as_ref().into(),
         send_at: ask.send_at.filter(|at| *at > now),
+        ordering_key: ask.ordering_key.clone(),
         idempotency: ask.key.as_ref().map(|key| IdempotencyKey {
             key: key.to_string(),
             fingerprint: ask.fingerprint(),

@@ -78,6 +78,10 @@ pub mod reasons {
     pub const ATTEMPTS_EXHAUSTED: &str = "attempts_exhausted";
     /// The receiver answered 410.
     pub const GONE: &str = "gone";
+    /// An earlier event with the same ordering key has not ended.
+    pub const WAITING_FOR_ORDER: &str = "waiting_for_order";
+    /// The event, or what says that it is owed, was found damaged in the store: nobody knows what to send.
+    pub const EVENT_DAMAGED: &str = "event_damaged";
     /// Somebody asked for another attempt.
     pub const RESENT: &str = "resent";
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::ids::{AccountNo, Seq, WebhookNo};
+use crate::ordering::{Chain, OrderingKey};
 use crate::time::UnixMs;
 use crate::watched::Watched;
 
@@ -37,6 +38,8 @@ pub struct Event {
     pub body: EventBody,
     /// The value that its type watches, if it does.
     pub watched: Option<Box<Watched>>,
+    /// Events with the same key reach each webhook in the order of their acceptance.
+    pub ordering_key: Option<OrderingKey>,
 }
 
 impl Event {
@@ -44,6 +47,12 @@ impl Event {
     #[must_use]
     pub fn is_test(&self) -> bool {
         matches!(self.audience, Audience::Webhook(_))
+    }
+
+    /// What its deliveries wait for their turn in, if they do.
+    #[must_use]
+    pub fn chain(&self) -> Option<Chain> {
+        self.ordering_key.as_ref().map(OrderingKey::chain)
     }
 
     /// The earliest time at which a first attempt may be made.

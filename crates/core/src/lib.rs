@@ -7,6 +7,8 @@
 
 pub mod time;
 
+pub mod steady;
+
 pub mod outside;
 pub mod secret;
 
@@ -26,6 +28,8 @@ pub mod token;
 
 pub mod audit;
 
+pub mod ordering;
+
 pub mod event;
 pub mod webhook;
 
@@ -43,10 +47,12 @@ pub use delivery::{Delivery, DeliveryState};
 pub use event::{Audience, Event, EventBody};
 pub use health::Health;
 pub use ids::{AccountNo, DeliveryKey, KeyNo, Seq, WebhookNo};
+pub use ordering::{Chain, OrderingKey};
 pub use outside::{Clock, Dice};
 pub use policy::{DeliveryPolicy, RetrySchedule};
 pub use public_id::{IdAlphabet, IdCodec, IdKind};
 pub use secret::Secret;
+pub use steady::{SteadyMark, Uptime};
 pub use subscription::Subscription;
 pub use time::UnixMs;
 pub use token::{Scope, Token};

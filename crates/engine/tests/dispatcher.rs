@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use expect_test::{Expect, expect};
-use posthaste_core::policy::{DisableCount, DisableRule, QueuedOnDelete, StatusSet};
+use posthaste_core::policy::{AttemptRate, DisableCount, DisableRule, QueuedOnDelete, StatusSet};
 use posthaste_core::{
     AccountNo, Attempt, Audience, DeliveryKey, DeliveryPolicy, Dice, Event, EventBody, Fault, FaultKind,
     Health, Outcome, Response, RetrySchedule, Secret, Seq, SigningSecrets, Subscription, UnixMs, Webhook,
@@ -32,6 +32,7 @@ fn policy() -> DeliveryPolicy {
         retry: RetrySchedule { delays: vec![Duration::from_secs(5)], jitter: 0.0, honours_retry_after: true },
         disable: DisableRule { after: Some(2), count: DisableCount::Delivery },
         on_delete: QueuedOnDelete::Drop,
+        rate: None,
     }
 }
 
@@ -69,9 +70,13 @@ struct Rig {
 
 impl Rig {
     fn new(bounds: Bounds, webhooks: Vec<Webhook>) -> Self {
+        Self::under(policy(), bounds, webhooks)
+    }
+
+    fn under(policy: DeliveryPolicy, bounds: Bounds, webhooks: Vec<Webhook>) -> Self {
         let roster = Arc::new(Roster::default());
         webhooks.into_iter().for_each(|webhook| roster.put(webhook));
-        let dispatcher = Dispatcher::new(bounds, policy(), roster.clone(), Arc::new(NoDice), Seq(0));
+        let dispatcher = Dispatcher::new(bounds, policy, roster.clone(), Arc::new(NoDice), Seq(0));
         let mut rig =
             Self { dispatcher, roster, claims: Vec::new(), last: Seq(0), now: UnixMs(0), log: String::new() };
         rig.step();
@@ -152,6 +157,7 @@ impl Rig {
             send_at: None,
             body,
             watched: None,
+            ordering_key: None,
         };
         let event = Arc::new(event);
         self.tell(Input::Hint(Hint::Events { after, events: vec![event.clone()] }));
@@ -698,4 +704,26 @@ fn draining_starts_nothing_and_waits_for_the_record() {
         record event 1 delivered due None
         checkpoint 1
     "#]]);
+}
+
+#[test]
+fn attempts_to_a_webhook_are_spaced_as_the_contract_says() {
+    let rate = AttemptRate { attempts: 2, window: Duration::from_secs(1) };
+    let paced = DeliveryPolicy { rate: Some(rate), ..policy() };
+    let mut rig = Rig::under(paced, Bounds::default(), vec![webhook(1, 1), webhook(2, 2)]);
+    rig.now = UnixMs(1_000);
+    for account in [1, 1, 1, 2] {
+        rig.publish(Audience::Account(AccountNo(account)));
+    }
+    assert_eq!(rig.under_way(), BTreeMap::from([(1, 1), (2, 1)]), "others do not wait");
+    let mut started_at = Vec::new();
+    while started_at.len() < 4 {
+        while !rig.claims.is_empty() {
+            started_at.push(rig.now.0);
+            rig.answer(status(200));
+        }
+        rig.now = rig.dispatcher.step(rig.now).next_due.expect("somebody waits");
+        rig.step();
+    }
+    assert_eq!(started_at, [1_000, 1_000, 1_500, 2_000]);
 }

@@ -121,7 +121,16 @@ pub const POINTS: &[Named] = &[
 /// The bugs that may be switched on.
 pub const BUGS: &[Named] = &[
     Named { name: "synchronous-normal", says: "commits are not synced to the disk" },
+    Named { name: "no-directory-sync", says: "new files are not synced into their folder" },
+    Named { name: "no-sync-at-opening", says: "what an opening finds in the log is taken for durable" },
     Named { name: "ack-before-commit", says: "publishers are answered before the commit" },
+    Named { name: "retry-failed-sync", says: "the store goes on after a failed write or sync" },
+    Named {
+        name: "write-back-failure-ignored",
+        says: "a failure of the thread that writes the log back is not heard of",
+    },
+    Named { name: "full-disk-unnoticed", says: "events are taken in however little room the disk has" },
+    Named { name: "record-dropped-when-full", says: "results that find no room on the disk are dropped" },
     Named {
         name: "inflight-forgotten-at-sigterm",
         says: "at the end of the process attempts under way are not waited for",
@@ -143,4 +152,13 @@ pub const BUGS: &[Named] = &[
         name: "deleted-webhook-attempted",
         says: "what waits for a webhook when it is deleted is sent all the same",
     },
+    Named { name: "rate-ignored", says: "attempts start faster than the contract allows" },
+    Named { name: "no-slow-start", says: "a webhook is sent as much at one time from the first attempt on" },
+    Named { name: "fresh-wait-behind-backlog", says: "fresh deliveries stand behind those of the store" },
+    Named { name: "backlog-all-in-memory", says: "nothing bounds what waits in memory" },
+    Named { name: "delays-by-wall-clock", says: "what waits, waits by the wall clock" },
+    Named { name: "retention-by-wall-clock", says: "the wall clock says how old events are" },
+    Named { name: "signature-time-steady", says: "attempts are signed with steady time" },
+    Named { name: "order-released-early", says: "a delivery with an ordering key does not wait for earlier ones" },
+    Named { name: "order-not-released", says: "nobody gets the turn of a delivery with an ordering key that ended" },
 ];

@@ -45,6 +45,7 @@ impl World {
                 key,
                 remembered_for: A_DAY,
             }),
+            ordering_key: None,
             reading: None,
             test_by: None,
         };

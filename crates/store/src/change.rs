@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use posthaste_core::{
-    AccountNo, Action, Attempt, Audience, By, DeliveryKey, DeliveryState, Health, KeyNo, Reading, Scope,
-    Secret, Seq, Subscription, UnixMs, WebhookNo, WebhookState,
+    AccountNo, Action, Attempt, Audience, By, Chain, DeliveryKey, DeliveryState, Health, KeyNo, OrderingKey,
+    Reading, Scope, Secret, Seq, Subscription, UnixMs, WebhookNo, WebhookState,
 };
 
 /// An account to create.
@@ -146,6 +146,8 @@ pub struct EventDraft {
     pub event_type: Arc<str>,
     /// Not before this time.
     pub send_at: Option<UnixMs>,
+    /// Its deliveries wait for those of earlier events with the same key. Not together with `send_at`.
+    pub ordering_key: Option<OrderingKey>,
     /// The publisher's own id of it, if given.
     pub idempotency: Option<IdempotencyKey>,
     /// What it says of the value that its type watches, if it does.
@@ -228,6 +230,8 @@ pub struct Spill {
     pub key: DeliveryKey,
     /// When it is due.
     pub due_at: UnixMs,
+    /// Of an event with an ordering key: due only when nothing before it in its chain is pending.
+    pub chain: Option<Chain>,
 }
 
 /// A span of time, by when events were accepted.

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use crate::embedded::opening::{open_reader, refuse_unfit};
 use crate::error::StoreError;
 use crate::folder::{OpenError, read_keys};
+use crate::ledger::deliveries::NOT_ITS_TURN_MS;
 use crate::ledger::schema::{self, Marks};
 use crate::ledger::trouble::{DATABASE_FILE, Outcome, Trouble};
 use crate::ledger::{audit, events, history, keys, master_keys, tokens, webhooks};
@@ -141,15 +142,41 @@ impl Check<'_> {
                  WHERE NOT EXISTS (SELECT 1 FROM accounts a WHERE a.no = w.account)",
             ),
         ] {
-            let mut statement = self.conn.prepare(&format!("{sql} LIMIT {PROBLEMS_MAX}"))?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let (one, two): (i64, i64) = (row.get(0)?, row.get(1)?);
-                let row = what.replace("{1}", &one.to_string()).replace("{2}", &two.to_string());
-                self.note(format!("{DATABASE_FILE}: {row}"));
-            }
+            self.relation(what, sql)?;
+        }
+        self.chains()
+    }
+
+    /// Notes each row that SQL finds; it answers the numbers that stand in the sentence.
+    fn relation(&mut self, what: &str, sql: &str) -> Outcome<()> {
+        let mut statement = self.conn.prepare(&format!("{sql} LIMIT {PROBLEMS_MAX}"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (one, two): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let row = what.replace("{1}", &one.to_string()).replace("{2}", &two.to_string());
+            self.note(format!("{DATABASE_FILE}: {row}"));
         }
         Ok(())
+    }
+
+    /// Of the pending deliveries of one ordering key at a webhook, exactly one has its turn.
+    fn chains(&mut self) -> Outcome<()> {
+        if !self.conn.column_exists(None, "deliveries", "chain")? {
+            return Ok(());
+        }
+        let grouped = format!(
+            "SELECT min(event), webhook FROM deliveries WHERE next_ms IS NOT NULL AND chain IS NOT NULL
+             GROUP BY webhook, chain HAVING sum(next_ms < {NOT_ITS_TURN_MS})"
+        );
+        let row = "deliveries row event {1} webhook {2}";
+        self.relation(&format!("{row}: it waits for its turn and nothing is before it"), &format!("{grouped} = 0"))?;
+        self.relation(&format!("{row}: it has its turn together with a later one"), &format!("{grouped} > 1"))?;
+        self.relation(
+            &format!("{row}: it waits for its turn in no chain"),
+            &format!(
+                "SELECT event, webhook FROM deliveries WHERE chain IS NULL AND next_ms >= {NOT_ITS_TURN_MS}"
+            ),
+        )
     }
 
     /// Every event reads and matches its checksum.

@@ -43,6 +43,7 @@ async fn publish_at(store: &Embedded, audience: Audience, text: &'static str, no
         event_type: "a.b".into(),
         send_at: None,
         idempotency: None,
+        ordering_key: None,
         reading: None,
         test_by: None,
     };
@@ -93,7 +94,7 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
     let webhook = webhook(&store, account_no, "a").await;
     let seq = publish(&store, "{\"a\":1}").await;
     let key = posthaste_core::DeliveryKey { event: seq, webhook: webhook.no };
-    let spills = vec![Spill { key, due_at: NOW }];
+    let spills = vec![Spill { key, due_at: NOW, chain: None }];
     let batch = RecordBatch { spills, checkpoint: Some(seq), ..RecordBatch::default() };
     store.record(batch).await.unwrap();
     // What the disk holds while the process still runs is what a kill leaves.

@@ -64,6 +64,7 @@ async fn store_of_version_2(dir: &Path) {
         event_type: "a.b".into(),
         send_at: None,
         idempotency: None,
+        ordering_key: None,
         reading: None,
         test_by: None,
     };
@@ -73,6 +74,8 @@ async fn store_of_version_2(dir: &Path) {
     sql(
         dir,
         "DROP TABLE tokens; DROP TABLE audit; DROP TABLE watched_values; ALTER TABLE events DROP COLUMN watched;
+         ALTER TABLE events DROP COLUMN ordering_key; DROP INDEX deliveries_chained;
+         ALTER TABLE deliveries DROP COLUMN chain;
          PRAGMA user_version = 2;",
     );
 }

@@ -46,6 +46,7 @@ async fn tell(store: &Embedded, audience: Audience, value: &str) -> Seq {
         event_type: "a.b".into(),
         send_at: None,
         idempotency: None,
+        ordering_key: None,
         reading: Some(Box::new(reading)),
         test_by: None,
     };

@@ -45,29 +45,26 @@ pub(crate) fn of(event: &Event, webhook: &Webhook, row: Option<&Delivery>, check
     if event.seq <= checkpoint {
         return not_sent(reasons::CHANGED_LATER);
     }
-    pending(webhook, None, event.due_at())
+    pending(webhook, None, Some(event.due_at()))
 }
 
 fn of_row(webhook: &Webhook, row: &Delivery) -> Fate {
-    match row.next_attempt_at {
-        Some(due_at) if row.state == DeliveryState::Pending => {
-            pending(webhook, row.reason.as_deref(), due_at)
+    let reason = row.reason.as_deref();
+    match row.state {
+        DeliveryState::Pending => pending(webhook, reason, row.next_attempt_at),
+        state => {
+            Fate { status: Status::Delivery(state), reason: reason.map(str::to_owned), next_attempt_at: None }
         }
-        _ => Fate {
-            status: Status::Delivery(row.state),
-            reason: row.reason.clone(),
-            next_attempt_at: row.next_attempt_at,
-        },
     }
 }
 
-fn pending(webhook: &Webhook, reason: Option<&str>, due_at: UnixMs) -> Fate {
+fn pending(webhook: &Webhook, reason: Option<&str>, due_at: Option<UnixMs>) -> Fate {
     if webhook.state == WebhookState::Paused {
         let reason = Some(reasons::WEBHOOK_PAUSED.to_owned());
         return Fate { status: Status::Held, reason, next_attempt_at: None };
     }
     let status = Status::Delivery(DeliveryState::Pending);
-    Fate { status, reason: reason.map(str::to_owned), next_attempt_at: Some(due_at) }
+    Fate { status, reason: reason.map(str::to_owned), next_attempt_at: due_at }
 }
 
 /// Why the webhook, as it is now, would not get the event.
@@ -130,6 +127,7 @@ mod tests {
             send_at: Some(UnixMs(5_000)),
             body: EventBody { bytes: Default::default(), data: 0..0, account_at: None },
             watched: None,
+            ordering_key: None,
         }
     }
 

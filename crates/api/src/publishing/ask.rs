@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use posthaste_contract::Contract;
 use posthaste_contract::json::{self, JsonFault, Value};
 use posthaste_contract::model::Trigger;
-use posthaste_core::{Reading, UnixMs};
+use posthaste_core::{OrderingKey, Reading, UnixMs};
 
 use super::fault::{MemberFault, PublishFault};
 
@@ -31,6 +31,8 @@ pub struct Ask<'a> {
     pub to: To<'a>,
     /// Not before this time, as asked for.
     pub send_at: Option<UnixMs>,
+    /// What it has in common with others that go out in order.
+    pub ordering_key: Option<OrderingKey>,
     /// The publisher's own id.
     pub key: Option<Cow<'a, str>>,
     /// What the data says of the value that the type watches, if it does.
@@ -81,6 +83,10 @@ impl<'a> Ask<'a> {
             To::Broadcast => part(b"*"),
         }
         part(&self.send_at.map(|at| at.0.to_le_bytes()).unwrap_or_default());
+        // Without a key nothing is added: what was remembered before there were keys stays the same.
+        if let Some(key) = &self.ordering_key {
+            part(key.as_str().as_bytes());
+        }
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(hash.finish().as_ref());
         fingerprint
@@ -108,6 +114,7 @@ struct AskReader<'a, 'c> {
     account: Option<Cow<'a, str>>,
     broadcast: bool,
     send_at: Option<UnixMs>,
+    ordering_key: Option<OrderingKey>,
     key: Option<Cow<'a, str>>,
     faults: Vec<MemberFault>,
 }
@@ -123,6 +130,7 @@ impl<'a, 'c> AskReader<'a, 'c> {
             account: None,
             broadcast: false,
             send_at: None,
+            ordering_key: None,
             key: None,
             faults: Vec::new(),
         }
@@ -135,6 +143,7 @@ impl<'a, 'c> AskReader<'a, 'c> {
             "account" => text_of(text, name).map(|account| self.account = account),
             "broadcast" => self.read_broadcast(text),
             "send_at" => self.read_send_at(text),
+            "ordering_key" => self.read_ordering_key(text),
             "id" => self.read_id(text),
             _ => Err(MemberFault::at(name_shown(name), "no member of an event has this name")),
         };
@@ -177,6 +186,16 @@ impl<'a, 'c> AskReader<'a, 'c> {
         Ok(())
     }
 
+    fn read_ordering_key(&mut self, text: &'a str) -> Result<(), MemberFault> {
+        let Some(spelled) = text_of(text, "ordering_key")? else { return Ok(()) };
+        let key = OrderingKey::new(&spelled).ok_or_else(|| {
+            let rule = "ordering_key must have 1 to 128 visible ASCII characters without spaces";
+            MemberFault::at("ordering_key", rule)
+        })?;
+        self.ordering_key = Some(key);
+        Ok(())
+    }
+
     fn read_id(&mut self, text: &'a str) -> Result<(), MemberFault> {
         let Some(key) = text_of(text, "id")? else { return Ok(()) };
         check_key(&key).map_err(|why| MemberFault::at("id", format!("id {why}")))?;
@@ -215,6 +234,10 @@ impl<'a, 'c> AskReader<'a, 'c> {
                 self.faults.push(MemberFault::at(name, format!("{name} is missing")));
             }
         }
+        if self.ordering_key.is_some() && self.send_at.is_some() {
+            let why = "ordering_key cannot go with send_at: events with a key go out in the order they are accepted in";
+            self.faults.push(MemberFault::at("ordering_key", why));
+        }
         let reading = self.read_watched();
         let audience_is_faulty = self.is_faulty("account") || self.is_faulty("broadcast");
         let to = match (self.account, self.broadcast) {
@@ -225,7 +248,8 @@ impl<'a, 'c> AskReader<'a, 'c> {
         };
         match (to, self.event_type, self.data) {
             (Some(to), Some(event_type), Some(data)) if self.faults.is_empty() => {
-                Ok(Ask { event_type, data, to, send_at: self.send_at, key: self.key, reading })
+                let (send_at, ordering_key) = (self.send_at, self.ordering_key);
+                Ok(Ask { event_type, data, to, send_at, ordering_key, key: self.key, reading })
             }
             _ => Err(PublishFault::Members(self.faults)),
         }

@@ -89,7 +89,7 @@ async fn a_list_has_every_delivery_once() {
     }
     let waiting = rig.publish(EVENT).await;
     let key = posthaste_core::DeliveryKey { event: rig.last_event().await, webhook: webhook.no };
-    let spill = posthaste_store::Spill { key, due_at: posthaste_core::UnixMs(0) };
+    let spill = posthaste_store::Spill { key, due_at: posthaste_core::UnixMs(0), chain: None };
     rig.record(RecordBatch { spills: vec![spill], ..RecordBatch::default() }).await;
     for limit in [1, 2, 4, 50] {
         let mut seen = Vec::new();

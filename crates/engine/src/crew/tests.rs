@@ -62,10 +62,11 @@ fn claim(number: u32) -> Claim {
         send_at: None,
         body: EventBody { bytes: Bytes::from_static(b"{}"), data: 0..2, account_at: None },
         watched: None,
+        ordering_key: None,
     };
     let key = DeliveryKey { event: event.seq, webhook: webhook.no };
     let (event, webhook) = (Arc::new(event), Arc::new(webhook));
-    Claim { key, event, webhook, number, at: UnixMs(0), is_written: true, slot: u64::from(number) }
+    Claim { key, event, webhook, number, at: UnixMs(0), ahead_ms: 0, is_written: true, slot: u64::from(number) }
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ pub struct Ledger {
 pub struct Written {
     /// Which.
     pub key: DeliveryKey,
-    /// When its next attempt is due.
+    /// When its next attempt is due, or another row of its webhook.
     pub due_at: Option<UnixMs>,
 }
 
@@ -59,9 +59,10 @@ impl Ledger {
         self.fanned_out = self.fanned_out.max(event);
     }
 
-    /// Collects an ended attempt.
-    pub fn attempt(&mut self, recorded: Recorded) {
-        self.collected_due.push(Written { key: recorded.key, due_at: recorded.next_attempt_at });
+    /// Collects an ended attempt. One that ends a delivery with an ordering key may make another row of the webhook due.
+    pub fn attempt(&mut self, recorded: Recorded, is_ordered: bool) {
+        let due_at = recorded.next_attempt_at.or(is_ordered.then_some(UnixMs(0)));
+        self.collected_due.push(Written { key: recorded.key, due_at });
         self.collecting.attempts.push(recorded);
     }
 

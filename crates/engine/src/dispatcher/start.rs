@@ -1,5 +1,7 @@
 //! How attempts start and end.
 
+use std::time::Duration;
+
 use posthaste_core::delivery::reasons;
 use posthaste_core::health::Verdict;
 use posthaste_core::{AccountNo, Attempt, DeliveryPolicy, UnixMs, Webhook, WebhookNo, WebhookState};
@@ -51,6 +53,7 @@ impl Dispatcher {
 
     /// Takes the first delivery of a lane and starts it, holds it or calls it off, as its webhook stands now.
     fn start_one(&mut self, no: WebhookNo, waited_for: Need, now: UnixMs, effects: &mut Vec<Effect>) {
+        let wall_clock = self.wall_clock();
         let Some(lane) = self.lanes.get_mut(&no) else { return };
         lane.has_turn = false;
         // While it waited another delivery may have come first, or the webhook have fared otherwise.
@@ -68,13 +71,47 @@ impl Dispatcher {
                 lane.in_flight_bytes += body.as_ref().map_or(0, Body::bytes);
                 let slot = self.slots.take(now, lane.standing(&self.bounds), body);
                 let Job { key, event, attempts, is_written } = job;
-                let claim = Claim { key, event, webhook, number: attempts + 1, at: now, is_written, slot };
+                let (at, ahead_ms) = (wall_clock, self.ahead_ms);
+                let claim =
+                    Claim { key, event, webhook, number: attempts + 1, at, ahead_ms, is_written, slot };
                 effects.push(Effect::Attempt(claim));
+                self.space(no, now);
             }
             (Turn::Hold, Some(_)) => self.put_away(&job),
             (Turn::CallOff(reason), _) => self.call_off(&job, reason),
             (_, None) => self.call_off(&job, reasons::WEBHOOK_DELETED),
         }
+    }
+
+    /// The webhook's next attempt waits, if the contract bounds how many start.
+    fn space(&mut self, no: WebhookNo, now: UnixMs) {
+        let Some(rate) = self.policy.rate.filter(|_| !posthaste_faults::bug("rate-ignored")) else { return };
+        let Some(lane) = self.lanes.get_mut(&no) else { return };
+        lane.paced_until = lane.pace.start(&rate, now);
+        if let Some(at) = lane.paced_until {
+            self.paced.insert((at, no));
+        }
+    }
+
+    /// Gives their turn to webhooks that have waited long enough since their last attempt, and to those that wait for a
+    /// time that a clock set back has put off.
+    pub(super) fn end_spacing(&mut self, now: UnixMs) {
+        let Some(rate) = self.policy.rate else { return };
+        let latest = now.plus(rate.spacing() + Duration::from_millis(1));
+        let is_over = |(at, _): &(UnixMs, WebhookNo)| *at <= now || *at > latest;
+        while let Some((_, no)) = self.next_spaced(is_over) {
+            if let Some(lane) = self.lanes.get_mut(&no) {
+                lane.paced_until = None;
+            }
+            self.give_turn(no);
+        }
+    }
+
+    fn next_spaced(&mut self, is_over: impl Fn(&(UnixMs, WebhookNo)) -> bool) -> Option<(UnixMs, WebhookNo)> {
+        let ends = [self.paced.first(), self.paced.last()];
+        let found = ends.into_iter().flatten().copied().find(is_over)?;
+        self.paced.remove(&found);
+        Some(found)
     }
 
     /// Settles an ended attempt and collects what has to be remembered of it.
@@ -89,6 +126,9 @@ impl Dispatcher {
         }
         let is_test = claim.event.is_test();
         let settlement = settle(&attempt, webhook.as_deref(), is_test, &self.policy, &*self.dice);
+        // Delays are counted from the attempt, which knows when it was by the wall clock.
+        let next_attempt_at =
+            settlement.next_attempt_at.map(|at| UnixMs(at.0.saturating_sub(claim.ahead_ms)));
         if !is_test {
             lane.adapt(settlement.verdict == Verdict::Success, &self.bounds);
             lane.health.note(settlement.verdict, attempt.finished_at(), &self.policy.disable);
@@ -100,13 +140,14 @@ impl Dispatcher {
                 self.ledger.disable(key.webhook, reasons::ATTEMPTS_EXHAUSTED);
             }
         }
-        self.ledger.attempt(Recorded {
+        let recorded = Recorded {
             key,
             attempt,
             state: settlement.state,
             reason: settlement.reason,
-            next_attempt_at: settlement.next_attempt_at,
-        });
+            next_attempt_at,
+        };
+        self.ledger.attempt(recorded, claim.event.ordering_key.is_some());
         if !claim.is_written {
             self.ledger.close(key.event);
         }
@@ -143,6 +184,9 @@ impl Dispatcher {
 
 /// What to do with a delivery as its webhook stands now. Tests go even to paused and disabled webhooks.
 fn judge(job: &Job, webhook: Option<&Webhook>, policy: &DeliveryPolicy) -> Turn {
+    if posthaste_faults::bug("deleted-webhook-attempted") {
+        return Turn::Start;
+    }
     if job.event.is_test() {
         return match webhook {
             Some(webhook) if webhook.deleted.is_none() => Turn::Start,

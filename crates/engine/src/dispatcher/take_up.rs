@@ -42,8 +42,10 @@ impl Dispatcher {
         if is_dropped || !is_owed || !webhook.is_concerned(event.watched.as_deref()) {
             return;
         }
-        if webhook.is_holding() || event.send_at.is_some_and(|at| at > now) {
-            return self.leave_to_store(key, event.due_at());
+        // What goes out in order waits for its turn in the store, where a crash changes nothing.
+        let is_ordered = event.ordering_key.is_some();
+        if webhook.is_holding() || is_ordered || event.send_at.is_some_and(|at| at > self.wall_clock()) {
+            return self.leave_to_store(key, event);
         }
         self.take_up(key, event, webhook, now);
     }
@@ -55,7 +57,7 @@ impl Dispatcher {
         let Some(lane) = self.lane(key.webhook) else { return };
         lane.see(webhook, &bounds);
         if is_full || lane.room(&bounds) == 0 {
-            return self.leave_to_store(key, event.due_at());
+            return self.leave_to_store(key, event);
         }
         self.ledger.open(key.event);
         self.unwritten.push_back((now, key));
@@ -64,11 +66,11 @@ impl Dispatcher {
 
     /// Gives a delivery a row and no place in memory. It counts as known until the row is durable: a read that finds
     /// the row before we hear that it is written must not take it up.
-    fn leave_to_store(&mut self, key: DeliveryKey, due_at: UnixMs) {
+    fn leave_to_store(&mut self, key: DeliveryKey, event: &Event) {
         if let Some(lane) = self.lane(key.webhook) {
             lane.known.insert(key.event);
         }
-        self.ledger.spill(Spill { key, due_at });
+        self.ledger.spill(Spill { key, due_at: self.due_at(event), chain: event.chain() });
     }
 
     /// Puts a delivery at the end of its lane.
@@ -125,9 +127,9 @@ impl Dispatcher {
             if let Some(lane) = self.lanes.get_mut(&job.key.webhook) {
                 lane.known.remove(&job.key.event);
             }
-            self.expect_row(job.key.webhook, job.event.due_at());
+            self.expect_row(job.key.webhook, self.due_at(&job.event));
         } else {
-            self.leave_to_store(job.key, job.event.due_at());
+            self.leave_to_store(job.key, &job.event);
             self.ledger.close(job.key.event);
         }
     }

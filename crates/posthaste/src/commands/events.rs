@@ -39,6 +39,9 @@ pub struct SendEvent {
     /// Not to be sent before this time (RFC 3339)
     #[arg(long)]
     send_at: Option<String>,
+    /// Goes to each webhook after all earlier events with the same key
+    #[arg(long, value_name = "KEY", conflicts_with = "send_at")]
+    ordering_key: Option<String>,
     /// Reads events from standard input, one JSON object with type, data and account or broadcast per line
     #[arg(long)]
     batch: bool,
@@ -76,6 +79,7 @@ async fn send_one(ask: SendEvent, call: &Call) -> Result<Exit, Failure> {
     members.extend(ask.broadcast.then(|| "\"broadcast\":true".to_owned()));
     members.extend(ask.id.map(|id| format!("\"id\":{}", json!(id))));
     members.extend(ask.send_at.map(|at| format!("\"send_at\":{}", json!(at))));
+    members.extend(ask.ordering_key.map(|key| format!("\"ordering_key\":{}", json!(key))));
     // The data goes as the bytes that came: reading and writing it again could change numbers and spelling.
     members.push(format!("\"data\":{data}"));
     let body = format!("{{{}}}", members.join(","));

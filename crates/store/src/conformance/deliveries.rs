@@ -108,7 +108,7 @@ pub async fn spills_and_cancels_respect_what_is_written(store: Arc<dyn Store>) {
         keys.push(DeliveryKey { event: scene.event(NOW).await, webhook });
     }
     scene.record(vec![delivered(keys[0], 1, NOW)]).await;
-    let spills = keys[..2].iter().map(|key| Spill { key: *key, due_at: after_s(9) }).collect();
+    let spills = keys[..2].iter().map(|key| Spill { key: *key, due_at: after_s(9), chain: None }).collect();
     store.record(RecordBatch { spills, ..RecordBatch::default() }).await.unwrap();
     assert_eq!(scene.state(keys[0]).await, Some((DeliveryState::Delivered, None)));
     assert_eq!(scene.state(keys[1]).await, Some((DeliveryState::Pending, None)));

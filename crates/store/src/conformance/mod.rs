@@ -9,6 +9,7 @@ mod deliveries;
 mod events;
 mod history;
 mod housekeeping;
+mod ordering;
 mod races;
 mod secrets;
 mod tokens;
@@ -80,6 +81,14 @@ stories![
     deliveries::ended_deliveries_are_sent_again_on_demand,
     deliveries::recovery_takes_failed_ones_of_a_window,
     deliveries::resuming_makes_overdue_retries_due_by_age,
+    ordering::an_event_keeps_its_ordering_key,
+    ordering::of_a_chain_one_is_due_at_a_time,
+    ordering::a_long_chain_goes_in_order_of_acceptance,
+    ordering::resuming_and_a_clock_set_back_let_nothing_pass,
+    ordering::what_a_disabling_ended_comes_back_in_order,
+    ordering::what_is_sent_again_waits_for_the_one_that_is_tried,
+    ordering::an_attempt_that_ends_late_lets_nothing_pass,
+    ordering::a_deleted_webhooks_chains_go_to_their_ends,
     history::attempts_and_deliveries_page_newest_first,
     history::a_long_history_pages_without_gap_or_repeat,
     history::a_delivery_that_waits_is_not_yet_history,

@@ -56,6 +56,7 @@ pub fn draft(audience: Audience) -> EventDraft {
         event_type: "order.paid".into(),
         send_at: None,
         idempotency: None,
+        ordering_key: None,
         reading: None,
         test_by: None,
     }
@@ -127,7 +128,7 @@ impl Scene {
     }
 
     pub async fn spill(&self, key: DeliveryKey, due_at: UnixMs) {
-        let spills = vec![Spill { key, due_at }];
+        let spills = vec![Spill { key, due_at, chain: None }];
         self.store.record(RecordBatch { spills, ..RecordBatch::default() }).await.unwrap();
     }
 

@@ -2,21 +2,28 @@
 
 use std::sync::Arc;
 
-use posthaste_core::{Attempt, Delivery, DeliveryKey, DeliveryState, Event, Seq, UnixMs, WebhookNo};
-use rusqlite::{Connection, Row, params};
+use posthaste_core::delivery::reasons;
+use posthaste_core::{Attempt, Audience, Delivery, DeliveryKey, DeliveryState, Event, Seq, UnixMs, WebhookNo};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::accounts::one_more;
 use super::trouble::{Outcome, Trouble};
 use super::{events, history};
+use crate::change::RecordBatch;
 use crate::page::{DeliveryRow, PendingRow};
 
 /// How many pending rows of one webhook are looked at in search of unattempted ones. Those due earliest come first, so
 /// retries, which wait, are mostly behind them.
 const UNATTEMPTED_SCANNED_MAX: i64 = 20_000;
 
-/// The columns of a delivery in the order [`from_row`] reads them, from a table named `d`.
+/// When a delivery is due that waits for its turn in its chain: never, until it gets a time of its own.
+pub(crate) const NOT_ITS_TURN_MS: i64 = 1 << 60;
+
+/// The columns of a delivery in the order [`from_row`] reads them, from a table named `d`. It is due by steady time, and
+/// people are told when that is by the wall clock.
 pub(super) const COLUMNS: &str =
-    "d.event, d.webhook, d.state, d.reason, d.attempts, d.next_ms, d.delivered_ms,
+    "d.event, d.webhook, d.state, d.reason, d.attempts,
+    d.next_ms + coalesce((SELECT value FROM meta WHERE key = 'ahead_ms'), 0), d.delivered_ms,
     d.last_status, d.last_ms";
 
 pub(super) fn state_number(state: DeliveryState) -> i64 {
@@ -48,12 +55,15 @@ pub(super) fn from_row(row: &Row<'_>, at: usize) -> Outcome<Delivery> {
         _ => return Err(Trouble::damaged("deliveries", row_name(key), "its state is none")),
     };
     let time = |column: usize| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(UnixMs));
+    let next_attempt_at = time(at + 5)?.filter(|at| at.0 < NOT_ITS_TURN_MS / 2);
+    let is_waiting = state == DeliveryState::Pending && next_attempt_at.is_none();
+    let reason = if is_waiting { Some(reasons::WAITING_FOR_ORDER.to_owned()) } else { row.get(at + 3)? };
     Ok(Delivery {
         key,
         state,
-        reason: row.get(at + 3)?,
+        reason,
         attempts: row.get(at + 4)?,
-        next_attempt_at: time(at + 5)?,
+        next_attempt_at,
         delivered_at: time(at + 6)?,
         last_status: row.get(at + 7)?,
         last_attempt_at: time(at + 8)?,
@@ -104,37 +114,75 @@ pub(crate) fn pending_heads(conn: &Connection) -> Outcome<Vec<(WebhookNo, UnixMs
                  SELECT min(d.next_ms) FROM deliveries d WHERE d.webhook = w.no AND d.next_ms IS NOT NULL
              ) AS due_ms
              FROM webhooks w
-         ) WHERE due_ms IS NOT NULL ORDER BY no",
+         ) WHERE due_ms < ?1 ORDER BY no",
     )?;
-    let rows = statement.query_map([], |row| Ok((WebhookNo(row.get(0)?), UnixMs(row.get(1)?))))?;
+    let rows = statement.query_map([NOT_ITS_TURN_MS], |row| Ok((WebhookNo(row.get(0)?), UnixMs(row.get(1)?))))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(crate) fn pending(
-    conn: &Connection,
-    no: WebhookNo,
-    until: UnixMs,
-    limit: usize,
-) -> Outcome<(Vec<PendingRow>, Option<UnixMs>)> {
+/// How many damaged events of pending deliveries one read tells of.
+const DAMAGED_AT_ONCE: usize = 100;
+
+/// Pending rows of a webhook.
+#[derive(Default)]
+pub(crate) struct Pending {
+    pub rows: Vec<PendingRow>,
+    /// When the first one left out is due.
+    pub next: Option<UnixMs>,
+    /// Those whose event is not as it was accepted, or not for this webhook, and what is to be said of them.
+    pub damaged: Vec<(DeliveryKey, String)>,
+}
+
+impl Pending {
+    /// What ends the deliveries that cannot be made.
+    pub fn calling_off(&self) -> RecordBatch {
+        let cancels = self.damaged.iter().map(|(key, _)| (*key, reasons::EVENT_DAMAGED)).collect();
+        RecordBatch { cancels, ..RecordBatch::default() }
+    }
+}
+
+pub(crate) fn pending(conn: &Connection, no: WebhookNo, until: UnixMs, limit: usize) -> Outcome<Pending> {
+    let account: Option<i64> = conn
+        .prepare_cached("SELECT account FROM webhooks WHERE no = ?1")?
+        .query_row([no.0], |row| row.get(0))
+        .optional()?;
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {}, d.attempts, d.next_ms
          FROM deliveries d INDEXED BY deliveries_pending CROSS JOIN events e ON e.seq = d.event
-         WHERE d.webhook = ?1 AND d.next_ms IS NOT NULL
-         ORDER BY d.next_ms, d.event LIMIT ?2",
+         WHERE d.webhook = ?1 AND d.next_ms IS NOT NULL AND d.next_ms < ?2
+         ORDER BY d.next_ms, d.event",
         events::COLUMNS
     ))?;
-    let mut rows = statement.query(params![no.0, one_more(limit)])?;
-    let mut pending = Vec::new();
+    let mut rows = statement.query([no.0, NOT_ITS_TURN_MS])?;
+    let mut pending = Pending::default();
     while let Some(row) = rows.next()? {
         let due_at = UnixMs(row.get(events::WIDTH + 1)?);
-        if pending.len() == limit || due_at > until {
-            return Ok((pending, Some(due_at)));
+        let is_full = pending.rows.len() == limit || pending.damaged.len() == DAMAGED_AT_ONCE;
+        if is_full || due_at > until {
+            pending.next = Some(due_at);
+            break;
         }
-        let event = events::from_row(row)?;
-        let key = DeliveryKey { event: event.seq, webhook: no };
-        pending.push(PendingRow { key, event, attempts: row.get(events::WIDTH)?, due_at });
+        let key = DeliveryKey { event: Seq(row.get(0)?), webhook: no };
+        match events::from_row(row).and_then(|event| meant_for(event, account, key)) {
+            Ok(event) => pending.rows.push(PendingRow { key, event, attempts: row.get(events::WIDTH)?, due_at }),
+            Err(Trouble::Damaged(what)) => pending.damaged.push((key, what)),
+            Err(trouble) => return Err(trouble),
+        }
     }
-    Ok((pending, None))
+    Ok(pending)
+}
+
+/// Refuses an event that its own row does not say is for this webhook: the row of the delivery is damaged.
+fn meant_for(event: Arc<Event>, account: Option<i64>, key: DeliveryKey) -> Outcome<Arc<Event>> {
+    let is_meant = match event.audience {
+        Audience::Account(no) => account == Some(no.0),
+        Audience::Broadcast => true,
+        Audience::Webhook(no) => no == key.webhook,
+    };
+    if is_meant {
+        return Ok(event);
+    }
+    Err(Trouble::damaged("deliveries", row_name(key), "its event is not for this webhook"))
 }
 
 pub(crate) fn unattempted(conn: &Connection, no: WebhookNo, limit: usize) -> Outcome<Vec<DeliveryRow>> {

@@ -4,8 +4,12 @@
 //! functions over a connection, so that readers beside the writer can use them. One file for each group of tables.
 
 pub(crate) mod encoding;
-pub(crate) mod schema;
 pub(crate) mod trouble;
+
+pub(crate) mod checks;
+pub(crate) mod schema;
+
+mod steady;
 
 mod standing;
 
@@ -24,6 +28,9 @@ pub(crate) mod events;
 
 pub(crate) mod deliveries;
 pub(crate) mod history;
+pub(crate) mod horizon;
+
+mod chains;
 pub(crate) mod record;
 pub(crate) mod resend;
 
@@ -40,6 +47,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::sealing::Vault;
 use standing::Standing;
+use webhooks::Owed;
+use steady::Time;
 use tidy::Closing;
 use trouble::{Outcome, Trouble};
 
@@ -63,8 +72,13 @@ pub(crate) struct Ledger {
     purge: Option<purge::Purge>,
     /// The rotation of the master key that is under way.
     reseal: Option<reseal::Reseal>,
-    /// The latest time that housekeeping ran at or that anything was done at.
+    /// The latest steady time that housekeeping ran at or that anything was done at.
     latest_now: UnixMs,
+    time: Time,
+    /// Was the log begun anew, and not numbered yet?
+    is_log_new: bool,
+    /// When the copy was made that this store was put back from, while nothing is sent because of that.
+    held_since: Option<UnixMs>,
     effects: Effects,
 }
 
@@ -103,13 +117,27 @@ impl Effects {
     }
 }
 
+/// What a ledger knows from the tables alone.
+struct Facts {
+    checkpoint: Seq,
+    last_event: Seq,
+    owed: webhooks::Owed,
+}
+
+impl Facts {
+    fn read(conn: &Connection, vault: &Vault) -> Outcome<Self> {
+        let checkpoint = read_seq(conn, "checkpoint")?;
+        let last_event = events::last(conn)?.max(read_seq(conn, "last_seq")?).max(checkpoint);
+        Ok(Self { checkpoint, last_event, owed: webhooks::all_owed(conn, vault, checkpoint)? })
+    }
+}
+
 impl Ledger {
     /// Takes over a connection whose tables are up to date. Also answers every webhook that belongs in the roster.
-    pub fn load(conn: Connection, vault: Arc<Vault>) -> Outcome<(Self, Vec<Webhook>)> {
-        let checkpoint = read_seq(&conn, "checkpoint")?;
-        let last_event = events::last(&conn)?.max(read_seq(&conn, "last_seq")?).max(checkpoint);
-        let roster = webhooks::all_owed(&conn, &vault, checkpoint)?;
-        let latest_now = set_back::latest_told(&conn)?;
+    pub fn load(conn: Connection, vault: Arc<Vault>) -> Outcome<(Self, Owed)> {
+        let Facts { checkpoint, last_event, owed } = Facts::read(&conn, &vault)?;
+        let time = Time::read(&conn)?;
+        let latest_now = time.latest().map_or_else(|| set_back::latest_told(&conn), Ok)?;
         let mut ledger = Self {
             conn,
             vault,
@@ -123,10 +151,13 @@ impl Ledger {
             purge: None,
             reseal: None,
             latest_now,
+            time,
+            is_log_new: false,
+            held_since: None,
             effects: Effects::none(last_event),
         };
-        ledger.note_closing(&roster)?;
-        Ok((ledger, roster))
+        ledger.note_closing(&owed.webhooks)?;
+        Ok((ledger, owed))
     }
 
     pub fn conn(&self) -> &Connection {
@@ -150,10 +181,29 @@ impl Ledger {
         self.run("BEGIN IMMEDIATE")
     }
 
+    /// Takes back everything since `begin`, in the file and in memory. What the transaction did to a rotation of the
+    /// master key it leaves.
+    pub fn roll_back(&mut self) -> Outcome<()> {
+        if !self.conn.is_autocommit() {
+            self.run("ROLLBACK")?;
+        }
+        let facts = Facts::read(&self.conn, &self.vault)?;
+        (self.checkpoint, self.last_event) = (facts.checkpoint, facts.last_event);
+        self.time = Time::read(&self.conn)?;
+        self.standings.clear();
+        self.closing.clear();
+        (self.close_at, self.sweep_at, self.purge) = (WebhookNo(0), Seq(0), None);
+        self.effects = Effects::none(self.last_event);
+        self.note_closing(&facts.owed.webhooks)
+    }
+
     /// Makes everything since `begin` durable.
     pub fn commit(&mut self) -> Outcome<Effects> {
         self.write_standings()?;
+        self.write_log_number()?;
+        posthaste_faults::point("store.before-commit");
         self.run("COMMIT")?;
+        self.is_log_new = false;
         let effects = std::mem::replace(&mut self.effects, Effects::none(self.last_event));
         self.note_closing(&effects.changed)?;
         Ok(effects)
@@ -174,6 +224,7 @@ impl Ledger {
                 self.run("ROLLBACK TO verb")?;
             }
         }
+        posthaste_faults::point("store.before-release");
         self.run("RELEASE verb")?;
         outcome
     }

@@ -1,30 +1,34 @@
 //! What the engine did, written down.
 
-use posthaste_core::{Attempt, DeliveryKey, DeliveryState, Health, Outcome as Ending, Seq, WebhookNo};
+use posthaste_core::{Attempt, Chain, DeliveryKey, DeliveryState, Health, Outcome as Ending, Seq, WebhookNo};
 use rusqlite::{OptionalExtension, params};
 
-use super::deliveries::state_number;
+use super::deliveries::{NOT_ITS_TURN_MS, state_number};
 use super::standing::Link;
 use super::trouble::Outcome;
 use super::{Ledger, encoding, write_meta};
 use crate::change::{RecordBatch, Recorded, Spill};
 
 /// What was known of a delivery before an attempt of it is recorded.
+#[derive(Default)]
 struct Known {
     attempts: u32,
     has_first: bool,
+    next_ms: Option<i64>,
+    chain: Option<Chain>,
 }
 
 impl Ledger {
-    pub fn record(&mut self, batch: RecordBatch) -> Outcome<()> {
+    pub fn record(&mut self, batch: &RecordBatch) -> Outcome<()> {
         self.added += batch.attempts.len() + batch.spills.len();
         batch.attempts.iter().try_for_each(|recorded| self.record_attempt(recorded))?;
         batch.spills.iter().try_for_each(|spill| self.spill(*spill))?;
+        posthaste_faults::point("store.in-record");
         batch.cancels.iter().try_for_each(|(key, reason)| self.cancel(*key, reason))?;
         batch.health.iter().try_for_each(|(no, health)| self.record_health(*no, *health))?;
-        for (no, reason) in batch.disable {
+        for (no, reason) in &batch.disable {
             tracing::debug!(webhook = no.0, reason, "a webhook is switched off");
-            self.disable_webhook(no, reason)?;
+            self.disable_webhook(*no, reason)?;
         }
         match batch.checkpoint {
             Some(checkpoint) => self.advance_checkpoint(checkpoint),
@@ -56,13 +60,12 @@ impl Ledger {
         if self.insert_with_first(recorded, before)? {
             return Ok(true);
         }
-        let known = self.known(recorded.key)?;
-        if known.as_ref().is_some_and(|known| known.has_first) {
+        let Some(known) = self.known(recorded.key)?.filter(|known| !known.has_first) else {
             return Ok(false);
-        }
+        };
         self.update_first(recorded, before)?;
-        if known.is_none_or(|known| known.attempts <= 1) {
-            self.move_on(recorded)?;
+        if known.attempts <= 1 {
+            self.move_on(recorded, &known)?;
         }
         Ok(true)
     }
@@ -158,17 +161,27 @@ impl Ledger {
         }
         match self.known(recorded.key)? {
             Some(known) if known.attempts > recorded.attempt.number => {}
-            Some(_) => self.move_on(recorded)?,
+            Some(known) => self.move_on(recorded, &known)?,
             None => {
-                self.insert_bare(recorded.key, state_number(DeliveryState::Pending), None, Some(0))?;
-                self.move_on(recorded)?;
+                self.insert_bare(recorded.key, state_number(DeliveryState::Pending), None, Some(0), None)?;
+                self.move_on(recorded, &Known::default())?;
             }
         }
         Ok(true)
     }
 
     /// Where the delivery stands after its latest attempt.
-    fn move_on(&self, recorded: &Recorded) -> Outcome<()> {
+    fn move_on(&self, recorded: &Recorded, known: &Known) -> Outcome<()> {
+        let mut next_ms = next_ms(recorded);
+        if known.chain.is_some() && next_ms.is_some() {
+            match known.next_ms {
+                // It was ended while the attempt was under way. Others may have gone since; it does not come back.
+                None => return self.count_attempt(recorded),
+                // And if somebody made it pending again, it waits for its turn like any other.
+                Some(NOT_ITS_TURN_MS) => next_ms = known.next_ms,
+                Some(_) => {}
+            }
+        }
         self.conn
             .prepare_cached(
                 "UPDATE deliveries SET state = ?3, reason = ?4, attempts = ?5, next_ms = ?6,
@@ -181,8 +194,28 @@ impl Ledger {
                 state_number(recorded.state),
                 recorded.reason,
                 recorded.attempt.number.max(1),
-                next_ms(recorded),
+                next_ms,
                 delivered_ms(recorded),
+                recorded.attempt.outcome.status(),
+                recorded.attempt.finished_at().0,
+            ])?;
+        match known.chain.filter(|_| next_ms.is_none()) {
+            Some(chain) => self.pass_turn_on(recorded.key.webhook, chain),
+            None => Ok(()),
+        }
+    }
+
+    /// An attempt that leaves its delivery as it is.
+    fn count_attempt(&self, recorded: &Recorded) -> Outcome<()> {
+        self.conn
+            .prepare_cached(
+                "UPDATE deliveries SET attempts = ?3, last_status = ?4, last_ms = ?5
+                 WHERE event = ?1 AND webhook = ?2",
+            )?
+            .execute(params![
+                recorded.key.event.0,
+                recorded.key.webhook.0,
+                recorded.attempt.number.max(1),
                 recorded.attempt.outcome.status(),
                 recorded.attempt.finished_at().0,
             ])?;
@@ -193,10 +226,16 @@ impl Ledger {
         let known = self
             .conn
             .prepare_cached(
-                "SELECT attempts, started_ms IS NOT NULL FROM deliveries WHERE event = ?1 AND webhook = ?2",
+                "SELECT attempts, started_ms IS NOT NULL, next_ms, chain FROM deliveries
+                 WHERE event = ?1 AND webhook = ?2",
             )?
             .query_row([key.event.0, key.webhook.0], |row| {
-                Ok(Known { attempts: row.get(0)?, has_first: row.get(1)? })
+                Ok(Known {
+                    attempts: row.get(0)?,
+                    has_first: row.get(1)?,
+                    next_ms: row.get(2)?,
+                    chain: row.get::<_, Option<i64>>(3)?.map(Chain),
+                })
             })
             .optional()?;
         Ok(known)
@@ -205,7 +244,8 @@ impl Ledger {
     fn spill(&mut self, spill: Spill) -> Outcome<()> {
         if self.standing(spill.key.webhook)?.is_some() {
             let pending = state_number(DeliveryState::Pending);
-            self.insert_bare(spill.key, pending, None, Some(spill.due_at.0))?;
+            let next_ms = self.turn_in_chain(spill.key.webhook, spill.chain, spill.due_at)?;
+            self.insert_bare(spill.key, pending, None, Some(next_ms), spill.chain)?;
         }
         Ok(())
     }
@@ -215,6 +255,7 @@ impl Ledger {
             return Ok(());
         }
         let canceled = state_number(DeliveryState::Canceled);
+        let chain = self.chain_of_pending(key)?;
         let changed = self
             .conn
             .prepare_cached(
@@ -223,9 +264,9 @@ impl Ledger {
             )?
             .execute(params![key.event.0, key.webhook.0, canceled, reason])?;
         if changed == 0 {
-            self.insert_bare(key, canceled, Some(reason), None)?;
+            self.insert_bare(key, canceled, Some(reason), None, None)?;
         }
-        Ok(())
+        chain.map_or(Ok(()), |chain| self.pass_turn_on(key.webhook, chain))
     }
 
     /// Writes a delivery without an attempt, unless it has a row.
@@ -235,13 +276,21 @@ impl Ledger {
         state: i64,
         reason: Option<&str>,
         next_ms: Option<i64>,
+        chain: Option<Chain>,
     ) -> Outcome<()> {
         self.conn
             .prepare_cached(
-                "INSERT INTO deliveries (event, webhook, state, reason, attempts, next_ms)
-                 VALUES (?1, ?2, ?3, ?4, 0, ?5) ON CONFLICT DO NOTHING",
+                "INSERT INTO deliveries (event, webhook, state, reason, attempts, next_ms, chain)
+                 VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6) ON CONFLICT DO NOTHING",
             )?
-            .execute(params![key.event.0, key.webhook.0, state, reason, next_ms])?;
+            .execute(params![
+                key.event.0,
+                key.webhook.0,
+                state,
+                reason,
+                next_ms,
+                chain.map(|chain| chain.0)
+            ])?;
         Ok(())
     }
 

@@ -7,9 +7,9 @@ use posthaste_core::{
 use rusqlite::{Connection, params};
 
 use super::audit::Noted;
-use super::deliveries::{self, state_number};
+use super::deliveries::{self, NOT_ITS_TURN_MS, state_number};
 use super::trouble::Outcome;
-use super::{Ledger, webhooks};
+use super::{Ledger, events, steady, webhooks};
 use crate::change::Window;
 use crate::error::Refusal;
 
@@ -21,15 +21,15 @@ impl Ledger {
         if delivery.state == DeliveryState::Pending || !takes_deliveries {
             return Err(Refusal::WrongState.into());
         }
-        let due_at = self.make_pending(key, by.at)?;
+        let due_at = self.make_pending(key, self.time.steady(by.at))?.map(|at| self.time.wall_at(at));
         let id =
             by.object.as_deref().map_or_else(|| format!("{}/{}", key.event.0, webhook.id), str::to_owned);
         self.note(by, Action::DeliveryRetried, Noted::of(&webhook.account_id, &id))?;
         self.effects.nudged.push(key.webhook);
         Ok(Delivery {
             state: DeliveryState::Pending,
-            reason: Some(reasons::RESENT.to_owned()),
-            next_attempt_at: Some(due_at),
+            reason: Some(if due_at.is_some() { reasons::RESENT } else { reasons::WAITING_FOR_ORDER }.to_owned()),
+            next_attempt_at: due_at,
             delivered_at: None,
             ..delivery
         })
@@ -46,7 +46,7 @@ impl Ledger {
         let found = recoverable(&self.conn, no, window, limit)?;
         if let Some(by) = by.filter(|_| !found.is_empty()) {
             for event in &found {
-                self.make_pending(DeliveryKey { event: *event, webhook: no }, by.at)?;
+                self.make_pending(DeliveryKey { event: *event, webhook: no }, self.time.steady(by.at))?;
             }
             self.effects.nudged.push(no);
             let details = Details { count: Some(found.len() as u64), ..Details::default() };
@@ -55,13 +55,16 @@ impl Ledger {
         Ok(found.len() as u64)
     }
 
-    /// Makes an ended delivery due now, or when its event is due if that is later.
-    fn make_pending(&self, key: DeliveryKey, now: UnixMs) -> Outcome<UnixMs> {
+    /// Makes an ended delivery due now, or when its event is due if that is later, both in steady time. One with an ordering key takes its
+    /// place in the order again: it waits for the one that is being tried, and goes before all later ones.
+    fn make_pending(&self, key: DeliveryKey, now: UnixMs) -> Outcome<Option<UnixMs>> {
+        let chain = events::chain_of(&self.conn, key.event)?;
+        let from_ms = self.turn_in_chain(key.webhook, chain, now)?;
         let due_ms = self
             .conn
             .prepare_cached(
-                "UPDATE deliveries SET state = ?3, reason = ?4, delivered_ms = NULL,
-                     next_ms = MAX(?5, COALESCE((SELECT send_ms FROM events WHERE seq = ?1), 0))
+                "UPDATE deliveries SET state = ?3, reason = ?4, delivered_ms = NULL, chain = ?6,
+                     next_ms = MAX(?5, COALESCE((SELECT send_ms FROM events WHERE seq = ?1) - ?7, 0))
                  WHERE event = ?1 AND webhook = ?2 RETURNING next_ms",
             )?
             .query_row(
@@ -70,11 +73,13 @@ impl Ledger {
                     key.webhook.0,
                     state_number(DeliveryState::Pending),
                     reasons::RESENT,
-                    now.0
+                    from_ms,
+                    chain.map(|chain| chain.0),
+                    self.time.ahead_ms(),
                 ],
                 |row| row.get(0),
             )?;
-        Ok(UnixMs(due_ms))
+        Ok(Some(UnixMs(due_ms)).filter(|due_at| due_at.0 < NOT_ITS_TURN_MS))
     }
 }
 
@@ -85,7 +90,8 @@ pub(crate) fn recoverable(
     window: Window,
     limit: usize,
 ) -> Outcome<Vec<Seq>> {
-    // A place is never before the second its event was accepted in, but may be after it if the clock was set back.
+    // A place is never before the steady second its event was accepted in, but may be after it.
+    let since = steady::earliest(conn, window.since)?;
     let mut statement = conn.prepare_cached(
         "SELECT d.event FROM deliveries d INDEXED BY deliveries_not_made CROSS JOIN events e ON e.seq = d.event
          WHERE d.webhook = ?1 AND d.state >= 2 AND d.event >= ?2 AND e.created_ms >= ?3 AND e.created_ms < ?4
@@ -95,7 +101,7 @@ pub(crate) fn recoverable(
     let rows = statement.query_map(
         params![
             no.0,
-            Seq::first_of(window.since).0,
+            Seq::first_of(since).0,
             window.since.0,
             window.until.0,
             state_number(DeliveryState::Failed),

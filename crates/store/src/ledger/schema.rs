@@ -2,16 +2,23 @@
 
 use rusqlite::Connection;
 
+use super::checks;
+
 /// What marks a file as ours: "Post" in ASCII.
 pub(crate) const APPLICATION_ID: i32 = 0x506f_7374;
 
 /// Each step with its number being its place from 1; `PRAGMA user_version` says how many were taken.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
+    include_str!("migrations/0005.sql"),
+    include_str!("migrations/0006.sql"),
 ];
+
+/// The step that gave rows their checksums.
+const CHECKS_SINCE: usize = 6;
 
 /// The version this program writes.
 pub(crate) const VERSION: usize = MIGRATIONS.len();
@@ -63,6 +70,9 @@ pub(crate) fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA wal_autocheckpoint = 0;
          PRAGMA journal_size_limit = {LOG_KEPT_BYTES};"
     ))?;
+    if posthaste_faults::bug("synchronous-normal") {
+        connection.execute_batch("PRAGMA synchronous = NORMAL")?;
+    }
     keep_pages(connection, WRITER_CACHE_KIB)?;
     prepare_any(connection)
 }
@@ -91,16 +101,27 @@ pub(crate) fn prepare_any(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA foreign_keys = OFF;
          PRAGMA trusted_schema = OFF;
          PRAGMA temp_store = MEMORY;",
-    )
+    )?;
+    checks::register(connection)
 }
 
 /// Lets a connection that only reads see a store of an older version as one of this version, where columns were added to
 /// what that one has. What tables came later it does not have.
 pub(crate) fn show_as_of_this_version(connection: &Connection) -> rusqlite::Result<()> {
-    if connection.column_exists(None, "events", "watched")? {
+    if !connection.column_exists(None, "webhooks", "row_check")? {
+        let has_tokens = connection.table_exists(None, "tokens")?;
+        connection.execute_batch(&checks::shown_as_sound(has_tokens))?;
+    }
+    let mut missing = String::new();
+    for column in ["watched", "ordering_key"] {
+        if !connection.column_exists(None, "events", column)? {
+            missing.push_str(&format!(", NULL AS {column}"));
+        }
+    }
+    if missing.is_empty() {
         return Ok(());
     }
-    connection.execute_batch("CREATE TEMP VIEW events AS SELECT *, NULL AS watched FROM main.events")
+    connection.execute_batch(&format!("CREATE TEMP VIEW events AS SELECT *{missing} FROM main.events"))
 }
 
 /// Takes the steps that are missing, all in one transaction.
@@ -110,11 +131,16 @@ pub(crate) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let steps = missing.concat();
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    for step in missing {
+        connection.execute_batch(step)?;
+        posthaste_faults::point("store.between-migrations");
+    }
+    if usize::try_from(version).is_ok_and(|version| version < CHECKS_SINCE) {
+        checks::stamp_all(connection)?;
+    }
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE;
-         {steps}
-         PRAGMA application_id = {APPLICATION_ID};
+        "PRAGMA application_id = {APPLICATION_ID};
          PRAGMA user_version = {VERSION};
          COMMIT;"
     ))

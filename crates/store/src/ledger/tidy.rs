@@ -66,12 +66,13 @@ fn bound(rows: usize) -> i64 {
 }
 
 impl Ledger {
-    /// One step. Answers whether another would find more to do.
+    /// One step; where the disk is short of room it gives back what it can. Answers whether another would find more to do.
     pub fn tidy(
         &mut self,
         expired_before: UnixMs,
         drop_queued_of_deleted: bool,
         now: UnixMs,
+        is_disk_short: bool,
     ) -> Outcome<bool> {
         let changed = std::mem::take(&mut self.effects.changed);
         self.note_closing(&changed)?;
@@ -85,13 +86,17 @@ impl Ledger {
         is_more |= self.expire(expired_before, rows)?;
         is_more |= self.forget_tokens(now)?;
         is_more |= self.purge_step()?;
-        is_more |= self.give_back_space(rows / ROWS_ON_A_PAGE)?;
+        is_more |= self.give_back_space(rows / ROWS_ON_A_PAGE, is_disk_short)?;
+        posthaste_faults::point("store.tidy-step");
         Ok(is_more)
     }
 
     /// One step for the audit log and the tokens. Answers whether another would find more to do.
     pub fn tidy_audit(&mut self, used: &BTreeMap<String, UnixMs>, expired_before: UnixMs) -> Outcome<bool> {
         self.note_uses(used)?;
+        // Rows tell the wall clock. While it is ahead it does not say that they are old; while it is behind it does not
+        // say that those from before are young.
+        let expired_before = self.time.wall_at(expired_before).min(expired_before);
         let is_more = self.forget_changes(expired_before, STEP_ROWS)?;
         Ok(self.forget_tokens_ended(expired_before, STEP_ROWS)? || is_more)
     }
@@ -112,12 +117,13 @@ impl Ledger {
         Ok(false)
     }
 
+    /// Those due last come first: of a chain, what waits for its turn goes before what has it.
     fn cancel_some(&self, no: WebhookNo, reason: &str, limit: usize) -> Outcome<usize> {
         let mut statement = self.conn.prepare_cached(
             "UPDATE deliveries SET state = ?2, reason = ?3, next_ms = NULL
              WHERE webhook = ?1 AND event IN (
                  SELECT event FROM deliveries INDEXED BY deliveries_pending
-                 WHERE webhook = ?1 AND next_ms IS NOT NULL ORDER BY next_ms LIMIT ?4)",
+                 WHERE webhook = ?1 AND next_ms IS NOT NULL ORDER BY next_ms DESC LIMIT ?4)",
         )?;
         let canceled = state_number(DeliveryState::Canceled);
         Ok(statement.execute(params![no.0, canceled, reason, bound(limit)])?)
@@ -148,6 +154,8 @@ impl Ledger {
     fn expire(&mut self, expired_before: UnixMs, rows: usize) -> Outcome<bool> {
         let end = Seq::first_of(expired_before).min(Seq(self.checkpoint.0.saturating_add(1)));
         let (events, last) = self.events_between(self.sweep_at, end, rows)?;
+        // Places are by steady time, ends of attempts by the wall clock. Both must be old: one alone may be wrong.
+        let expired_before = self.time.wall_at(expired_before);
         let ended = self.ended_between(self.sweep_at, last, expired_before, rows)?;
         let is_cut = ended.len() == rows;
         // Where rows are left out, the last event may have more of them.
@@ -272,11 +280,14 @@ impl Ledger {
         Ok(deleted == STEP_ROWS)
     }
 
-    fn give_back_space(&self, pages: usize) -> Outcome<bool> {
+    fn give_back_space(&self, pages: usize, is_disk_short: bool) -> Outcome<bool> {
         let count = |name: &str| -> Outcome<i64> {
             Ok(self.conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))?)
         };
-        let kept = (count("page_count")? / FREE_SHARE).max(FREE_PAGES_KEPT);
+        let kept = match is_disk_short {
+            true => 0,
+            false => (count("page_count")? / FREE_SHARE).max(FREE_PAGES_KEPT),
+        };
         let is_due = || Ok(count("freelist_count")? > kept);
         if is_due()? {
             let mut freeing = self.conn.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
@@ -310,7 +321,7 @@ mod tests {
                     DELETE FROM filling;";
         ledger.conn.execute_batch(fill).unwrap();
         let before = free();
-        assert!(ledger.give_back_space(100).unwrap(), "there is more to give back");
+        assert!(ledger.give_back_space(100, false).unwrap(), "there is more to give back");
         assert!((100..=102).contains(&(before - free())), "{before} then {}", free());
     }
 }

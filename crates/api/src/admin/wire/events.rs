@@ -38,6 +38,7 @@ pub(crate) struct EventShown {
     data: Option<Box<RawValue>>,
     created_at: String,
     send_at: Option<String>,
+    ordering_key: Option<String>,
     webhooks: Vec<FateShown>,
     /// Are there more webhooks than are shown?
     webhooks_cut: bool,
@@ -60,6 +61,7 @@ impl EventShown {
             data: RawValue::from_string(event.body.data_json()).ok(),
             created_at: spelled(event.created_at),
             send_at: maybe(event.send_at),
+            ordering_key: event.ordering_key.as_ref().map(|key| key.as_str().to_owned()),
             webhooks,
             webhooks_cut: is_cut,
         }

@@ -25,6 +25,7 @@ impl Rig {
             event_type: event_type.into(),
             send_at: None,
             idempotency: None,
+            ordering_key: None,
             reading: None,
             test_by: None,
         };
@@ -43,7 +44,7 @@ impl Rig {
 
     /// Records that a delivery waits for its first attempt.
     pub async fn hold(&self, key: DeliveryKey) {
-        let spills = vec![Spill { key, due_at: self.clock.time() }];
+        let spills = vec![Spill { key, due_at: self.clock.time(), chain: None }];
         self.store.record(RecordBatch { spills, ..RecordBatch::default() }).await.unwrap();
     }
 

@@ -15,7 +15,7 @@ pub(in super::super) fn event(
 ) -> Arc<Event> {
     let body = EventBody { bytes: Bytes::from(vec![b' '; bytes]), data: 0..0, account_at };
     let (created_at, event_type) = (UnixMs(0), "a.b".into());
-    Arc::new(Event { seq: Seq(seq), audience, event_type, created_at, send_at: None, body, watched: None })
+    Arc::new(Event { seq: Seq(seq), audience, event_type, created_at, send_at: None, body, watched: None, ordering_key: None })
 }
 
 fn webhook(account: i64) -> Webhook {
