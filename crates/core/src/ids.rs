@@ -31,13 +31,19 @@ impl Seq {
     /// The first sequence number of the second that `at` lies in.
     #[must_use]
     pub fn first_of(at: UnixMs) -> Self {
-        Self((at.seconds() - Self::EPOCH_S).max(0) << Self::COUNTER_BITS)
+        const LAST_S: i64 = i64::MAX >> Seq::COUNTER_BITS;
+        Self(at.seconds().saturating_sub(Self::EPOCH_S).clamp(0, LAST_S) << Self::COUNTER_BITS)
     }
 
     /// The number after `last` for an event accepted at `now`. Always larger than `last`, whatever the clock does.
     #[must_use]
     pub fn next(last: Self, now: UnixMs) -> Self {
-        Self((last.0 + 1).max(Self::first_of(now).0))
+        let next = last.0.saturating_add(1);
+        match Self::first_of(now).0 {
+            // A time for which there is no place: the counter goes on alone.
+            first if first >> Self::BITS != 0 => Self(next),
+            first => Self(next.max(first)),
+        }
     }
 }
 
@@ -61,6 +67,15 @@ mod tests {
         assert_eq!(first, Seq::first_of(now));
         assert_eq!(Seq::next(first, now), Seq(first.0 + 1));
         assert_eq!(Seq::next(first, UnixMs(0)), Seq(first.0 + 1));
+    }
+
+    #[test]
+    fn times_without_a_place_do_not_use_places_up() {
+        let first = Seq::next(Seq(0), UnixMs(1_800_000_000_000));
+        for at in [i64::MIN, -1, 0, 4_102_444_800_000, 253_402_300_800_000, i64::MAX] {
+            assert_eq!(Seq::next(first, UnixMs(at)), Seq(first.0 + 1), "{at}");
+            assert!(Seq::first_of(UnixMs(at)).0 >= 0, "{at}");
+        }
     }
 
     #[test]

@@ -1,11 +1,26 @@
 //! What may surprise: time and chance. The network and the store have traits of their own in their crates.
 
+use crate::steady::SteadyMark;
 use crate::time::UnixMs;
 
-/// The wall clock.
+/// The time: what the wall clock shows, and what has passed.
 pub trait Clock: Send + Sync {
-    /// The time now, in UTC.
+    /// What the wall clock shows, in UTC. It can be set, so this may jump either way at any moment: it is what people
+    /// and other machines are told, and nothing waits by it.
     fn now(&self) -> UnixMs;
+
+    /// Steady time, which never jumps: what everything that waits waits by. For a clock that nobody sets it is the time.
+    fn steady(&self) -> UnixMs {
+        self.now()
+    }
+
+    /// Where steady time stands, to be remembered for the next process; `None` if this clock keeps none.
+    fn mark(&self) -> Option<SteadyMark> {
+        None
+    }
+
+    /// Goes on with the steady time that an earlier process had. To be called before anything waits.
+    fn resume(&self, _mark: Option<&SteadyMark>) {}
 }
 
 /// A source of random bytes, good enough for keys and secrets.

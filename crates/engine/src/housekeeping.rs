@@ -11,6 +11,9 @@ use crate::observe::Observe;
 
 /// How often housekeeping looks when nobody asks.
 const EVERY: Duration = Duration::from_secs(60);
+/// How often the clock is looked at in between, and by how many milliseconds it must have been set to be of interest.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const SET_MS: u64 = 1_000;
 /// The rest between two steps, so that the store's one writer serves others first.
 const REST: Duration = Duration::from_millis(5);
 
@@ -35,14 +38,28 @@ pub async fn run(
 ) {
     loop {
         tidy_all(&*store, &*clock, keeping, &observe).await;
-        let _ = tokio::time::timeout(EVERY, asked.notified()).await;
+        rest(&*clock, &asked).await;
+    }
+}
+
+/// Waits until it is time again, somebody asks, or the wall clock was set: the store notes that with what it writes.
+async fn rest(clock: &dyn Clock, asked: &Notify) {
+    let ahead_ms = || clock.now().0.saturating_sub(clock.steady().0);
+    let before_ms = ahead_ms();
+    let since = clock.steady();
+    while clock.steady().since(since) < EVERY && ahead_ms().abs_diff(before_ms) < SET_MS {
+        if tokio::time::timeout(LOOK_EVERY, asked.notified()).await.is_ok() {
+            return;
+        }
     }
 }
 
 /// Steps until nothing is left to do.
 async fn tidy_all(store: &dyn Store, clock: &dyn Clock, keeping: Keeping, observe: &Observe) {
     loop {
-        match step(store, clock.now(), keeping).await {
+        let is_by_wall = posthaste_faults::bug("retention-by-wall-clock");
+        let now = if is_by_wall { clock.now() } else { clock.steady() };
+        match step(store, now, keeping).await {
             Ok(true) => tokio::time::sleep(REST).await,
             Ok(false) => return,
             Err(error) => return observe.tidying_failed(&error),

@@ -5,7 +5,7 @@ mod prepared;
 use std::sync::Arc;
 
 use posthaste_contract::{Contract, PublicIds, SigningFacts, SigningKeys};
-use posthaste_core::{Attempt, Fault, FaultKind, Outcome};
+use posthaste_core::{Attempt, Fault, FaultKind, Outcome, UnixMs};
 use posthaste_net::{Guard, Headers, Outgoing, Transport, forbidden};
 
 use crate::dispatcher::Claim;
@@ -70,6 +70,8 @@ impl Sending {
     fn headers(&self, claim: &Claim, keys: &SigningKeys, body: &[u8]) -> (Headers, Vec<String>) {
         let event_id = self.ids.event(&claim.event);
         let delivery_id = self.ids.delivery(claim.key, claim.event.created_at);
+        let is_steady = posthaste_faults::bug("signature-time-steady");
+        let signed_at = UnixMs(claim.at.0.saturating_sub(if is_steady { claim.ahead_ms } else { 0 }));
         let facts = SigningFacts {
             webhook_id: &claim.webhook.id,
             url: &claim.webhook.url,
@@ -78,7 +80,7 @@ impl Sending {
             account_id: &claim.webhook.account_id,
             delivery_id: &delivery_id,
             attempt_number: claim.number,
-            at: claim.at,
+            at: signed_at,
             body,
         };
         let signatures = self.contract.signatures_by(&facts, keys);

@@ -1,11 +1,15 @@
 //! The real clock and the real dice. Everything else is handed them as traits.
 
+mod server_clock;
+
 use std::sync::{Mutex, PoisonError};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use posthaste_core::{Clock, Dice, UnixMs};
 
-/// The computer's clock.
+pub use server_clock::ServerClock;
+
+/// The computer's clock, for commands, which wait for nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -64,13 +64,13 @@ impl Memory {
 }
 
 /// How exact it is known when a token was last used: so seldom does using it cost more than a look.
-const USE_NOTED_EVERY_MS: i64 = 60_000;
+const USE_NOTED_EVERY_MS: u64 = 60_000;
 
 impl Memory {
     /// Notes that a token is used now, and answers it.
     pub fn use_token(&self, used: &UsedToken, now: UnixMs) -> Arc<Token> {
         let noted = used.noted_ms.load(Ordering::Relaxed);
-        if now.0.saturating_sub(noted) >= USE_NOTED_EVERY_MS && used.token.is_active(now) {
+        if now.0.abs_diff(noted) >= USE_NOTED_EVERY_MS && used.token.is_active(now) {
             used.noted_ms.store(now.0, Ordering::Relaxed);
             self.uses().insert(used.token.id.clone(), now);
         }

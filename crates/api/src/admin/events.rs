@@ -56,7 +56,7 @@ async fn find_by_key(admin: &Admin, key: &str, query: Option<&str>) -> Result<Op
         Some((_, id)) => Some(admin.account(&id).await?.no),
         None => None,
     };
-    Ok(admin.store.event_by_key(account, key, admin.clock.now()).await?)
+    Ok(admin.store.event_by_key(account, key, admin.clock.steady()).await?)
 }
 
 /// What became of an event at each webhook it could have been for; also, whether there are more than shown.

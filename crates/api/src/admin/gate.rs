@@ -31,7 +31,7 @@ pub(crate) async fn check(
         return Err(Problem::unauthorized());
     }
     let shown = credentials(&admin.contract, headers);
-    let login = admin.logins.begin(Door::Admin, client, shown, admin.clock.now())?;
+    let login = admin.logins.begin(Door::Admin, client, shown, admin.clock.steady())?;
     if let Some((actor, scope)) = identify(admin, headers).await? {
         login.accepted();
         return if scope.covers(needs) { Ok(actor) } else { Err(Problem::forbidden(needs)) };

@@ -117,7 +117,10 @@ impl<'r> Call<'r> {
     /// more: a request that was refused for another reason may be sent again.
     async fn is_first(&self) -> Result<(), Refused> {
         let Some(once) = self.once else { return Ok(()) };
-        match self.store().remember_once(once.token, once.until, self.now).await? {
+        // For as long as it would be accepted, whatever becomes of the wall clock by which it is judged.
+        let now = self.api.parts.clock.steady();
+        let until = now.plus(once.until.since(self.now));
+        match self.store().remember_once(once.token, until, now).await? {
             true => Ok(()),
             false => Err(Condition::AuthReplay.into()),
         }

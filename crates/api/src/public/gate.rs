@@ -56,7 +56,8 @@ pub(super) async fn pass<'r>(
         return Err(Condition::AuthInvalid.into());
     }
 
-    let login = api.parts.logins.begin(Door::Public, client, auth::shown(auth, &head.headers), now)?;
+    let steady = api.parts.clock.steady();
+    let login = api.parts.logins.begin(Door::Public, client, auth::shown(auth, &head.headers), steady)?;
     let key = match auth::identify(&*api.parts.store, auth, &head.headers, now).await {
         Err(refused) if refused.condition == Condition::AuthInvalid => {
             login.refused()?;
@@ -79,7 +80,7 @@ pub(super) async fn pass<'r>(
         _ => (Pending::Unread(body), None),
     };
     login.accepted();
-    if let Some((rate, answer)) = api.rates.spend(&api.contract, route, &key, now) {
+    if let Some((rate, answer)) = api.rates.spend(&api.contract, route, &key, steady) {
         trail.note_rate(rate, &answer, now);
         if !answer.allowed {
             return Err(Refused { retry_in: Some(answer.retry_in), ..Condition::RateLimited.into() });

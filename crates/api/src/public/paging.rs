@@ -75,7 +75,7 @@ async fn numbered<S: Source>(
 ) -> Result<Walk<S::Item>, Refused> {
     let reader = format!("{}\0{}", call.key.no.0, list_name(call, source));
     if offset > 0
-        && let Some(from) = call.api.anchors.find(&reader, call.now)
+        && let Some(from) = call.api.anchors.find(&reader, call.api.parts.clock.steady())
     {
         let page = walk(source, Start::Skip { count: offset, from: Some(from) }, size).await?;
         if page.is_found {
@@ -84,7 +84,7 @@ async fn numbered<S: Source>(
     }
     let page = walk(source, Start::Skip { count: offset, from: None }, size).await?;
     if let Some(first) = page.items.first().filter(|_| offset == 0) {
-        call.api.anchors.fix(reader, source.id(first), call.now);
+        call.api.anchors.fix(reader, source.id(first), call.api.parts.clock.steady());
     }
     Ok(page)
 }
