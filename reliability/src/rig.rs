@@ -8,3 +8,11 @@ pub mod publishers;
 pub mod receiver;
 
 pub mod server;
+
+pub mod fail;
+
+pub mod diary;
+pub mod mailbox;
+pub mod stored;
+pub mod traffic;
+pub mod world;

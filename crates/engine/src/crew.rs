@@ -95,6 +95,10 @@ impl Crew {
 
 impl Hand {
     async fn make(self: Arc<Self>, claim: Claim) {
+        posthaste_faults::point("engine.before-attempt");
+        if posthaste_faults::bug("panic-kills-worker-silently") && claim.slot.is_multiple_of(16) {
+            return;
+        }
         // Whatever fails in here is told as the attempt's end: a slot that is never given back would be lost for good.
         let making = async {
             let attempt = self.sending.attempt(&claim).await;
@@ -105,6 +109,7 @@ impl Hand {
             self.observe.attempt_panicked(&claim);
             not_sent(&claim, FaultKind::Internal, "The attempt could not be made.")
         });
+        posthaste_faults::point("engine.attempt-ended");
         // Nobody listens only when deliveries have stopped.
         let _ = self.ended.send(Ended { member: self.number, claim, attempt });
     }

@@ -78,7 +78,10 @@ impl Exchange<'_> {
         let Sending::UnderWay(message) = &mut self.sending else { return };
         match message.poll_send(self.stream, cx) {
             Poll::Pending => {}
-            Poll::Ready(Ok(())) => self.sending = Sending::Done,
+            Poll::Ready(Ok(())) => {
+                self.sending = Sending::Done;
+                posthaste_faults::point("net.request-written");
+            }
             Poll::Ready(Err(error)) => self.sending = Sending::Failed(error),
         }
     }

@@ -93,8 +93,10 @@ impl HttpTransport {
                 // Boxed, so that the many requests that need no new connection do not carry room for making one.
                 None => Box::pin(self.fresh(target, deadline.at)).await?,
             };
+            posthaste_faults::point("net.connected");
             match exchange(&mut connection.stream, &mut message, deadline.timer.as_mut()).await {
                 Ok(answered) => {
+                    posthaste_faults::point("net.answered");
                     if answered.is_connection_clean {
                         self.pool.put(key, connection);
                     }

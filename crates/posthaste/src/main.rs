@@ -1,6 +1,7 @@
 //! Posthaste: webhooks by contract.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use posthaste::cli::Cli;
@@ -11,6 +12,9 @@ use posthaste::output::note;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How long threads that block may take once the command has ended; what hangs does not keep the process.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -20,7 +24,9 @@ fn main() -> ExitCode {
             return Exit::Refused.into();
         }
     };
-    match runtime.block_on(cli.run()) {
+    let ended = runtime.block_on(cli.run());
+    runtime.shutdown_timeout(LAST_PATIENCE);
+    match ended {
         Ok(exit) => exit.into(),
         Err(failure) => {
             note(format!("posthaste: {failure}"));

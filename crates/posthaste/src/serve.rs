@@ -28,6 +28,8 @@ impl Serve {
     /// # Errors
     /// What keeps it from starting.
     pub async fn run(self) -> Result<Exit, Failure> {
+        // Before anything else, so that a signal during the start ends in order what it had begun.
+        let mut end = EndSignals::new()?;
         let settings = settings::gather(&self.flags).and_then(|layers| ServerSettings::read(&layers));
         let settings = settings.map_err(|fault| Failure::usage(fault.to_string()))?;
         logging::start(&settings.log)?;
@@ -35,7 +37,6 @@ impl Serve {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
-        let mut end = EndSignals::new()?;
         let listeners = Listeners::bind(&settings).await?;
         let server = Server::start(&settings, Arc::new(loaded.contract), listeners).await?;
         let broken = tokio::select! {

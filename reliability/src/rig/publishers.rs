@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use posthaste::http_client;
@@ -38,17 +39,48 @@ pub enum Answer {
     Unknown(Option<u16>),
 }
 
+/// What a publish call was answered, for those who look at it more closely.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// 2xx, with the event's id.
+    Accepted(String),
+    /// Another status, with the problem's code.
+    Refused(u16, String),
+    /// Nothing came back.
+    Nothing,
+}
+
+impl Told {
+    /// That there is no room for it, and that nothing is stored?
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Refused(503, code) if code == "storage_full")
+    }
+}
+
+/// The longest wait for one answer.
+const CALL_PATIENCE: Duration = Duration::from_secs(10);
+
 impl Product {
+    /// The same with so many bytes of padding in each event.
+    pub fn padded(self, padding: usize) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// Publishes one event with this number and an idempotency key made of it.
+    pub async fn ask(&self, number: u64) -> Told {
+        let answer = tokio::time::timeout(CALL_PATIENCE, self.post("/events", self.event(number))).await;
+        match answer.ok().flatten() {
+            Some((status, body)) if (200..300).contains(&status) => {
+                Told::Accepted(body["id"].as_str().unwrap_or_default().to_owned())
+            }
+            Some((status, body)) => Told::Refused(status, body["code"].as_str().unwrap_or_default().to_owned()),
+            None => Told::Nothing,
+        }
+    }
+
     /// Publishes one event with this number and an idempotency key made of it, and writes the answer into the books.
     pub async fn publish(&self, number: u64, ledger: &Ledger) -> Answer {
-        let padding = "x".repeat(self.padding);
-        let event = json!({
-            "id": format!("number-{number}"),
-            "type": "load.numbered",
-            "account": self.account,
-            "data": {"number": number, "padding": padding},
-        });
-        let answer = self.post("/events", event.to_string()).await;
+        let answer = self.post("/events", self.event(number)).await;
         match answer {
             Some((status, body)) if (200..300).contains(&status) => {
                 ledger.acknowledge(number, body["id"].as_str().unwrap_or_default());
@@ -63,6 +95,17 @@ impl Product {
                 Answer::Unknown(other.map(|(status, _)| status))
             }
         }
+    }
+
+    fn event(&self, number: u64) -> String {
+        let padding = "x".repeat(self.padding);
+        let event = json!({
+            "id": format!("number-{number}"),
+            "type": "load.numbered",
+            "account": self.account,
+            "data": {"number": number, "padding": padding},
+        });
+        event.to_string()
     }
 
     async fn post(&self, path: &str, body: String) -> Option<(u16, Value)> {

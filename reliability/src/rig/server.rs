@@ -158,6 +158,18 @@ impl Server {
         }
     }
 
+    /// Starts it and kills it after so long, wherever it is then.
+    ///
+    /// # Errors
+    /// If the system does not let us.
+    pub async fn start_and_kill(plan: &Plan, after: Duration) -> anyhow::Result<()> {
+        let mut child = Self::launch(plan)?;
+        tokio::time::sleep(after).await;
+        child.start_kill()?;
+        child.wait().await?;
+        Ok(())
+    }
+
     fn launch(plan: &Plan) -> anyhow::Result<Child> {
         DataFolder::at(plan.data()).withdraw();
         let path = plan.folder.join("log");
@@ -193,8 +205,16 @@ impl Server {
     /// # Errors
     /// If it is not there.
     pub fn terminate(&self) -> anyhow::Result<()> {
+        self.signal(rustix::process::Signal::TERM)
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn signal(&self, signal: rustix::process::Signal) -> anyhow::Result<()> {
         let id = rustix::process::Pid::from_raw(i32::try_from(self.process_id)?).context("no process")?;
-        Ok(rustix::process::kill_process(id, rustix::process::Signal::TERM)?)
+        Ok(rustix::process::kill_process(id, signal)?)
     }
 
     /// Waits for its end.

@@ -65,7 +65,9 @@ async fn speak(
         let hidden = notes.next();
         Box::pin(async move {
             let _busy = seat.busy();
-            Ok::<_, Infallible>(site.answer(request, hidden, client, &seat, &bounds).await)
+            let answer = site.answer(request, hidden, client, &seat, &bounds).await;
+            posthaste_faults::point("api.before-first-byte");
+            Ok::<_, Infallible>(answer)
         })
     });
     let io = TokioIo::new(Followed::new(stream, watch, bounds));

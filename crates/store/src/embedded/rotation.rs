@@ -21,8 +21,11 @@ impl Embedded {
                 return Err(unusable("it was changed while the store is open".to_owned()));
             }
             let both = MasterKeys::succeeding(MasterKey::random()?, keys.current);
+            posthaste_faults::point("store.rotation-asked");
             file.replace(&both).map_err(|error| unusable(error.to_string()))?;
-            ledger.begin_rotation(both, &by)
+            ledger.begin_rotation(both, &by)?;
+            posthaste_faults::point("store.rotation-noted");
+            Ok(())
         })
         .await
     }

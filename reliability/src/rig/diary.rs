@@ -1,0 +1,144 @@
+//! What receivers wrote down, copy by copy: in which life of the process it came, under which id, with which bytes.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use posthaste::receiver::Arrival;
+use tokio::time::Instant;
+
+/// After a deletion was answered, an attempt that had begun before may still arrive for so long.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(2);
+/// What tells the copies of one event from other events.
+const ID_HEADER: &str = "webhook-id";
+
+/// What several receivers wrote down.
+#[derive(Default)]
+pub struct Diary(Mutex<Pages>);
+
+#[derive(Default)]
+struct Pages {
+    life: u32,
+    copies: BTreeMap<(String, u64), Copies>,
+    gone: HashMap<String, Gone>,
+    late: Vec<String>,
+}
+
+/// All copies of one event that arrived at one receiver.
+#[derive(Debug, Clone, Default)]
+pub struct Copies {
+    /// In order of arrival.
+    pub copies: Vec<Copy>,
+    id: String,
+    bytes: u64,
+    is_altered: bool,
+}
+
+/// One copy.
+#[derive(Debug, Clone, Copy)]
+pub struct Copy {
+    /// In which life of the process it arrived.
+    pub life: u32,
+    /// Was it answered with success?
+    pub is_taken: bool,
+}
+
+/// A webhook that was deleted.
+struct Gone {
+    life: u32,
+    at: Instant,
+}
+
+impl Diary {
+    /// The process that is tried is another one from now on.
+    pub fn next_life(&self) {
+        self.lock().life += 1;
+    }
+
+    /// In which life it is.
+    pub fn life(&self) -> u32 {
+        self.lock().life
+    }
+
+    /// A copy arrived; the answer is its place among those of this event.
+    pub fn arrive(&self, number: u64, arrival: &Arrival) -> usize {
+        let mut pages = self.lock();
+        let life = pages.life;
+        let is_late = pages
+            .gone
+            .get(&arrival.target)
+            .is_some_and(|gone| gone.life < life || gone.at.elapsed() > UNDER_WAY_MAX);
+        if is_late {
+            pages.late.push(format!("{} got event {number}", arrival.target));
+        }
+        let (id, bytes) = (arrival.header(ID_HEADER).unwrap_or_default(), hash_of(&arrival.body));
+        let known = pages.copies.entry((receiver_of(arrival), number)).or_insert_with(|| Copies {
+            id: id.to_owned(),
+            bytes,
+            ..Copies::default()
+        });
+        known.is_altered |= known.id != id || known.bytes != bytes || id.is_empty();
+        known.copies.push(Copy { life, is_taken: false });
+        known.copies.len() - 1
+    }
+
+    /// A copy was answered with success.
+    pub fn take(&self, number: u64, arrival: &Arrival, place: usize) {
+        let mut pages = self.lock();
+        if let Some(copies) = pages.copies.get_mut(&(receiver_of(arrival), number)) {
+            copies.copies[place].is_taken = true;
+        }
+    }
+
+    /// The deletion of the webhook at this path was answered.
+    pub fn delete(&self, path: &str) {
+        let mut pages = self.lock();
+        let gone = Gone { life: pages.life, at: Instant::now() };
+        pages.gone.insert(path.to_owned(), gone);
+    }
+
+    /// What arrived at a receiver, by number.
+    pub fn at(&self, receiver: &str) -> BTreeMap<u64, Copies> {
+        let pages = self.lock();
+        let of_it = pages.copies.iter().filter(|((name, _), _)| name == receiver);
+        of_it.map(|((_, number), copies)| (*number, copies.clone())).collect()
+    }
+
+    /// The numbers of events that a receiver took with success.
+    pub fn taken(&self, receiver: &str) -> BTreeSet<u64> {
+        let taken = |copies: &Copies| copies.copies.iter().any(|copy| copy.is_taken);
+        self.at(receiver).into_iter().filter(|(_, copies)| taken(copies)).map(|(number, _)| number).collect()
+    }
+
+    /// How many requests arrived in all.
+    pub fn arrived(&self) -> u64 {
+        self.lock().copies.values().map(|copies| copies.copies.len() as u64).sum()
+    }
+
+    /// Events whose copies differ in their id or their bytes.
+    pub fn altered(&self) -> u64 {
+        self.lock().copies.values().filter(|copies| copies.is_altered).count() as u64
+    }
+
+    /// What arrived at webhooks after their deletion was answered.
+    pub fn late(&self) -> Vec<String> {
+        self.lock().late.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pages> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A receiver is what a URL's path names.
+fn receiver_of(arrival: &Arrival) -> String {
+    arrival.target.trim_start_matches('/').to_owned()
+}
+
+fn hash_of(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}

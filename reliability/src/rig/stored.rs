@@ -1,0 +1,90 @@
+//! What stands in a store's files, read from a copy of them as a crash left them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::Context as _;
+use rusqlite::{Connection, OpenFlags};
+
+use super::receiver::number_of;
+
+/// The state of a delivery that was made, as the table has it.
+const DELIVERED: i64 = 1;
+
+/// Reads one store again and again, as the files are after each crash. What is known of events is kept.
+#[derive(Default)]
+pub struct Stored {
+    numbers: BTreeMap<i64, u64>,
+    last: i64,
+}
+
+impl Stored {
+    /// Which deliveries are recorded as made: the webhook's path and the event's number. The files are copied first, so
+    /// that the next start finds them as the crash left them.
+    ///
+    /// # Errors
+    /// If the copy is no store.
+    pub fn delivered(&mut self, data: &Path) -> anyhow::Result<BTreeSet<(String, u64)>> {
+        let folder = tempfile::tempdir()?;
+        let database = copy(data, folder.path())?;
+        let connection = Connection::open_with_flags(&database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        self.learn(&connection)?;
+        let mut statement = connection.prepare(
+            "SELECT w.url, d.event FROM deliveries d JOIN webhooks w ON w.no = d.webhook WHERE d.state = ?1",
+        )?;
+        let rows =
+            statement.query_map([DELIVERED], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+        let mut delivered = BTreeSet::new();
+        for row in rows {
+            let (url, event) = row?;
+            if let (Some(path), Some(number)) = (path_of(&url), self.numbers.get(&event)) {
+                delivered.insert((path, *number));
+            }
+        }
+        Ok(delivered)
+    }
+
+    /// How many events there are of each number: more than one is an event that was stored twice.
+    ///
+    /// # Errors
+    /// If the copy is no store.
+    pub fn events_by_number(&mut self, data: &Path) -> anyhow::Result<BTreeMap<u64, u64>> {
+        let folder = tempfile::tempdir()?;
+        let database = copy(data, folder.path())?;
+        self.learn(&Connection::open_with_flags(&database, OpenFlags::SQLITE_OPEN_READ_WRITE)?)?;
+        let mut counts = BTreeMap::new();
+        self.numbers.values().for_each(|number| *counts.entry(*number).or_default() += 1);
+        Ok(counts)
+    }
+
+    fn learn(&mut self, connection: &Connection) -> anyhow::Result<()> {
+        let mut statement = connection.prepare("SELECT seq, body FROM events WHERE seq > ?1 ORDER BY seq")?;
+        let rows =
+            statement.query_map([self.last], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        for row in rows {
+            let (event, body) = row?;
+            self.last = event;
+            if let Some(number) = number_of(&body) {
+                self.numbers.insert(event, number);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The path of a URL without its leading slash: the name of a receiver, and for those of customers what follows.
+fn path_of(url: &str) -> Option<String> {
+    Some(url.parse::<http::Uri>().ok()?.path().trim_start_matches('/').to_owned())
+}
+
+/// Copies the database and its log, but not the index that the next start makes anew.
+fn copy(data: &Path, to: &Path) -> anyhow::Result<std::path::PathBuf> {
+    const FILE: &str = "posthaste.db";
+    for name in [FILE.to_owned(), format!("{FILE}-wal")] {
+        let from = data.join(&name);
+        if from.exists() {
+            std::fs::copy(&from, to.join(&name)).with_context(|| from.display().to_string())?;
+        }
+    }
+    Ok(to.join(FILE))
+}

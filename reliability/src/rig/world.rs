@@ -1,0 +1,337 @@
+//! A product with two accounts and receivers of several manners, and what must be so at the end, whatever happened to
+//! the process in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+
+use super::diary::Diary;
+use super::ledger::Ledger;
+use super::mailbox::{Mailbox, Manner};
+use super::publishers::Answer;
+use super::receiver::becomes;
+use super::server::{PATIENCE, Plan, Server};
+use super::stored::Stored;
+use super::traffic::{Desk, is_broadcast};
+
+/// The account that events are for.
+const ACCOUNT: &str = "acme";
+/// The account that only gets what is for all.
+const OTHER: &str = "other";
+/// How long the slow receiver takes.
+const SLOW: Duration = Duration::from_millis(40);
+/// How many acknowledged events are published again after a restart, to see that they are known.
+const REPEATED: usize = 10;
+/// How many events are asked about at the end.
+const ASKED_ABOUT: usize = 60;
+/// How long the log is waited for after the last event was received.
+const RECORD_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The world around the process.
+pub struct World {
+    /// How the process is started.
+    pub plan: Plan,
+    /// Who publishes, and the books.
+    pub desk: Desk,
+    /// Receivers that take everything; those at the end get only what is for all accounts.
+    healthy: Vec<Mailbox>,
+    /// The others.
+    _further: Vec<Mailbox>,
+    stored: Stored,
+    /// By receiver and number, in which life the delivery was first found recorded after a crash.
+    recorded: BTreeMap<(String, u64), u32>,
+    /// By life, how many copies had arrived without being recorded when it ended.
+    unrecorded: BTreeMap<u32, u64>,
+}
+
+/// What became of it all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sum {
+    /// Acknowledged events that a healthy receiver has not taken.
+    pub lost: u64,
+    /// Copies beyond the first at healthy receivers.
+    pub repeated: u64,
+    /// How many there may have been: what had arrived and was not recorded when a process ended.
+    pub bound: u64,
+    /// The most that one end of a process has repeated.
+    pub repeated_by_one: u64,
+    /// Copies of what was recorded, or of what no end of a process explains.
+    pub unexplained: u64,
+    /// Events stored more often than once.
+    pub stored_twice: u64,
+    /// Everything else that should not be so.
+    pub faults: u64,
+}
+
+impl World {
+    /// Makes the world; with `plan` the process is started once and set up.
+    ///
+    /// # Errors
+    /// If the process does not start, or refuses.
+    pub async fn settled(plan: Plan) -> anyhow::Result<Self> {
+        let mut server = Server::start(&plan).await?;
+        let mut world = Self::around(plan, &server).await?;
+        world.settle(&server).await?;
+        server.terminate()?;
+        server.wait().await?;
+        Ok(world)
+    }
+
+    /// A world that knows nothing of the process yet.
+    ///
+    /// # Errors
+    /// If there are no ports.
+    pub async fn around(plan: Plan, server: &Server) -> anyhow::Result<Self> {
+        let (ledger, diary) = (Arc::new(Ledger::default()), Arc::new(Diary::default()));
+        let healthy = vec![
+            Mailbox::start("prompt", Manner::Prompt, &diary).await?,
+            Mailbox::start("slow", Manner::Slow(SLOW), &diary).await?,
+            Mailbox::start("other", Manner::Prompt, &diary).await?,
+        ];
+        let guests = Mailbox::start("guests", Manner::Prompt, &diary).await?;
+        let guests_at = guests.url.clone();
+        let further = vec![Mailbox::start("failing", Manner::Failing, &diary).await?, guests];
+        let desk = Desk {
+            product: server.product(ACCOUNT)?,
+            key: String::new(),
+            ledger,
+            diary,
+            numbers: Arc::default(),
+            guests: Arc::new(AtomicU64::new(0)),
+            guests_at,
+        };
+        Ok(Self {
+            plan,
+            desk,
+            healthy,
+            _further: further,
+            stored: Stored::default(),
+            recorded: BTreeMap::new(),
+            unrecorded: BTreeMap::new(),
+        })
+    }
+
+    /// Makes the accounts and webhooks, as far as they are not there.
+    ///
+    /// # Errors
+    /// If the process refuses or is not there.
+    pub async fn settle(&mut self, server: &Server) -> anyhow::Result<()> {
+        for account in [ACCOUNT, OTHER] {
+            // It may be there from a life before.
+            let _ = server.admin.post("/accounts", &json!({"id": account})).await;
+            let key = server.admin.post(&format!("/accounts/{account}/keys"), &json!({})).await?;
+            let key = key["key"].as_str().context("no key")?.to_owned();
+            let known = server.admin.list(&format!("/accounts/{account}/webhooks"), 100).await?;
+            let own = |mailbox: &&Mailbox| {
+                (mailbox.name == OTHER) == (account == OTHER) && mailbox.name != "guests"
+            };
+            for mailbox in self.healthy.iter().chain(&self._further).filter(own) {
+                if !known.iter().any(|webhook| webhook["url"] == mailbox.url.as_str()) {
+                    server.webhook(&key, &mailbox.url).await?;
+                }
+            }
+            if account == ACCOUNT {
+                self.desk.key = key;
+            }
+        }
+        Ok(())
+    }
+
+    /// The process was killed: reads what is recorded, and what had arrived and is not.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn note_crash(&mut self) -> anyhow::Result<()> {
+        let life = self.desk.diary.life();
+        let delivered = match self.plan.data().join("posthaste.db").exists() {
+            true => self.stored.delivered(&self.plan.data()).unwrap_or_default(),
+            false => BTreeSet::new(),
+        };
+        let mut unrecorded = 0;
+        for mailbox in &self.healthy {
+            for number in self.desk.diary.at(mailbox.name).into_keys() {
+                unrecorded += u64::from(!delivered.contains(&(mailbox.name.to_owned(), number)));
+            }
+        }
+        self.unrecorded.insert(life, unrecorded);
+        for delivery in delivered {
+            self.recorded.entry(delivery).or_insert(life);
+        }
+        self.desk.diary.next_life();
+        Ok(())
+    }
+
+    /// Publishes again what nobody knows the fate of, and some of what was acknowledged; answers how often an event that
+    /// was known got another id or none.
+    ///
+    /// # Errors
+    /// If the process cannot be reached.
+    pub async fn repeat(&self, server: &Server) -> anyhow::Result<u64> {
+        let desk = self.desk.towards(server)?;
+        for number in desk.ledger.left_open() {
+            ensure!(
+                desk.publish(number).await == Answer::Accepted,
+                "event {number} was not accepted when repeated"
+            );
+        }
+        let known = desk.ledger.acknowledged_ids();
+        let mut forgotten = 0;
+        let step = (known.len() / REPEATED).max(1);
+        for (number, id) in known.iter().step_by(step) {
+            let answer = desk.publish(*number).await;
+            let now = desk.ledger.acknowledged_ids();
+            forgotten += u64::from(answer != Answer::Accepted || now.get(number) != Some(id));
+        }
+        Ok(forgotten)
+    }
+
+    /// Waits until everything has arrived, ends the process in order and holds the books against each other. What is
+    /// wrong is told in sentences.
+    ///
+    /// # Errors
+    /// If the process does not answer, or does not end.
+    pub async fn close(&mut self, mut server: Server) -> anyhow::Result<(Sum, Vec<String>)> {
+        let mut wrong = Vec::new();
+        becomes(PATIENCE, || self.missing().is_empty()).await;
+        let missing = self.missing();
+        let mut sum = Sum { lost: missing.len() as u64, ..Sum::default() };
+        if let Some(first) = missing.first() {
+            wrong.push(format!(
+                "{} acknowledged events were not delivered, {first:?} among them",
+                missing.len()
+            ));
+        }
+        let asked = self.ask(&server, missing.is_empty()).await?;
+        wrong.extend(asked);
+        server.terminate()?;
+        ensure!(server.wait().await?.success(), "it does not end in order:\n{}", server.log());
+        self.count_copies(&mut sum, &mut wrong);
+        self.hold_log_against_receivers(&mut wrong)?;
+        let counts = self.stored.events_by_number(&self.plan.data())?;
+        sum.stored_twice = counts.values().filter(|count| **count > 1).count() as u64;
+        if sum.stored_twice > 0 {
+            wrong.push(format!("{} events are stored more than once", sum.stored_twice));
+        }
+        wrong.extend(self.verify().await?);
+        sum.faults = wrong.len() as u64;
+        Ok((sum, wrong))
+    }
+
+    /// Acknowledged events that a healthy receiver has not taken.
+    fn missing(&self) -> Vec<(&'static str, u64)> {
+        let acknowledged = self.desk.ledger.acknowledged_ids();
+        let mut missing = Vec::new();
+        for mailbox in &self.healthy {
+            let taken = self.desk.diary.taken(mailbox.name);
+            let is_for = |number: &u64| mailbox.name != OTHER || is_broadcast(*number);
+            let absent = acknowledged.keys().filter(|number| is_for(number) && !taken.contains(number));
+            missing.extend(absent.map(|number| (mailbox.name, *number)));
+        }
+        missing
+    }
+
+    /// Asks about some events: each webhook of the account has an outcome, and the healthy ones a delivery.
+    async fn ask(&self, server: &Server, is_delivered: bool) -> anyhow::Result<Vec<String>> {
+        let ids = self.desk.ledger.acknowledged_ids();
+        let step = (ids.len() / ASKED_ABOUT).max(1);
+        let until = tokio::time::Instant::now() + RECORD_PATIENCE;
+        let mut wrong = Vec::new();
+        for (number, id) in ids.iter().step_by(step) {
+            loop {
+                let event = server.admin.get(&format!("/events/{id}")).await.map_err(|failure| {
+                    anyhow::anyhow!("acknowledged event {number} ({id}) is not to be found: {failure}")
+                })?;
+                let told = unaccounted(&event, is_broadcast(*number));
+                if told.is_none() || !is_delivered || tokio::time::Instant::now() > until {
+                    wrong.extend(told.map(|told| format!("event {number}: {told}")));
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        Ok(wrong)
+    }
+
+    fn count_copies(&self, sum: &mut Sum, wrong: &mut Vec<String>) {
+        let mut by_life: BTreeMap<u32, u64> = BTreeMap::new();
+        for mailbox in &self.healthy {
+            for (number, copies) in self.desk.diary.at(mailbox.name) {
+                let key = (mailbox.name.to_owned(), number);
+                for pair in copies.copies.windows(2) {
+                    sum.repeated += 1;
+                    *by_life.entry(pair[0].life).or_default() += 1;
+                    let is_recorded = self.recorded.get(&key).is_some_and(|life| *life < pair[1].life);
+                    let is_explained = pair[0].life < pair[1].life
+                        && self.unrecorded.contains_key(&pair[0].life)
+                        && !is_recorded;
+                    if !is_explained {
+                        sum.unexplained += 1;
+                        wrong.push(format!("{key:?} was repeated without a reason: {pair:?}"));
+                    }
+                }
+            }
+        }
+        sum.bound = self.unrecorded.values().sum();
+        sum.repeated_by_one = by_life.into_values().max().unwrap_or_default();
+        let altered = self.desk.diary.altered();
+        if altered > 0 {
+            wrong.push(format!("{altered} events have copies of other ids or bytes"));
+        }
+        wrong.extend(self.desk.diary.late().into_iter().map(|late| format!("{late} after it was deleted")));
+    }
+
+    /// What the log calls delivered was received, and nothing was received that nobody published.
+    fn hold_log_against_receivers(&mut self, wrong: &mut Vec<String>) -> anyhow::Result<()> {
+        let delivered = self.stored.delivered(&self.plan.data())?;
+        let (accepted, open) = (self.desk.ledger.acknowledged_ids(), self.desk.ledger.left_open());
+        for mailbox in &self.healthy {
+            let taken = self.desk.diary.taken(mailbox.name);
+            let of_it = delivered.iter().filter(|(name, _)| name == mailbox.name);
+            let never = of_it.filter(|(_, number)| !taken.contains(number)).count();
+            if never > 0 {
+                wrong.push(format!(
+                    "{never} deliveries to {} are in the log and were not received",
+                    mailbox.name
+                ));
+            }
+            let uninvited = taken
+                .iter()
+                .filter(|number| !accepted.contains_key(number) && !open.contains(number))
+                .count();
+            if uninvited > 0 {
+                wrong.push(format!("{uninvited} events at {} were not accepted", mailbox.name));
+            }
+        }
+        Ok(())
+    }
+
+    async fn verify(&self) -> anyhow::Result<Option<String>> {
+        let mut verify = tokio::process::Command::new(&self.plan.program);
+        verify.arg("verify").arg(self.plan.data()).current_dir(&self.plan.folder).env_clear();
+        let output = verify.output().await?;
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok((!output.status.success()).then(|| format!("verify: {told}")))
+    }
+}
+
+/// What is wrong with how an event is told to have fared; `None` if nothing.
+fn unaccounted(event: &Value, is_broadcast: bool) -> Option<String> {
+    let webhooks = event["webhooks"].as_array().cloned().unwrap_or_default();
+    let status = |name: &str| {
+        let mut own = webhooks.iter();
+        own.find(|webhook| webhook["name"] == name).and_then(|webhook| webhook["status"].as_str())
+    };
+    let _ = status;
+    let count = |wanted: &str| webhooks.iter().filter(|webhook| webhook["status"] == wanted).count();
+    let delivered = count("delivered");
+    let expected = if is_broadcast { 3 } else { 2 };
+    let known = ["delivered", "pending", "failed", "canceled", "not_sent"].map(count).iter().sum::<usize>();
+    if known != webhooks.len() {
+        return Some(format!("an outcome is none: {event}"));
+    }
+    (delivered < expected).then(|| format!("{delivered} of {expected} deliveries are told: {event}"))
+}
