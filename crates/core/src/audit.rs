@@ -167,6 +167,8 @@ actions! {
     DeliveryRetried = "delivery.retried" of "delivery",
     /// All secrets were sealed anew with another master key.
     SecretsRotated = "secrets.rotated" of "store",
+    /// A store that was put back from an old copy was let send again.
+    SendingReleased = "sending.released" of "store",
 }
 
 impl Action {

@@ -6,7 +6,10 @@ pub enum StoreError {
     /// The rules of the data forbid it; nothing changed. Tell the caller.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Nothing was done and it may work later (shutting down, disk almost full). Answer 503.
+    /// The disk is full, or almost: nothing was stored. Answer 503.
+    #[error("the disk has no room")]
+    StorageFull,
+    /// Nothing was done and it may work later (shutting down). Answer 503.
     #[error("the store cannot take this now: {0}")]
     Unavailable(String),
     /// A write or sync failed: whether the change is stored is unknown, and the store has stopped. Answer 503.

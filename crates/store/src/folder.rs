@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::FallocateFlags;
+
 use crate::ledger::trouble::DATABASE_FILE;
 use crate::sealing::{MasterKey, MasterKeys};
 
@@ -18,6 +20,9 @@ const LOCK_FILE: &str = "posthaste.lock";
 const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 /// One part in so many of the whole disk.
 const RESERVE_SHARE: u64 = 50;
+
+/// Enough for 24,000 pages of the log: beyond that, the log grows only while somebody reads for a very long time.
+const LOG_INDEX_BYTES: u64 = 192 * 1024;
 
 /// Why a store does not open. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +106,10 @@ impl Folder {
         let lock =
             private().create(true).truncate(false).open(&lock_path).map_err(OpenError::io(&lock_path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => {
+                posthaste_faults::point("store.folder-locked");
+                Ok(Self { path: path.to_owned(), _lock: lock })
+            }
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(OpenError::Io { file: lock_path, source }),
         }
@@ -146,6 +154,19 @@ impl Folder {
         self.sync()
     }
 
+    /// Takes the room that the index of a long log needs (`-shm`), as far as there is any: what is in the log then never
+    /// waits for room in its index. SQLite's locks go with the first descriptor of the file that is closed, so the caller
+    /// keeps this one until SQLite has closed its own.
+    pub fn reserve_log_index(&self) -> Option<File> {
+        let mut name = self.database().into_os_string();
+        name.push("-shm");
+        let index = OpenOptions::new().read(true).write(true).open(name).ok()?;
+        if let Err(error) = rustix::fs::fallocate(&index, FallocateFlags::empty(), 0, LOG_INDEX_BYTES) {
+            tracing::debug!(%error, "no room was taken for the index of the log");
+        }
+        Some(index)
+    }
+
     fn sync(&self) -> Result<(), OpenError> {
         sync_folder(&self.path).map_err(OpenError::io(&self.path))
     }
@@ -155,11 +176,31 @@ impl Folder {
     }
 }
 
-/// Is there room in a folder to take more in?
-pub(crate) fn has_room(folder: &Path) -> io::Result<bool> {
-    let disk = rustix::fs::statvfs(folder)?;
-    let reserve = RESERVE_BYTES.min(disk.f_blocks.saturating_mul(disk.f_frsize) / RESERVE_SHARE);
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize) > reserve)
+/// The disk that a folder is on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Disk {
+    /// All of it, in bytes.
+    pub bytes: u64,
+    /// What is left for us, in bytes.
+    pub left: u64,
+}
+
+impl Disk {
+    pub fn of(folder: &Path) -> io::Result<Self> {
+        let disk = rustix::fs::statvfs(folder)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        Ok(Self { bytes: bytes(disk.f_blocks), left: bytes(disk.f_bavail) })
+    }
+
+    /// Is there room to take more in?
+    pub fn has_room(&self) -> bool {
+        self.left > RESERVE_BYTES.min(self.bytes / RESERVE_SHARE)
+    }
+
+    /// The same disk with so many bytes more taken.
+    pub fn left_after(self, bytes: u64) -> Self {
+        Self { left: self.left.saturating_sub(bytes), ..self }
+    }
 }
 
 /// The file of the master key of a folder.
@@ -200,7 +241,9 @@ impl KeyFile {
             let _ = std::fs::remove_file(&beside);
             return Err(error);
         }
+        posthaste_faults::point("store.key-written-beside");
         std::fs::rename(&beside, &target)?;
+        posthaste_faults::point("store.key-replaced");
         sync_folder(target.parent().unwrap_or(&self.folder))
     }
 
@@ -235,7 +278,10 @@ pub(crate) fn has_database(folder: &Path) -> bool {
     folder.join(DATABASE_FILE).metadata().is_ok_and(|file| file.len() > 0)
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    if posthaste_faults::bug("no-directory-sync") {
+        return Ok(());
+    }
     File::open(folder).and_then(|folder| folder.sync_all())
 }
 
@@ -252,7 +298,7 @@ pub(crate) fn read_keys(folder: &Path) -> Result<Option<MasterKeys>, OpenError> 
     }
 }
 
-fn private() -> OpenOptions {
+pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     options

@@ -11,6 +11,8 @@ pub mod roster;
 
 mod seals;
 
+mod damage;
+
 mod store;
 
 mod sealing;
@@ -18,6 +20,10 @@ mod sealing;
 mod ledger;
 
 mod folder;
+
+mod log_file;
+
+mod ballast;
 
 mod backup;
 
@@ -38,6 +44,7 @@ pub use change::{
     Published, RecordBatch, Recorded, Rotation, Spill, WebhookLimits, WebhookPatch, Window,
 };
 pub use embedded::{Embedded, Options};
+pub use damage::Damage;
 pub use error::{Refusal, StoreError};
 pub use folder::OpenError;
 pub use inline::{CommitFault, Inline};
@@ -46,5 +53,5 @@ pub use roster::Roster;
 pub use sealing::{MasterKey, MasterKeys};
 pub use seals::{SealRotation, Seals};
 pub use snapshot::snapshot;
-pub use store::{Answer, Hint, Store};
+pub use store::{Answer, Hint, Owed, Progress, Store};
 pub use verify::{Report, verify};

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use posthaste_core::UnixMs;
+
 use crate::backup;
 use crate::embedded::opening::open_reader;
 use crate::error::StoreError;
@@ -10,12 +12,13 @@ use crate::ledger::master_keys;
 use crate::ledger::schema::{self, Marks};
 use crate::ledger::trouble::DATABASE_FILE;
 
-/// Copies the store in `dir` as of now to a new file. The master key is not part of the copy; answers whether the copy
+/// Copies the store in `dir` as of now to a new file, marked with the time `now`: a store that is put back from it much
+/// later sends nothing unasked. The master key is not part of the copy; answers whether the copy
 /// opens only with two of them, because it is from the middle of a rotation.
 ///
 /// # Errors
 /// [`OpenError`] if there is no store to read, or the new file is there already or cannot be written.
-pub fn snapshot(dir: &Path, file: &Path) -> Result<bool, OpenError> {
+pub fn snapshot(dir: &Path, file: &Path, now: UnixMs) -> Result<bool, OpenError> {
     let database = dir.join(DATABASE_FILE);
     database.metadata().map_err(OpenError::io(&database))?;
     let conn = open_reader(&database).map_err(|error| OpenError::damaged(&database, error))?;
@@ -31,7 +34,7 @@ pub fn snapshot(dir: &Path, file: &Path) -> Result<bool, OpenError> {
         noted.map_err(|trouble| OpenError::damaged(&database, StoreError::from(trouble)))
     };
     let was_rotating = is_rotating()?;
-    backup::write(&conn, file).map_err(|trouble| OpenError::Io {
+    backup::write(&conn, file, now).map_err(|trouble| OpenError::Io {
         file: file.to_owned(),
         source: std::io::Error::other(StoreError::from(trouble)),
     })?;

@@ -7,12 +7,13 @@ use posthaste_core::{
     Account, AccountNo, ApiKey, Attempt, By, Change, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret,
     Seq, Token, UnixMs, Webhook, WebhookNo,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::change::{
     AccountPatch, ChangeFilter, EventDraft, NewAccount, NewKey, NewToken, NewWebhook, Published, RecordBatch,
     WebhookLimits, WebhookPatch, Window,
 };
+use crate::damage::Damage;
 use crate::error::StoreError;
 use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
 use crate::roster::Roster;
@@ -33,6 +34,24 @@ pub enum Hint {
     },
     /// A webhook was created, changed, deleted, or has deliveries due that the engine did not plan.
     Webhook(WebhookNo),
+}
+
+/// How the writer gets on, for whoever watches it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// How often it went to work and was done with it.
+    pub rounds: u64,
+    /// Is it at work, or is there work for it?
+    pub is_busy: bool,
+}
+
+/// How much is owed to webhooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owed {
+    /// Deliveries that wait for an attempt and have a row.
+    pub deliveries: u64,
+    /// Events that are not handed out to webhooks yet.
+    pub events: u64,
 }
 
 /// The memory of Posthaste.
@@ -198,6 +217,8 @@ pub trait Store: Send + Sync + 'static {
         until: UnixMs,
         limit: usize,
     ) -> Answer<(Vec<PendingRow>, Option<UnixMs>)>;
+    /// A webhook's pending rows that are due by `until`, beginning with the latest due; at most `limit`.
+    async fn newest_pending(&self, no: WebhookNo, until: UnixMs, limit: usize) -> Answer<Vec<PendingRow>>;
     /// Remembers what the engine did.
     async fn record(&self, batch: RecordBatch) -> Answer<()>;
     /// One small step of housekeeping: ends pending deliveries of deleted webhooks where `drop_queued_of_deleted`,
@@ -218,10 +239,28 @@ pub trait Store: Send + Sync + 'static {
     async fn rotate_master_key(&self, by: By) -> Answer<()>;
     /// Which master key seals what.
     async fn seals(&self) -> Answer<Seals>;
-    /// Writes a consistent copy to a new file.
-    async fn backup(&self, file: &std::path::Path) -> Answer<()>;
+    /// Writes a consistent copy to a new file, marked with the time `now`.
+    async fn backup(&self, file: &std::path::Path, now: UnixMs) -> Answer<()>;
+    /// While it holds a time, that of the copy this store was put back from, nothing may be sent: what was due then
+    /// would go out at once and unasked.
+    fn held_since(&self) -> watch::Receiver<Option<UnixMs>>;
+    /// Lets sending begin that is held. Answers whether it was.
+    async fn release_sending(&self, by: By) -> Answer<bool>;
+    /// What is owed to webhooks now.
+    async fn owed(&self) -> Answer<Owed>;
+    /// What was found damaged since the store was opened. Rows of webhooks, and of events to send, that are damaged are
+    /// left out where they are met.
+    fn damage(&self) -> Arc<Damage>;
     /// Is the store open and taking writes? The reason if not.
     fn health(&self) -> Result<(), String>;
+    /// Is there room for the results of attempts that are not yet under way? The reason if not; then none may start.
+    fn room_for_results(&self) -> Result<(), String> {
+        Ok(())
+    }
+    /// How the writer gets on.
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
     /// Finishes what is queued and closes.
     async fn close(&self);
 }

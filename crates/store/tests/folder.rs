@@ -265,10 +265,10 @@ async fn a_backup_is_a_whole_store_and_overwrites_nothing() {
     let store = open(dir.path()).unwrap();
     let seq = publish(&store, "{}").await;
     let file = restored.path().join("posthaste.db");
-    store.backup(&file).await.unwrap();
+    store.backup(&file, NOW).await.unwrap();
     publish(&store, "{}").await;
     let bytes = std::fs::read(&file).unwrap();
-    assert!(matches!(store.backup(&file).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.backup(&file, NOW).await, Err(StoreError::Unavailable(_))));
     assert_eq!(std::fs::read(&file).unwrap(), bytes);
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let report = verify(&file, None).unwrap();

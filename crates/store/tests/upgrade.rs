@@ -119,7 +119,7 @@ async fn a_full_store_of_the_version_before_is_taken_over() {
     assert_eq!(store.tokens(None, 1).await.unwrap().items[0].last_used_at, Some(NOW), "as of the end");
     // A copy holds them too.
     let copy = dir.path().join("copy.db");
-    store.backup(&copy).await.unwrap();
+    store.backup(&copy, NOW).await.unwrap();
     let copied = Connection::open(&copy).unwrap();
     for table in ["tokens", "audit"] {
         let rows: i64 =

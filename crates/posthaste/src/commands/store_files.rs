@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use posthaste_core::Clock as _;
 use serde_json::json;
 
 use super::client_settings;
 use crate::failure::{Exit, Failure};
+use crate::outside::SystemClock;
 use crate::output::Output;
 use crate::settings::ClientFlags;
 
@@ -30,7 +32,7 @@ impl Backup {
             let file = self.file.display();
             return Err(Failure::refused(format!("{file} is there already; a backup goes into a new file")));
         }
-        let needs_both = posthaste_store::snapshot(&settings.data, &self.file)
+        let needs_both = posthaste_store::snapshot(&settings.data, &self.file, SystemClock.now())
             .map_err(|error| Failure::refused(error.to_string()))?;
         let bytes = std::fs::metadata(&self.file).map(|file| file.len()).unwrap_or_default();
         let file = self.file.display().to_string();

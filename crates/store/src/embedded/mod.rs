@@ -6,6 +6,7 @@ mod replies;
 mod room;
 mod rotation;
 mod settling;
+mod status;
 mod verbs;
 mod write_back;
 mod writer;
@@ -18,9 +19,10 @@ use std::thread::JoinHandle;
 use posthaste_core::{Clock, EventBody, Seq, UnixMs};
 use rusqlite::Connection;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::change::{EventDraft, Published};
+use crate::damage::Damage;
 use crate::error::{Refusal, StoreError};
 use crate::folder::{Folder, KeyFile, OpenError};
 use crate::ledger::trouble::{Outcome, Trouble};
@@ -32,7 +34,8 @@ use readers::Readers;
 use replies::Reply;
 use room::Room;
 use write_back::WriteBack;
-use writer::{Command, Status, Writer};
+use status::Status;
+use writer::{Command, Writer};
 
 /// How many hints wait for a slow listener before further ones are dropped.
 const HINTS_MAX: usize = 1_024;
@@ -63,9 +66,15 @@ pub struct Embedded {
     listener: Arc<Mutex<Option<mpsc::Sender<Hint>>>>,
     vault: Arc<Vault>,
     id_key: [u8; 16],
+    clock: Arc<dyn Clock>,
     room: Arc<Room>,
+    damage: Arc<Damage>,
+    /// When the copy was made that this store was put back from, while nothing may be sent because of that.
+    held_since: watch::Sender<Option<UnixMs>>,
     /// Held by the one read of the audit log that runs: those beyond wait here, not where requests need to read.
     audit_turn: Arc<Semaphore>,
+    /// Open as long as the store is: closing it would take SQLite's locks away.
+    _log_index: Option<std::fs::File>,
     /// Locked as long as the store is open.
     _folder: Folder,
     /// Where the master key lies, unless it was handed in.
@@ -87,26 +96,31 @@ impl Embedded {
     ) -> Result<Arc<Self>, OpenError> {
         let folder = Folder::open(dir)?;
         let key_file = given.is_none().then(|| folder.key_file());
+        let room = Arc::new(Room::of(folder.path().to_owned(), clock.clone()).map_err(OpenError::io(dir))?);
         let keys = folder.master_keys(given)?;
-        let opening::Opened { ledger, roster, id_key } = opening::open(&folder, &keys, clock.now())?;
+        let opening::Opened { mut ledger, owed, id_key } = opening::open(&folder, &keys, clock.now())?;
+        opening::resume_clock(&folder, &mut ledger, &*clock)?;
         let reader_count = options.readers.max(1);
-        let room = Arc::new(Room::of(folder.path().to_owned(), clock.clone()));
         let readers = Readers::open(&folder.database(), reader_count)?;
         let (queue, waiting) = mpsc::channel(writer::WAITING_MAX);
-        let (memory, status) = (Arc::new(Memory::new(roster)), Arc::new(Status::default()));
+        let (memory, status) = (Arc::new(Memory::new(owed.webhooks)), Arc::new(Status::default()));
         let listener = Arc::new(Mutex::new(None));
+        let damage = Arc::new(Damage::default());
+        owed.damaged.into_iter().for_each(|what| damage.note(what));
+        let held_since = watch::Sender::new(ledger.held_since());
         let (last_given, vault) = (Mutex::new(ledger.last_event()), ledger.vault());
         let writer = Writer {
             ledger,
-            write_back: WriteBack::start(&folder.database())?,
+            write_back: WriteBack::start(&folder.database(), status.clone())?,
             queue: waiting,
             memory: memory.clone(),
             status: status.clone(),
             listener: listener.clone(),
             room: room.clone(),
-            clock,
+            clock: clock.clone(),
             key_file: key_file.clone(),
             tries: 0,
+            room_seen_to: None,
         };
         let thread = std::thread::Builder::new()
             .name("posthaste-store".to_owned())
@@ -123,8 +137,12 @@ impl Embedded {
             listener,
             vault,
             id_key,
+            clock,
             room,
+            damage,
+            held_since,
             audit_turn: Arc::new(Semaphore::new(1)),
+            _log_index: folder.reserve_log_index(),
             _folder: folder,
             key_file,
         }))
@@ -184,7 +202,7 @@ impl Embedded {
         let answer = {
             let mut last = self.last_given.lock().unwrap_or_else(PoisonError::into_inner);
             let rows = drafts.len();
-            let (numbered, new_last) = events::number(drafts, build, *last, now);
+            let (numbered, new_last) = events::number(drafts, build, *last, now, self.clock.steady());
             let (command, answer) = command(rows, move |ledger| ledger.publish(numbered));
             turn.send(command);
             *last = new_last;
@@ -265,12 +283,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_failed_write_is_the_last() {
+    async fn what_finds_no_room_is_not_stored_and_what_comes_later_is() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
         let hold = store.write_rows(0, |ledger| {
             let pages: i64 = ledger.conn().query_row("PRAGMA page_count", [], |row| row.get(0))?;
-            Ok(ledger.conn().execute_batch(&format!("PRAGMA max_page_count = {}", pages + 2))?)
+            Ok(ledger.conn().execute_batch(&format!("PRAGMA max_page_count = {}", pages + 20))?)
         });
         hold.await.unwrap();
         let mut acknowledged = 0;
@@ -280,14 +298,61 @@ mod tests {
                 Err(error) => break error,
             }
         };
-        assert!(matches!(error, StoreError::Failed(_)), "{error}");
-        assert!(store.health().is_err_and(|why| why.contains("full")));
-        let later = store.create_account(account("small".to_owned()), UnixMs(0).into()).await;
-        assert!(matches!(later, Err(StoreError::Failed(_))));
+        assert!(matches!(error, StoreError::StorageFull), "{error}");
+        assert_eq!(store.health(), Ok(()));
+        assert!(store.room_for_results().is_err(), "no attempt may start");
+        store.delete_account(&format!("{:0>8000}", 0), UnixMs(0).into()).await.unwrap();
+        let free = store.write_rows(0, |ledger| {
+            Ok(ledger.conn().execute_batch("PRAGMA max_page_count = 1000000")?)
+        });
+        free.await.unwrap();
+        until_there_is_room(&store).await;
+        store.create_account(account("small".to_owned()), UnixMs(0).into()).await.unwrap();
         drop(store);
         let store = open(dir.path());
         assert_eq!(store.accounts(None, 9).await.unwrap().items.len(), acknowledged);
+    }
+
+    async fn until_there_is_room(store: &Embedded) {
+        let in_time = tokio::time::timeout(std::time::Duration::from_secs(60), async {
+            while store.room_for_results().is_err() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        });
+        in_time.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_batch_too_large_for_the_cache_that_finds_no_room_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let full: Answer<()> = store
+            .write_rows(1, |ledger| {
+                let fill = "CREATE TABLE filling (bytes BLOB); PRAGMA max_page_count = 6000;
+                            INSERT INTO filling VALUES (zeroblob(30000000)), (zeroblob(30000000));";
+                Ok(ledger.conn().execute_batch(fill)?)
+            })
+            .await;
+        assert!(matches!(full, Err(StoreError::StorageFull)));
+        let tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'filling'";
+        let left: i64 = store.read(|conn| Ok(conn.query_row(tables, [], |row| row.get(0))?)).await.unwrap();
+        assert_eq!(left, 0);
+        store.delete_account("nobody", UnixMs(0).into()).await.unwrap_err();
         assert_eq!(store.health(), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn the_first_failed_write_is_the_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let failure = || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC), None);
+        let failed: Answer<()> = store.write_rows(1, move |_| Err(failure().into())).await;
+        assert!(matches!(failed, Err(StoreError::Failed(_))));
+        assert!(store.health().is_err());
+        let later = store.create_account(account("small".to_owned()), UnixMs(0).into()).await;
+        assert!(matches!(later, Err(StoreError::Failed(_))));
+        drop(store);
+        assert_eq!(open(dir.path()).accounts(None, 9).await.unwrap().items.len(), 0);
     }
 
     #[tokio::test]

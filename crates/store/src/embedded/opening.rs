@@ -1,23 +1,27 @@
 //! Opening a store in a folder: the key first, then the file's own word, and only then a write.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::rand;
-use posthaste_core::{UnixMs, Webhook};
+use posthaste_core::{Clock, UnixMs};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::folder::{Folder, OpenError};
+use crate::log_file;
+use crate::ledger::horizon::Horizon;
 use crate::ledger::master_keys::{self, Fit};
 use crate::ledger::schema::{self, Marks};
 use crate::ledger::trouble::Trouble;
+use crate::ledger::webhooks::Recipients;
 use crate::ledger::{Ledger, read_bytes, write_meta};
 use crate::sealing::{MasterKeys, Vault};
 
 /// A store that passed all checks.
 pub(crate) struct Opened {
     pub ledger: Ledger,
-    pub roster: Vec<Webhook>,
+    pub owed: Recipients,
     pub id_key: [u8; 16],
 }
 
@@ -31,6 +35,7 @@ pub(crate) fn open(folder: &Folder, keys: &MasterKeys, now: UnixMs) -> Result<Op
         check(&file, keys)?;
     } else {
         folder.create_database()?;
+        posthaste_faults::point("store.database-created");
     }
     let bad = |error: rusqlite::Error| OpenError::damaged(&file, error);
     let writer = Connection::open_with_flags(&file, flags(OpenFlags::SQLITE_OPEN_READ_WRITE)).map_err(bad)?;
@@ -38,10 +43,22 @@ pub(crate) fn open(folder: &Folder, keys: &MasterKeys, now: UnixMs) -> Result<Op
     load(writer, keys, now).map_err(|trouble| OpenError::damaged(&file, crate::StoreError::from(trouble)))
 }
 
+/// Lets steady time go on where the process before stopped.
+pub(crate) fn resume_clock(folder: &Folder, ledger: &mut Ledger, clock: &dyn Clock) -> Result<(), OpenError> {
+    let bad = |trouble| OpenError::damaged(&folder.database(), crate::StoreError::from(trouble));
+    ledger.resume_clock(clock).map_err(bad)
+}
+
 /// Brings the tables up to date and reads what is kept in memory. What it writes of the keys it writes at once or not at
 /// all: a start that is cut off must find a store that its keys open.
 pub(crate) fn load(writer: Connection, keys: &MasterKeys, now: UnixMs) -> Result<Opened, Trouble> {
+    posthaste_faults::point("store.before-migrations");
+    let is_log_new = frames_in_log(&writer)? == 0;
     schema::migrate(&writer)?;
+    posthaste_faults::point("store.after-migrations");
+    if posthaste_faults::bug("idempotency-forgotten-on-restart") {
+        writer.execute_batch("DELETE FROM idempotency")?;
+    }
     writer.execute_batch("BEGIN IMMEDIATE")?;
     let id_key = match read_bytes(&writer, "id_key")? {
         Some(id_key) => id_key,
@@ -49,10 +66,21 @@ pub(crate) fn load(writer: Connection, keys: &MasterKeys, now: UnixMs) -> Result
     };
     let hash_key = keep_own_parts(&writer, keys)?;
     let vault = Vault::new(master_keys::seal_keys(&writer, keys)?, &hash_key);
-    let (mut ledger, roster) = Ledger::load(writer, Arc::new(vault))?;
+    let (mut ledger, owed) = Ledger::load(writer, Arc::new(vault))?;
+    ledger.see_copy(now)?;
+    if is_log_new {
+        ledger.number_log();
+    }
     ledger.resume_rotation(keys, now)?;
+    posthaste_faults::point("store.before-own-facts");
     ledger.commit()?;
-    Ok(Opened { ledger, roster, id_key })
+    posthaste_faults::point("store.opened");
+    Ok(Opened { ledger, owed, id_key })
+}
+
+/// How many frames the log holds; negative if there is none.
+fn frames_in_log(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1))
 }
 
 /// What every store has from the first moment: the key of its ids, and a sign of the master key it belongs to.
@@ -74,6 +102,10 @@ fn keep_own_parts(writer: &Connection, keys: &MasterKeys) -> Result<zeroize::Zer
 
 /// Refuses a file that is not ours to change, without changing it.
 fn check(file: &Path, keys: &MasterKeys) -> Result<(), OpenError> {
+    let log = log_file::log_of(file);
+    log_file::refuse_damaged(&log)?;
+    let alone = log_file::is_there(&log).then(|| open_alone(file)).and_then(Result::ok);
+    let alone = alone.map(|alone| Horizon::of(&alone));
     let reader = open_reader(file).map_err(|error| OpenError::damaged(file, error))?;
     match schema::marks(&reader).map_err(|error| OpenError::damaged(file, error))? {
         Marks::Empty => return Ok(()),
@@ -83,7 +115,23 @@ fn check(file: &Path, keys: &MasterKeys) -> Result<(), OpenError> {
             return Err(OpenError::Newer { file: file.to_owned(), found, known: schema::VERSION });
         }
     }
-    refuse_unfit(&reader, file, keys)
+    match alone.and_then(|alone| alone.contradiction(&Horizon::of(&reader))) {
+        Some(why) => Err(OpenError::damaged(&log, why)),
+        None => refuse_unfit(&reader, file, keys),
+    }
+}
+
+/// A connection that reads the file as it lies there, without the log beside it.
+fn open_alone(file: &Path) -> rusqlite::Result<Connection> {
+    let mut uri = String::from("file:");
+    for byte in file.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    Connection::open_with_flags(uri, flags(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI))
 }
 
 /// Refuses keys that do not open everything in the store.

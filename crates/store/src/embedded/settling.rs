@@ -1,13 +1,14 @@
 //! The writer's part in a rotation of the master key: when it goes on, what it waits for, and how it ends.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::room::SEEN_TO_EVERY;
+use super::status::Hindrance;
 use super::writer::{Command, Writer};
 use crate::ledger::reseal::Left;
 use crate::ledger::trouble::Outcome;
@@ -21,17 +22,14 @@ const LOG_TRIED_EVERY: u64 = 64;
 /// The same of the rest.
 const REST_TRIED_EVERY: u64 = 4_096;
 
-/// What a rotation waits for, if somebody should see to it.
-#[derive(Clone, Default)]
-pub(crate) struct Hindrance {
-    /// How many secrets under the former key do not open.
-    pub unopened: u64,
-    pub what: Option<String>,
-}
-
 impl Writer {
-    /// How long to wait for commands before going on with a rotation; `None` if none is under way.
+    /// How long to wait for commands before going on with what else there is; `None` if there is nothing.
     pub(super) fn pause(&self) -> Option<Duration> {
+        let room = (!self.room.is_in_order()).then_some(SEEN_TO_EVERY);
+        [self.pause_of_rotation(), room].into_iter().flatten().min()
+    }
+
+    fn pause_of_rotation(&self) -> Option<Duration> {
         let [first, longest] = match self.ledger.left_to_reseal() {
             Left::Nothing => return None,
             Left::Rows if self.room.is_there() => return Some(Duration::ZERO),
@@ -70,7 +68,10 @@ impl Writer {
                 self.tries = 0;
             }
             Left::Log => match self.ledger.clear_log()? {
-                true => self.tries = 0,
+                true => {
+                    posthaste_faults::point("store.log-cleared");
+                    self.tries = 0;
+                }
                 false => self.tries += 1,
             },
             Left::KeyFile => self.take_former_out(),
@@ -95,7 +96,9 @@ impl Writer {
         }
         self.ledger.begin()?;
         let kept = self.ledger.settle(self.clock.now())?;
+        posthaste_faults::point("store.before-settling");
         let effects = self.ledger.commit()?;
+        posthaste_faults::point("store.after-settling");
         self.status.committed();
         self.memory.apply(effects);
         if kept > 0 {
@@ -122,6 +125,7 @@ impl Writer {
             self.hold_up(0, format!("the former key cannot be taken out of {}: {error}", file.display()));
             return;
         }
+        posthaste_faults::point("store.former-key-out");
         self.free();
         self.ledger.end_rotation();
     }
@@ -161,20 +165,5 @@ struct Unpark(Thread);
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
-    }
-}
-
-impl super::writer::Status {
-    /// What a rotation waits for.
-    pub fn hindrance(&self) -> Hindrance {
-        self.hindrance.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn hinder(&self, hindrance: Hindrance) {
-        *self.hindrance.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = hindrance;
-    }
-
-    pub(super) fn committed(&self) {
-        self.commits.fetch_add(1, Ordering::Relaxed);
     }
 }

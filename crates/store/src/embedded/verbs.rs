@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use posthaste_core::{
     Account, AccountNo, ApiKey, Attempt, By, Change, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret,
     Seq, Token, UnixMs, Webhook, WebhookNo,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{Embedded, HINTS_MAX};
 use crate::backup;
@@ -16,18 +17,34 @@ use crate::change::{
     AccountPatch, ChangeFilter, EventDraft, NewAccount, NewKey, NewToken, NewWebhook, Published, RecordBatch,
     WebhookLimits, WebhookPatch, Window,
 };
+use crate::damage::Damage;
 use crate::error::{Refusal, StoreError};
 use crate::ledger::{
-    accounts, audit, deliveries, events, history, keys, master_keys, stored_checkpoint, tokens, webhooks,
+    Ledger, accounts, audit, deliveries, events, history, keys, master_keys, restored, stored_checkpoint, tokens, webhooks,
 };
 use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
 use crate::roster::Roster;
 use crate::seals::Seals;
-use crate::store::{Answer, Hint, Store};
+use crate::store::{Answer, Hint, Owed, Progress, Store};
+
+/// How long what was recorded in vain, for want of room on the disk, waits before it is tried again.
+const RECORDED_AGAIN_AFTER: Duration = Duration::from_millis(250);
+
+impl Embedded {
+    /// The rows whose events are as they were accepted. The others' deliveries end here.
+    async fn sound_rows(&self, pending: deliveries::Pending) -> Answer<(Vec<PendingRow>, Option<UnixMs>)> {
+        if !pending.damaged.is_empty() {
+            self.record(pending.calling_off()).await?;
+        }
+        pending.damaged.into_iter().for_each(|(_, what)| self.damage.note(what));
+        Ok((pending.rows, pending.next))
+    }
+}
 
 #[async_trait]
 impl Store for Embedded {
     async fn create_account(&self, new: NewAccount, by: By) -> Answer<Account> {
+        self.room.refuse_without()?;
         self.write(move |ledger| ledger.create_account(new, &by)).await
     }
 
@@ -59,6 +76,7 @@ impl Store for Embedded {
     }
 
     async fn create_key(&self, new: NewKey, by: By) -> Answer<ApiKey> {
+        self.room.refuse_without()?;
         self.write(move |ledger| ledger.create_key(new, &by)).await
     }
 
@@ -87,6 +105,7 @@ impl Store for Embedded {
     }
 
     async fn create_token(&self, new: NewToken, by: By) -> Answer<Token> {
+        self.room.refuse_without()?;
         self.write(move |ledger| ledger.create_token(new, &by)).await
     }
 
@@ -131,6 +150,7 @@ impl Store for Embedded {
     }
 
     async fn create_webhook(&self, new: NewWebhook, limits: WebhookLimits, by: By) -> Answer<Webhook> {
+        self.room.refuse_without()?;
         self.write(move |ledger| ledger.create_webhook(new, limits, &by)).await
     }
 
@@ -238,6 +258,9 @@ impl Store for Embedded {
         limit: usize,
         by: By,
     ) -> Answer<u64> {
+        if !dry_run {
+            self.room.refuse_without()?;
+        }
         let by = (!dry_run).then_some(by);
         self.write(move |ledger| ledger.recover(no, window, limit, by.as_ref())).await
     }
@@ -257,7 +280,10 @@ impl Store for Embedded {
     }
 
     async fn events_after(&self, after: Seq, limit: usize) -> Answer<Vec<Arc<Event>>> {
-        self.read(move |conn| events::after(conn, after, limit)).await
+        let events::Sound { events, damaged } =
+            self.read(move |conn| events::after(conn, after, limit)).await?;
+        damaged.into_iter().for_each(|what| self.damage.note(what));
+        Ok(events)
     }
 
     async fn written(&self, seq: Seq) -> Answer<Vec<WebhookNo>> {
@@ -274,16 +300,33 @@ impl Store for Embedded {
         until: UnixMs,
         limit: usize,
     ) -> Answer<(Vec<PendingRow>, Option<UnixMs>)> {
-        self.read(move |conn| deliveries::pending(conn, no, until, limit)).await
+        let pending = self.read(move |conn| deliveries::pending(conn, no, until, limit)).await?;
+        self.sound_rows(pending).await
+    }
+
+    async fn newest_pending(&self, no: WebhookNo, until: UnixMs, limit: usize) -> Answer<Vec<PendingRow>> {
+        let pending = self.read(move |conn| deliveries::newest_pending(conn, no, until, limit)).await?;
+        Ok(self.sound_rows(pending).await?.0)
     }
 
     async fn record(&self, batch: RecordBatch) -> Answer<()> {
         let rows = batch.attempts.len() + batch.spills.len() + batch.cancels.len() + batch.health.len();
-        self.write_rows(rows, move |ledger| ledger.record(batch)).await
+        let batch = Arc::new(batch);
+        loop {
+            let recorded = batch.clone();
+            match self.write_rows(rows, move |ledger| ledger.record(&recorded)).await {
+                Err(StoreError::StorageFull) if posthaste_faults::bug("record-dropped-when-full") => return Ok(()),
+                // What happened has happened: it is kept until there is room for it.
+                Err(StoreError::StorageFull) => tokio::time::sleep(RECORDED_AGAIN_AFTER).await,
+                ended => return ended,
+            }
+        }
     }
 
     async fn tidy(&self, expired_before: UnixMs, drop_queued_of_deleted: bool, now: UnixMs) -> Answer<bool> {
-        self.write_rows(1, move |ledger| ledger.tidy(expired_before, drop_queued_of_deleted, now)).await
+        let is_short = !self.room.is_there();
+        let tidy = move |ledger: &mut Ledger| ledger.tidy(expired_before, drop_queued_of_deleted, now, is_short);
+        self.write_rows(1, tidy).await
     }
 
     async fn remember_once(&self, token: [u8; 32], until: UnixMs, now: UnixMs) -> Answer<bool> {
@@ -307,13 +350,40 @@ impl Store for Embedded {
         Ok(seals)
     }
 
-    async fn backup(&self, file: &Path) -> Answer<()> {
+    async fn backup(&self, file: &Path, now: UnixMs) -> Answer<()> {
         let file = file.to_owned();
-        self.read(move |conn| backup::write(conn, &file)).await
+        self.read(move |conn| backup::write(conn, &file, now)).await
+    }
+
+    fn held_since(&self) -> watch::Receiver<Option<UnixMs>> {
+        self.held_since.subscribe()
+    }
+
+    async fn release_sending(&self, by: By) -> Answer<bool> {
+        let was_held = self.write(move |ledger| ledger.release_sending(&by)).await?;
+        self.held_since.send_replace(None);
+        Ok(was_held)
+    }
+
+    async fn owed(&self) -> Answer<Owed> {
+        self.read(restored::owed).await
+    }
+
+    fn damage(&self) -> Arc<Damage> {
+        self.damage.clone()
     }
 
     fn health(&self) -> Result<(), String> {
         self.status.health()
+    }
+
+    fn room_for_results(&self) -> Result<(), String> {
+        self.room.for_results()
+    }
+
+    fn progress(&self) -> Progress {
+        let waiting = self.queue.max_capacity() - self.queue.capacity();
+        self.status.progress(waiting > 0)
     }
 
     async fn close(&self) {

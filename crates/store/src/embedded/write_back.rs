@@ -5,17 +5,20 @@
 //! so once the log is long the writer takes the last few pages itself, and from then on the log is written from its
 //! beginning again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
 use super::opening;
+use super::status::Status;
 use crate::folder::OpenError;
-use crate::ledger::trouble::{Outcome, Trouble};
+use crate::ledger::reseal::ORDINARY_PATIENCE;
+use crate::ledger::trouble::Outcome;
 
 /// The thread is asked when so many pages are to go back.
 const ASKED_FROM_PAGES: i64 = 1_000;
@@ -25,34 +28,36 @@ const LONG_PAGES: i64 = 4_000;
 const LAST_PAGES_MAX: i64 = 100;
 /// From this length on the writer takes any number of pages itself: the thread does not keep up.
 const LOG_PAGES_MAX: i64 = 16_000;
+/// A disk that has little room gets what is beyond this of the log's file.
+const SHORT_BYTES: u64 = 1024 * 1024;
 
 /// The thread, as the writer has it.
 pub(crate) struct WriteBack {
     asks: Option<SyncSender<()>>,
-    has_failed: Arc<AtomicBool>,
+    log: PathBuf,
+    /// How many pages the log had at the last look.
+    pages: i64,
     thread: Option<JoinHandle<()>>,
 }
 
 impl WriteBack {
     /// Starts the thread.
-    pub fn start(file: &Path) -> Result<Self, OpenError> {
+    pub fn start(file: &Path, status: Arc<Status>) -> Result<Self, OpenError> {
         let connection = opening::open_write_back(file).map_err(|error| OpenError::damaged(file, error))?;
         let (asks, asked) = sync_channel(1);
-        let has_failed = Arc::new(AtomicBool::new(false));
-        let failing = has_failed.clone();
         let thread = std::thread::Builder::new()
             .name("posthaste-log".to_owned())
-            .spawn(move || run(&connection, &asked, &failing))
+            .spawn(move || run(&connection, &asked, &status))
             .map_err(OpenError::io(file))?;
-        Ok(Self { asks: Some(asks), has_failed, thread: Some(thread) })
+        let mut log = file.to_owned().into_os_string();
+        log.push("-wal");
+        Ok(Self { asks: Some(asks), log: log.into(), pages: 0, thread: Some(thread) })
     }
 
-    /// Sees to the log after a commit of the writer.
-    pub fn look(&self, writer: &Connection) -> Outcome<()> {
-        if self.has_failed.load(Ordering::Relaxed) {
-            return Err(Trouble::Broken("the log could not be written back"));
-        }
+    /// Sees to the log after a commit of the writer. Answers whether the log was begun anew since the last look.
+    pub fn look(&mut self, writer: &Connection) -> Outcome<bool> {
         let (pages, left) = length(writer)?;
+        let is_anew = pages < std::mem::replace(&mut self.pages, pages);
         let is_long = pages >= LONG_PAGES;
         let is_at_its_end = is_long && left <= LAST_PAGES_MAX;
         if is_at_its_end || (pages >= LOG_PAGES_MAX && left >= ASKED_FROM_PAGES) {
@@ -61,7 +66,20 @@ impl WriteBack {
             // It may have been asked already.
             let _ = self.asks.as_ref().map(|asks| asks.try_send(()));
         }
-        Ok(())
+        Ok(is_anew)
+    }
+
+    /// Gives the room of a long log back to a disk that has little. Whoever reads may be in the way; then it stays.
+    pub fn shorten(&self, writer: &Connection) -> rusqlite::Result<()> {
+        if self.log.metadata().is_ok_and(|log| log.len() <= SHORT_BYTES) {
+            return Ok(());
+        }
+        writer.busy_timeout(Duration::ZERO)?;
+        let mut statement = writer.prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")?;
+        let shortened = tolerant(statement.query_row([], |_| Ok(())));
+        drop(statement);
+        writer.busy_timeout(ORDINARY_PATIENCE)?;
+        shortened
     }
 }
 
@@ -72,26 +90,38 @@ impl Drop for WriteBack {
     }
 }
 
-fn run(connection: &Connection, asked: &Receiver<()>, has_failed: &AtomicBool) {
-    while asked.recv().is_ok() {
+fn run(connection: &Connection, asked: &Receiver<()>, status: &Status) {
+    // Whoever is the last to close would write the log back; after a failure nobody may.
+    let kept = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    if let Err(error) = kept {
+        return status.fail(&format!("the log could not be seen to: {error}"));
+    }
+    while asked.recv().is_ok() && status.health().is_ok() {
+        posthaste_faults::point("store.before-write-back");
         match write_back(connection) {
-            Ok(()) => {}
-            Err(error) => {
+            Ok(()) => posthaste_faults::point("store.after-write-back"),
+            Err(error) if posthaste_faults::bug("write-back-failure-ignored") => {
                 tracing::error!(%error, "the log could not be written back");
-                return has_failed.store(true, Ordering::Relaxed);
             }
+            // Nobody may ask the writer for anything for a long time: all must hear of it at once.
+            Err(error) => return status.fail(&format!("the log could not be written back: {error}")),
         }
     }
 }
 
-/// Takes what is there and waits for nobody; another one at it, or a reader in the way, is no fault.
+/// Takes what is there and waits for nobody.
 fn write_back(connection: &Connection) -> rusqlite::Result<()> {
-    match connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(())) {
-        // The log keeps what has no room in the file.
+    tolerant(connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(())))
+}
+
+/// Another one at it, or a reader in the way, is no fault; nor that the log has to keep what has no room in the file.
+fn tolerant(written_back: rusqlite::Result<()>) -> rusqlite::Result<()> {
+    match written_back {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
             tracing::warn!(%error, "the log could not be written back");
             Ok(())
         }
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
         other => other,
     }
 }
@@ -119,7 +149,7 @@ mod tests {
             opening::open(&folder, &MasterKey::from_bytes([1; 32]).into(), posthaste_core::UnixMs(0))
                 .unwrap();
         let writer = opened.ledger.into_conn();
-        let back = WriteBack::start(&folder.database()).unwrap();
+        let mut back = WriteBack::start(&folder.database(), Arc::default()).unwrap();
         writer.execute_batch("CREATE TABLE filling (bytes BLOB)").unwrap();
         let mut longest = 0;
         for _ in 0..2_000 {

@@ -1,23 +1,25 @@
 //! The one thread that writes. It owns the writing connection; what waits together is made durable together.
 //!
 //! On the first failed write or commit it stops for good: what is stored then is unknown until the store is opened
-//! again. Whoever waits, or comes later, is told so.
+//! again. Whoever waits, or comes later, is told so. Only a disk without room is another matter: then it is certain that
+//! nothing of the transaction is stored, and the writer goes on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use posthaste_core::Clock;
+use rusqlite::config::DbConfig;
 use tokio::sync::mpsc;
 
 use super::replies::{Replies, Reply};
-use super::room::Room;
-use super::settling::{self, Hindrance};
+use super::room::{Room, SEEN_TO_EVERY};
+use super::settling;
+use super::status::Status;
 use super::write_back::WriteBack;
-use crate::error::StoreError;
 use crate::folder::KeyFile;
 use crate::ledger::Ledger;
-use crate::ledger::trouble::Outcome;
+use crate::ledger::trouble::{Outcome, Trouble};
 use crate::memory::Memory;
 use crate::store::Hint;
 
@@ -40,57 +42,6 @@ pub(crate) enum Command {
     Idle,
 }
 
-/// Whether the store takes writes, for all who ask.
-#[derive(Default)]
-pub(crate) struct Status {
-    ended: Mutex<Option<Ended>>,
-    pub(super) commits: AtomicU64,
-    pub(super) hindrance: Mutex<Hindrance>,
-}
-
-#[derive(Clone)]
-enum Ended {
-    Closed,
-    Failed(String),
-}
-
-impl Status {
-    /// How many transactions were committed.
-    pub fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
-    }
-
-    pub fn health(&self) -> Result<(), String> {
-        match &*self.lock() {
-            None => Ok(()),
-            Some(Ended::Closed) => Err("the store is closed".to_owned()),
-            Some(Ended::Failed(why)) => Err(why.clone()),
-        }
-    }
-
-    /// What a caller hears whose command the writer did not answer.
-    pub fn error(&self) -> StoreError {
-        match &*self.lock() {
-            Some(Ended::Failed(why)) => StoreError::Failed(why.clone()),
-            _ => StoreError::Unavailable("the store is closed".to_owned()),
-        }
-    }
-
-    fn fail(&self, why: &str) {
-        tracing::error!(why, "the store failed and stops");
-        *self.lock() = Some(Ended::Failed(why.to_owned()));
-    }
-
-    /// A failure stays one.
-    pub fn close(&self) {
-        self.lock().get_or_insert(Ended::Closed);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Ended>> {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Everything the thread owns.
 pub(crate) struct Writer {
     pub ledger: Ledger,
@@ -105,36 +56,103 @@ pub(crate) struct Writer {
     pub key_file: Option<KeyFile>,
     /// How often the next thing that a rotation needs was tried in vain.
     pub tries: u32,
+    /// When room and ballast were last seen to.
+    pub room_seen_to: Option<tokio::time::Instant>,
 }
 
 impl Writer {
     /// Works until it is told to close, everybody who could ask is gone, or a write fails.
     pub fn run(mut self) {
         while let Some(first) = self.next() {
+            self.status.rounds[0].fetch_add(1, Ordering::Relaxed);
             let is_idle = matches!(first, Command::Idle);
             let (verbs, is_last) = self.gather(first);
-            let mut verbs = verbs.into_iter();
-            let mut replies = Replies::default();
-            let written = catch_unwind(AssertUnwindSafe(|| self.write(&mut verbs, &mut replies)));
-            // Only now may the callers see their verbs and replies go.
-            match written {
-                Ok(Ok(())) => {}
-                Ok(Err(trouble)) => return self.status.fail(&StoreError::from(trouble).to_string()),
-                Err(_) => return self.status.fail("the writer met a fault of ours"),
+            if let Err(why) = self.commit(verbs).and_then(|()| self.look_after(is_idle).map_err(Trouble::told)) {
+                return self.fail(&why);
             }
-            replies.give();
-            let looked = self.write_back.look(self.ledger.conn()).and_then(|()| self.go_on(is_idle));
-            if let Err(trouble) = looked {
-                return self.status.fail(&StoreError::from(trouble).to_string());
-            }
+            self.status.rounds[1].fetch_add(1, Ordering::Relaxed);
             if is_last {
                 break;
             }
         }
+        self.close();
+    }
+
+    /// Makes what is asked for durable and answers it. The error is a failure that everybody knows of.
+    fn commit(&mut self, verbs: Vec<Verb>) -> Result<(), String> {
+        self.status.health()?;
+        let mut verbs = verbs.into_iter();
+        let mut replies = Replies::default();
+        let rotation = (self.ledger.left_to_reseal(), self.is_resealing());
+        let written = catch_unwind(AssertUnwindSafe(|| self.write(&mut verbs, &mut replies)));
+        // Callers may see their verbs and replies go only when it is known why.
+        match written.unwrap_or(Err(Trouble::Broken("the writer met a fault of ours"))) {
+            // What the other thread could not sync may be part of this.
+            Ok(()) => self.status.health()?,
+            Err(trouble) => {
+                let goes_on = trouble.is_full() && rotation == (self.ledger.left_to_reseal(), false);
+                let taken_back = match goes_on || posthaste_faults::bug("retry-failed-sync") {
+                    true => self.take_back(),
+                    false => Err(trouble),
+                };
+                return taken_back.map_err(Trouble::told).inspect_err(|why| self.status.fail(why));
+            }
+        }
+        posthaste_faults::point("store.before-replies");
+        replies.give();
+        posthaste_faults::point("store.after-replies");
+        Ok(())
+    }
+
+    /// There was no room for the transaction: nothing of it is stored.
+    fn take_back(&mut self) -> Outcome<()> {
+        self.room.run_out();
+        self.ledger.roll_back()
+    }
+
+    /// What there is to do besides what was asked for.
+    fn look_after(&mut self, is_idle: bool) -> Outcome<()> {
+        if self.write_back.look(self.ledger.conn())? {
+            self.ledger.number_log();
+        }
+        if !self.room.is_in_order() && self.room_seen_to.is_none_or(|at| at.elapsed() >= SEEN_TO_EVERY) {
+            self.room_seen_to = Some(tokio::time::Instant::now());
+            if !self.room.is_there() {
+                self.write_back.shorten(self.ledger.conn())?;
+            }
+            self.room.restore_ballast();
+        }
+        self.go_on(is_idle)
+    }
+
+    /// A connection that is closed would write the log back and sync what could not be synced: it must not.
+    fn fail(self, why: &str) {
+        self.status.fail(why);
+        if let Err(error) = self.ledger.conn().set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+            tracing::error!(%error, "the log may be written back although the store failed");
+        }
+    }
+
+    /// What is written after this is of another log: none that was copied before follows upon the file.
+    fn number_after(&mut self) -> Outcome<()> {
+        self.ledger.begin()?;
+        self.ledger.number_log();
+        self.ledger.commit().map(drop)
+    }
+
+    fn close(mut self) {
+        if let Err(why) = self.status.health() {
+            return self.fail(&why);
+        }
+        if let Err(trouble) = self.number_after() {
+            return self.fail(&trouble.told());
+        }
         self.status.close();
         drop(self.write_back);
         // Readers may be in the way; then the log stays and is read at the next opening.
+        posthaste_faults::point("store.before-last-write-back");
         let _ = self.ledger.conn().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        posthaste_faults::point("store.closed");
     }
 
     /// What to do next; while a rotation is under way there is always something.
@@ -171,16 +189,27 @@ impl Writer {
         if verbs.len() == 0 && !is_resealing {
             return Ok(());
         }
+        posthaste_faults::point("store.before-batch");
+        self.room.make_way();
         self.ledger.begin()?;
-        for verb in verbs {
+        self.ledger.look_at_clock(&*self.clock)?;
+        while let Some(verb) = verbs.next() {
             let (reply, outcome) = verb(&mut self.ledger);
             replies.push(reply);
             outcome?;
+            if verbs.len() > 0 {
+                posthaste_faults::point("store.between-verbs");
+            }
         }
         if is_resealing {
             self.ledger.reseal_step()?;
+            posthaste_faults::point("store.resealed");
+        }
+        if posthaste_faults::bug("ack-before-commit") {
+            std::mem::take(replies).give();
         }
         let effects = self.ledger.commit()?;
+        posthaste_faults::point("store.after-commit");
         self.status.committed();
         let hints = self.memory.apply(effects);
         self.send(hints);

@@ -52,12 +52,12 @@ impl Inline {
         let opened = opening::load(conn, &keys, UnixMs(0))?;
         let vault = opened.ledger.vault();
         let core = Core::new(opened.ledger, 0);
-        Ok(Self { core: Mutex::new(core), memory: Memory::new(opened.roster), vault, id_key })
+        Ok(Self { core: Mutex::new(core), memory: Memory::new(opened.owed.webhooks), vault, id_key })
     }
 
     pub(super) fn refuse_if_almost_full(&self) -> Answer<()> {
         match self.core().is_almost_full {
-            true => Err(StoreError::Unavailable("the disk is almost full".to_owned())),
+            true => Err(StoreError::StorageFull),
             false => Ok(()),
         }
     }

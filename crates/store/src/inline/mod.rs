@@ -24,14 +24,14 @@ use crate::error::{Refusal, StoreError};
 use crate::ledger::reseal::Left;
 use crate::ledger::trouble::Outcome;
 use crate::ledger::{
-    self, Ledger, accounts, audit, deliveries, events, history, keys, master_keys, schema, tokens, webhooks,
+    self, Ledger, accounts, audit, deliveries, events, history, keys, master_keys, restored, schema, tokens, webhooks,
 };
 use crate::memory::Memory;
 use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
 use crate::roster::Roster;
 use crate::sealing::{MasterKey, MasterKeys, Vault};
 use crate::seals::Seals;
-use crate::store::{Answer, Hint};
+use crate::store::{Answer, Hint, Owed};
 
 /// Hints that wait to be taken; further ones are dropped, as they are everywhere.
 const HINTS_MAX: usize = 65_536;
@@ -75,11 +75,11 @@ impl Inline {
     /// If what was written cannot be read.
     pub fn reopened(self) -> Answer<Self> {
         let core = self.core.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let (ledger, roster) = Ledger::load(core.ledger.into_conn(), self.vault.clone())?;
+        let (ledger, owed) = Ledger::load(core.ledger.into_conn(), self.vault.clone())?;
         let core = Core::new(ledger, core.rotations);
         Ok(Self {
             core: Mutex::new(core),
-            memory: Memory::new(roster),
+            memory: Memory::new(owed.webhooks),
             vault: self.vault,
             id_key: self.id_key,
         })
@@ -288,7 +288,7 @@ impl Inline {
     ) -> Answer<Vec<Result<Published, Refusal>>> {
         self.refuse_if_almost_full()?;
         self.write(|ledger| {
-            let (numbered, _) = events::number(drafts, build, ledger.last_event(), now);
+            let (numbered, _) = events::number(drafts, build, ledger.last_event(), now, now);
             ledger.publish(numbered)
         })
     }
@@ -365,7 +365,8 @@ impl Inline {
     }
 
     pub fn events_after(&self, after: Seq, limit: usize) -> Answer<Vec<Arc<Event>>> {
-        self.read(|conn| events::after(conn, after, limit))
+        // What lies in memory alone is not damaged.
+        Ok(self.read(|conn| events::after(conn, after, limit))?.events)
     }
 
     pub fn written(&self, seq: Seq) -> Answer<Vec<WebhookNo>> {
@@ -382,15 +383,20 @@ impl Inline {
         until: UnixMs,
         limit: usize,
     ) -> Answer<(Vec<PendingRow>, Option<UnixMs>)> {
-        self.read(|conn| deliveries::pending(conn, no, until, limit))
+        let pending = self.read(|conn| deliveries::pending(conn, no, until, limit))?;
+        Ok((pending.rows, pending.next))
+    }
+
+    pub fn newest_pending(&self, no: WebhookNo, until: UnixMs, limit: usize) -> Answer<Vec<PendingRow>> {
+        Ok(self.read(|conn| deliveries::newest_pending(conn, no, until, limit))?.rows)
     }
 
     pub fn record(&self, batch: RecordBatch) -> Answer<()> {
-        self.write(|ledger| ledger.record(batch))
+        self.write(|ledger| ledger.record(&batch))
     }
 
     pub fn tidy(&self, expired_before: UnixMs, drop_queued_of_deleted: bool, now: UnixMs) -> Answer<bool> {
-        self.write(|ledger| ledger.tidy(expired_before, drop_queued_of_deleted, now))
+        self.write(|ledger| ledger.tidy(expired_before, drop_queued_of_deleted, now, false))
     }
 
     pub fn remember_once(&self, token: [u8; 32], until: UnixMs, now: UnixMs) -> Answer<bool> {
@@ -424,8 +430,16 @@ impl Inline {
         self.id_key
     }
 
-    pub fn backup(&self, file: &Path) -> Answer<()> {
-        self.read(|conn| backup::write(conn, file))
+    pub fn backup(&self, file: &Path, now: UnixMs) -> Answer<()> {
+        self.read(|conn| backup::write(conn, file, now))
+    }
+
+    pub fn release_sending(&self, by: impl Into<By>) -> Answer<bool> {
+        self.write(|ledger| ledger.release_sending(&by.into()))
+    }
+
+    pub fn owed(&self) -> Answer<Owed> {
+        self.read(restored::owed)
     }
 
     pub fn health(&self) -> Result<(), String> {

@@ -8,18 +8,19 @@ use posthaste_core::{
     Account, AccountNo, ApiKey, Attempt, By, Change, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret,
     Seq, Token, UnixMs, Webhook, WebhookNo,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{HINTS_MAX, Inline};
 use crate::change::{
     AccountPatch, ChangeFilter, EventDraft, NewAccount, NewKey, NewToken, NewWebhook, Published, RecordBatch,
     WebhookLimits, WebhookPatch, Window,
 };
+use crate::damage::Damage;
 use crate::error::Refusal;
 use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
 use crate::roster::Roster;
 use crate::seals::Seals;
-use crate::store::{Answer, Hint, Store};
+use crate::store::{Answer, Hint, Owed, Store};
 
 #[async_trait]
 impl Store for Inline {
@@ -230,6 +231,10 @@ impl Store for Inline {
         Inline::pending(self, no, until, limit)
     }
 
+    async fn newest_pending(&self, no: WebhookNo, until: UnixMs, limit: usize) -> Answer<Vec<PendingRow>> {
+        Inline::newest_pending(self, no, until, limit)
+    }
+
     async fn record(&self, batch: RecordBatch) -> Answer<()> {
         Inline::record(self, batch)
     }
@@ -254,8 +259,24 @@ impl Store for Inline {
         Inline::seals(self)
     }
 
-    async fn backup(&self, file: &Path) -> Answer<()> {
-        Inline::backup(self, file)
+    async fn backup(&self, file: &Path, now: UnixMs) -> Answer<()> {
+        Inline::backup(self, file, now)
+    }
+
+    fn held_since(&self) -> watch::Receiver<Option<UnixMs>> {
+        watch::Sender::new(None).subscribe()
+    }
+
+    async fn release_sending(&self, by: By) -> Answer<bool> {
+        Inline::release_sending(self, by)
+    }
+
+    async fn owed(&self) -> Answer<Owed> {
+        Inline::owed(self)
+    }
+
+    fn damage(&self) -> Arc<Damage> {
+        Arc::default()
     }
 
     fn health(&self) -> Result<(), String> {

@@ -1,39 +1,53 @@
 //! Accounts.
 
 use posthaste_core::{Account, AccountNo, Action, By, Details, UnixMs};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::Ledger;
 use super::audit::Noted;
-use super::trouble::Outcome;
+use super::checks::ACCOUNTS;
+use super::trouble::{Outcome, name_of};
 use crate::change::{AccountPatch, NewAccount};
 use crate::error::Refusal;
 use crate::page::{PageCursor, Slice};
 
-const COLUMNS: &str = "no, id, name, created_ms, updated_ms";
+fn select() -> String {
+    format!("SELECT a.no, a.id, a.name, a.created_ms, a.updated_ms, {} FROM accounts a", ACCOUNTS.is_sound())
+}
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Account> {
-    Ok(Account {
+fn from_row(row: &Row<'_>) -> Outcome<Account> {
+    read_row(row).map_err(|trouble| trouble.in_row("accounts", name_of(row)))
+}
+
+fn read_row(row: &Row<'_>) -> Outcome<Account> {
+    let account = Account {
         no: AccountNo(row.get(0)?),
         id: row.get(1)?,
         name: row.get(2)?,
         created_at: UnixMs(row.get(3)?),
         updated_at: UnixMs(row.get(4)?),
-    })
+    };
+    ACCOUNTS.refuse_unless(row.get(5)?, account.no.0)?;
+    Ok(account)
 }
 
 pub(crate) fn by_id(conn: &Connection, id: &str) -> Outcome<Option<Account>> {
-    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE id = ?1 AND deleted_ms IS NULL");
-    Ok(conn.prepare_cached(&sql)?.query_row([id], from_row).optional()?)
+    let sql = format!("{} WHERE a.id = ?1 AND a.deleted_ms IS NULL", select());
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query([id])?;
+    rows.next()?.map(from_row).transpose()
 }
 
 pub(crate) fn list(conn: &Connection, from: Option<PageCursor>, limit: usize) -> Outcome<Slice<Account>> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM accounts WHERE no >= ?1 AND deleted_ms IS NULL ORDER BY no LIMIT ?2");
+    let sql = format!("{} WHERE a.no >= ?1 AND a.deleted_ms IS NULL ORDER BY a.no LIMIT ?2", select());
     let mut statement = conn.prepare_cached(&sql)?;
     let from = from.map_or(0, |cursor| cursor.0);
-    let rows = statement.query_map(params![from, one_more(limit)], from_row)?;
-    Ok(Slice::cut(rows.collect::<Result<_, _>>()?, limit, |account| PageCursor(account.no.0, 0)))
+    let mut rows = statement.query(params![from, one_more(limit)])?;
+    let mut accounts = Vec::new();
+    while let Some(row) = rows.next()? {
+        accounts.push(from_row(row)?);
+    }
+    Ok(Slice::cut(accounts, limit, |account| PageCursor(account.no.0, 0)))
 }
 
 /// A limit for SQL that shows whether anything is left.
@@ -52,6 +66,7 @@ impl Ledger {
             )?
             .execute(params![new.id, new.name, by.at.0])?;
         let no = AccountNo(self.conn.last_insert_rowid());
+        ACCOUNTS.stamp(&self.conn, no.0)?;
         self.note(by, Action::AccountCreated, Noted::account(&new.id))?;
         Ok(Account { no, id: new.id, name: new.name, created_at: by.at, updated_at: by.at })
     }
@@ -68,6 +83,7 @@ impl Ledger {
         self.conn
             .prepare_cached("UPDATE accounts SET name = ?2, updated_ms = ?3 WHERE no = ?1")?
             .execute(params![account.no.0, account.name, by.at.0])?;
+        ACCOUNTS.stamp(&self.conn, account.no.0)?;
         if !details.fields.is_empty() {
             self.note(by, Action::AccountUpdated, Noted { details, ..Noted::account(id) })?;
         }
@@ -83,6 +99,7 @@ impl Ledger {
         self.conn
             .prepare_cached("UPDATE accounts SET name = NULL, deleted_ms = ?2 WHERE no = ?1")?
             .execute(params![account.no.0, by.at.0])?;
+        ACCOUNTS.stamp(&self.conn, account.no.0)?;
         self.note(by, Action::AccountDeleted, Noted::account(id))
     }
 }

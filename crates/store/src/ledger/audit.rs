@@ -268,6 +268,7 @@ mod tests {
     /// One row a second. Every hundredth concerns `acme`; the clock was set back once.
     fn full() -> Connection {
         let conn = Connection::open_in_memory().unwrap();
+        schema::prepare_any(&conn).unwrap();
         schema::migrate(&conn).unwrap();
         conn.execute_batch(&format!(
             "INSERT INTO audit (at_ms, actor, action, account, object)

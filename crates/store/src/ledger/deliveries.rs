@@ -6,7 +6,6 @@ use posthaste_core::delivery::reasons;
 use posthaste_core::{Attempt, Audience, Delivery, DeliveryKey, DeliveryState, Event, Seq, UnixMs, WebhookNo};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::accounts::one_more;
 use super::trouble::{Outcome, Trouble};
 use super::{events, history};
 use crate::change::RecordBatch;
@@ -142,6 +141,27 @@ impl Pending {
 }
 
 pub(crate) fn pending(conn: &Connection, no: WebhookNo, until: UnixMs, limit: usize) -> Outcome<Pending> {
+    pending_in_order(conn, no, ("ASC", UnixMs(NOT_ITS_TURN_MS - 1)), until, limit)
+}
+
+/// The same from the other end: those that became due last come first.
+pub(crate) fn newest_pending(
+    conn: &Connection,
+    no: WebhookNo,
+    until: UnixMs,
+    limit: usize,
+) -> Outcome<Pending> {
+    let until = until.min(UnixMs(NOT_ITS_TURN_MS - 1));
+    pending_in_order(conn, no, ("DESC", until), until, limit)
+}
+
+fn pending_in_order(
+    conn: &Connection,
+    no: WebhookNo,
+    (order, looked_at): (&str, UnixMs),
+    until: UnixMs,
+    limit: usize,
+) -> Outcome<Pending> {
     let account: Option<i64> = conn
         .prepare_cached("SELECT account FROM webhooks WHERE no = ?1")?
         .query_row([no.0], |row| row.get(0))
@@ -149,11 +169,11 @@ pub(crate) fn pending(conn: &Connection, no: WebhookNo, until: UnixMs, limit: us
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {}, d.attempts, d.next_ms
          FROM deliveries d INDEXED BY deliveries_pending CROSS JOIN events e ON e.seq = d.event
-         WHERE d.webhook = ?1 AND d.next_ms IS NOT NULL AND d.next_ms < ?2
-         ORDER BY d.next_ms, d.event",
+         WHERE d.webhook = ?1 AND d.next_ms IS NOT NULL AND d.next_ms <= ?2
+         ORDER BY d.next_ms {order}, d.event {order}",
         events::COLUMNS
     ))?;
-    let mut rows = statement.query([no.0, NOT_ITS_TURN_MS])?;
+    let mut rows = statement.query([no.0, looked_at.0])?;
     let mut pending = Pending::default();
     while let Some(row) = rows.next()? {
         let due_at = UnixMs(row.get(events::WIDTH + 1)?);

@@ -4,15 +4,22 @@ use posthaste_core::{AccountNo, Action, ApiKey, By, KeyNo, Secret, UnixMs};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::audit::Noted;
-use super::trouble::{Outcome, Trouble};
+use super::checks::{ACCOUNTS, KEYS};
+use super::trouble::{Outcome, Trouble, name_of};
 use super::{Ledger, encoding};
 use crate::change::NewKey;
 use crate::error::Refusal;
 use crate::sealing::{Place, Vault};
 
-const SELECT: &str = "SELECT k.no, k.id, k.account, a.id, k.tier, k.roles, k.scopes, k.description,
-        k.signing_secret, k.created_ms, k.expires_ms, k.revoked_ms
-    FROM keys k JOIN accounts a ON a.no = k.account";
+fn select() -> String {
+    format!(
+        "SELECT k.no, k.id, k.account, a.id, k.tier, k.roles, k.scopes, k.description, k.signing_secret,
+             k.created_ms, k.expires_ms, k.revoked_ms, {}, {}
+         FROM keys k JOIN accounts a ON a.no = k.account",
+        KEYS.is_sound(),
+        ACCOUNTS.is_sound()
+    )
+}
 
 /// What keys' signing secrets are sealed as.
 pub(super) const PLACE_KIND: &str = "api key";
@@ -22,6 +29,10 @@ fn place(account: AccountNo, id: &str) -> Place<'_> {
 }
 
 fn from_row(row: &Row<'_>, vault: &Vault) -> Outcome<ApiKey> {
+    read_row(row, vault).map_err(|trouble| trouble.in_row("keys", name_of(row)))
+}
+
+fn read_row(row: &Row<'_>, vault: &Vault) -> Outcome<ApiKey> {
     let (no, id, account): (i64, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
     let account = AccountNo(account);
     let damaged = |what| Trouble::damaged("keys", no, what);
@@ -35,7 +46,7 @@ fn from_row(row: &Row<'_>, vault: &Vault) -> Outcome<ApiKey> {
             vault.open(place(account, &id), &sealed).ok_or_else(|| damaged("its secret does not open"))
         })
         .transpose()?;
-    Ok(ApiKey {
+    let key = ApiKey {
         no: KeyNo(no),
         account,
         account_id: row.get(3)?,
@@ -48,11 +59,14 @@ fn from_row(row: &Row<'_>, vault: &Vault) -> Outcome<ApiKey> {
         expires_at: row.get::<_, Option<i64>>(10)?.map(UnixMs),
         revoked_at: row.get::<_, Option<i64>>(11)?.map(UnixMs),
         id,
-    })
+    };
+    KEYS.refuse_unless(row.get(12)?, no)?;
+    ACCOUNTS.refuse_unless(row.get(13)?, account.0)?;
+    Ok(key)
 }
 
 pub(crate) fn of_account(conn: &Connection, vault: &Vault, account: AccountNo) -> Outcome<Vec<ApiKey>> {
-    let mut statement = conn.prepare_cached(&format!("{SELECT} WHERE k.account = ?1 ORDER BY k.no"))?;
+    let mut statement = conn.prepare_cached(&format!("{} WHERE k.account = ?1 ORDER BY k.no", select()))?;
     let mut rows = statement.query([account.0])?;
     let mut keys = Vec::new();
     while let Some(row) = rows.next()? {
@@ -62,14 +76,14 @@ pub(crate) fn of_account(conn: &Connection, vault: &Vault, account: AccountNo) -
 }
 
 pub(crate) fn by_hash(conn: &Connection, vault: &Vault, hash: &[u8; 32]) -> Outcome<Option<ApiKey>> {
-    let mut statement = conn.prepare_cached(&format!("{SELECT} WHERE k.key_hash = ?1"))?;
+    let mut statement = conn.prepare_cached(&format!("{} WHERE k.key_hash = ?1", select()))?;
     let mut rows = statement.query([hash])?;
     rows.next()?.map(|row| from_row(row, vault)).transpose()
 }
 
 /// A key by its number, revoked or not.
 pub(crate) fn by_no(conn: &Connection, vault: &Vault, no: i64) -> Outcome<Option<ApiKey>> {
-    let mut statement = conn.prepare_cached(&format!("{SELECT} WHERE k.no = ?1"))?;
+    let mut statement = conn.prepare_cached(&format!("{} WHERE k.no = ?1", select()))?;
     let mut rows = statement.query([no])?;
     rows.next()?.map(|row| from_row(row, vault)).transpose()
 }
@@ -106,6 +120,7 @@ impl Ledger {
                 new.expires_at.map(|at| at.0),
             ])?;
         let no = KeyNo(self.conn.last_insert_rowid());
+        KEYS.stamp(&self.conn, no.0)?;
         self.note(by, Action::KeyCreated, Noted::of(&account_id, &new.id))?;
         Ok(ApiKey {
             no,
@@ -135,6 +150,7 @@ impl Ledger {
             .conn
             .prepare_cached("UPDATE keys SET revoked_ms = ?2 WHERE no = ?1 AND revoked_ms IS NULL")?
             .execute(params![no, by.at.0])?;
+        KEYS.stamp(&self.conn, no)?;
         self.effects.revoked.push(KeyNo(no));
         if changed == 0 {
             return Ok(());

@@ -29,6 +29,7 @@ pub(crate) mod events;
 pub(crate) mod deliveries;
 pub(crate) mod history;
 pub(crate) mod horizon;
+pub(crate) mod restored;
 
 mod chains;
 pub(crate) mod record;
@@ -47,7 +48,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::sealing::Vault;
 use standing::Standing;
-use webhooks::Owed;
+use webhooks::Recipients;
 use steady::Time;
 use tidy::Closing;
 use trouble::{Outcome, Trouble};
@@ -121,7 +122,7 @@ impl Effects {
 struct Facts {
     checkpoint: Seq,
     last_event: Seq,
-    owed: webhooks::Owed,
+    owed: Recipients,
 }
 
 impl Facts {
@@ -134,7 +135,7 @@ impl Facts {
 
 impl Ledger {
     /// Takes over a connection whose tables are up to date. Also answers every webhook that belongs in the roster.
-    pub fn load(conn: Connection, vault: Arc<Vault>) -> Outcome<(Self, Owed)> {
+    pub fn load(conn: Connection, vault: Arc<Vault>) -> Outcome<(Self, Recipients)> {
         let Facts { checkpoint, last_event, owed } = Facts::read(&conn, &vault)?;
         let time = Time::read(&conn)?;
         let latest_now = time.latest().map_or_else(|| set_back::latest_told(&conn), Ok)?;

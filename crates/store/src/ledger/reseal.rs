@@ -18,7 +18,7 @@ use crate::sealing::{MasterKeys, Place, SealKey, SealKeys};
 /// How many rows one step looks at.
 const STEP_ROWS: usize = 100;
 /// How long the writer waits for anything else that is locked.
-const ORDINARY_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const ORDINARY_PATIENCE: Duration = Duration::from_secs(5);
 /// After how many secrets the log tells how far it is.
 const TOLD_EVERY: u64 = 10_000;
 

@@ -6,8 +6,10 @@ use rusqlite::{Connection, OptionalExtension};
 use super::trouble::{Outcome, Trouble};
 use super::{Ledger, write_meta};
 
-/// How far the wall clock must have moved against steady time to be noted, in milliseconds.
-const NOTED_MS: u64 = 1_000;
+/// How far the wall clock must have moved against steady time to be noted at once, in milliseconds.
+const NOTED_MS: u64 = 100;
+/// From when on it was set by somebody, and did not just go a little faster or slower, in milliseconds.
+const SET_MS: u64 = 1_000;
 /// How old what is remembered may be while something is written, in milliseconds.
 const OLD_MS: u64 = 1_000;
 
@@ -24,14 +26,17 @@ pub(super) struct Time {
     mark: Option<SteadyMark>,
     /// As of this transaction.
     now: Option<UnixMs>,
-    /// How far the wall clock was ahead when it was looked at last.
+    /// How far the wall clock is ahead as people are shown it.
+    shown_ahead_ms: i64,
+    /// How far it was when it was looked at last.
     seen_ahead_ms: i64,
 }
 
 impl Time {
     pub fn read(conn: &Connection) -> Outcome<Self> {
         let mark = read(conn)?;
-        Ok(Self { mark, now: None, seen_ahead_ms: mark.map_or(0, |mark| mark.ahead_ms) })
+        let shown_ahead_ms = number(conn, AHEAD)?.unwrap_or(0);
+        Ok(Self { mark, now: None, shown_ahead_ms, seen_ahead_ms: mark.map_or(0, |mark| mark.ahead_ms) })
     }
 
     /// The latest steady time that is written down.
@@ -76,11 +81,11 @@ impl Ledger {
         self.time.now = Some(mark.at);
         let moved_ms = mark.ahead_ms.saturating_sub(self.time.seen_ahead_ms);
         self.time.seen_ahead_ms = mark.ahead_ms;
-        if moved_ms.unsigned_abs() >= NOTED_MS {
+        if moved_ms.unsigned_abs() >= SET_MS {
             tracing::warn!(by_ms = moved_ms, "the wall clock was set; what waits goes on waiting as before");
         }
         let known = self.time.mark;
-        let has_moved = known.is_none_or(|known| known.ahead_ms.abs_diff(mark.ahead_ms) >= NOTED_MS);
+        let has_moved = known.is_none() || self.time.shown_ahead_ms.abs_diff(mark.ahead_ms) >= NOTED_MS;
         if has_moved {
             write_meta(&self.conn, AHEAD, &mark.ahead_ms)?;
             let most = number(&self.conn, MOST_AHEAD)?.unwrap_or(0).max(mark.ahead_ms);
@@ -90,20 +95,21 @@ impl Ledger {
             .is_none_or(|known| known.boot != mark.boot || known.at.0.abs_diff(mark.at.0) >= OLD_MS);
         if has_moved || is_old {
             write_meta(&self.conn, MARK, &pack(&mark))?;
-            let ahead_ms = if has_moved { mark.ahead_ms } else { self.time.ahead_ms() };
-            self.time.mark = Some(SteadyMark { ahead_ms, ..mark });
+            self.time.mark = Some(mark);
+            self.time.shown_ahead_ms = if has_moved { mark.ahead_ms } else { self.time.shown_ahead_ms };
         }
         Ok(())
     }
 }
 
-const PACKED_BYTES: usize = 32;
+const PACKED_BYTES: usize = 40;
 
 fn pack(mark: &SteadyMark) -> [u8; PACKED_BYTES] {
     let mut packed = [0; PACKED_BYTES];
     packed[..16].copy_from_slice(&mark.boot);
     packed[16..24].copy_from_slice(&mark.booted_at.0.to_le_bytes());
-    packed[24..].copy_from_slice(&mark.at.0.to_le_bytes());
+    packed[24..32].copy_from_slice(&mark.at.0.to_le_bytes());
+    packed[32..].copy_from_slice(&mark.ahead_ms.to_le_bytes());
     packed
 }
 
@@ -111,13 +117,15 @@ fn read(conn: &Connection) -> Outcome<Option<SteadyMark>> {
     let Some(packed) = super::read_bytes::<PACKED_BYTES>(conn, MARK)? else { return Ok(None) };
     let damaged = || Trouble::damaged("meta", MARK, "has the wrong length");
     let (boot, times) = packed.split_first_chunk().ok_or_else(damaged)?;
-    let (booted_at, at) = times.split_first_chunk().ok_or_else(damaged)?;
-    let at = at.try_into().map_err(|_| damaged())?;
+    let time = |place: usize| {
+        let bytes = times.as_chunks().0.get(place).ok_or_else(damaged)?;
+        Ok::<_, Trouble>(i64::from_le_bytes(*bytes))
+    };
     Ok(Some(SteadyMark {
         boot: *boot,
-        booted_at: UnixMs(i64::from_le_bytes(*booted_at)),
-        at: UnixMs(i64::from_le_bytes(at)),
-        ahead_ms: number(conn, AHEAD)?.unwrap_or(0),
+        booted_at: UnixMs(time(0)?),
+        at: UnixMs(time(1)?),
+        ahead_ms: time(2)?,
     }))
 }
 

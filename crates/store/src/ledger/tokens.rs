@@ -7,7 +7,8 @@ use rusqlite::{Connection, Row, params};
 
 use super::Ledger;
 use super::audit::Noted;
-use super::trouble::{Outcome, Trouble};
+use super::checks::TOKENS;
+use super::trouble::{Outcome, Trouble, name_of};
 use crate::change::NewToken;
 use crate::error::Refusal;
 use crate::page::{PageCursor, Slice};
@@ -15,7 +16,13 @@ use crate::page::{PageCursor, Slice};
 /// The most tokens that may work at one time. More than this is a mistake of a script, not of people.
 const ACTIVE_MAX: i64 = 1_000;
 
-const COLUMNS: &str = "no, id, name, scope, created_ms, expires_ms, revoked_ms, used_ms";
+fn select() -> String {
+    format!(
+        "SELECT t.no, t.id, t.name, t.scope, t.created_ms, t.expires_ms, t.revoked_ms, t.used_ms, {}
+         FROM tokens t",
+        TOKENS.is_sound()
+    )
+}
 
 /// A token with its internal number.
 struct Numbered {
@@ -24,6 +31,10 @@ struct Numbered {
 }
 
 fn from_row(row: &Row<'_>) -> Outcome<Numbered> {
+    read_row(row).map_err(|trouble| trouble.in_row("tokens", name_of(row)))
+}
+
+fn read_row(row: &Row<'_>) -> Outcome<Numbered> {
     let no: i64 = row.get(0)?;
     let time = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(UnixMs));
     let scope: String = row.get(3)?;
@@ -36,12 +47,13 @@ fn from_row(row: &Row<'_>) -> Outcome<Numbered> {
         revoked_at: time(6)?,
         last_used_at: time(7)?,
     };
+    TOKENS.refuse_unless(row.get(8)?, no)?;
     Ok(Numbered { no, token })
 }
 
 pub(crate) fn list(conn: &Connection, from: Option<PageCursor>, limit: usize) -> Outcome<Slice<Token>> {
     let mut statement =
-        conn.prepare_cached(&format!("SELECT {COLUMNS} FROM tokens WHERE no >= ?1 ORDER BY no LIMIT ?2"))?;
+        conn.prepare_cached(&format!("{} WHERE t.no >= ?1 ORDER BY t.no LIMIT ?2", select()))?;
     let mut rows = statement.query([from.map_or(0, |from| from.0), super::accounts::one_more(limit)])?;
     let mut tokens = Vec::new();
     while let Some(row) = rows.next()? {
@@ -52,7 +64,7 @@ pub(crate) fn list(conn: &Connection, from: Option<PageCursor>, limit: usize) ->
 }
 
 pub(crate) fn by_hash(conn: &Connection, hash: &[u8; 32]) -> Outcome<Option<Token>> {
-    let sql = format!("SELECT {COLUMNS} FROM tokens WHERE token_hash = ?1");
+    let sql = format!("{} WHERE t.token_hash = ?1", select());
     let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query([hash])?;
     Ok(rows.next()?.map(from_row).transpose()?.map(|numbered| numbered.token))
@@ -60,13 +72,13 @@ pub(crate) fn by_hash(conn: &Connection, hash: &[u8; 32]) -> Outcome<Option<Toke
 
 /// The token with this number.
 pub(crate) fn by_no(conn: &Connection, no: i64) -> Outcome<Option<Token>> {
-    let mut statement = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM tokens WHERE no = ?1"))?;
+    let mut statement = conn.prepare_cached(&format!("{} WHERE t.no = ?1", select()))?;
     let mut rows = statement.query([no])?;
     Ok(rows.next()?.map(from_row).transpose()?.map(|numbered| numbered.token))
 }
 
 fn by_id(conn: &Connection, id: &str) -> Outcome<Option<Token>> {
-    let mut statement = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM tokens WHERE id = ?1"))?;
+    let mut statement = conn.prepare_cached(&format!("{} WHERE t.id = ?1", select()))?;
     let mut rows = statement.query([id])?;
     Ok(rows.next()?.map(from_row).transpose()?.map(|numbered| numbered.token))
 }
@@ -106,6 +118,7 @@ impl Ledger {
                 by.at.0,
                 new.expires_at.map(|at| at.0)
             ])?;
+        TOKENS.stamp(&self.conn, self.conn.last_insert_rowid())?;
         let token = Token {
             id: new.id,
             name: new.name,
@@ -126,9 +139,11 @@ impl Ledger {
         if token.revoked_at.is_some() {
             return Ok(());
         }
-        self.conn
-            .prepare_cached("UPDATE tokens SET revoked_ms = ?2 WHERE id = ?1")?
-            .execute(params![id, by.at.0])?;
+        let no = self
+            .conn
+            .prepare_cached("UPDATE tokens SET revoked_ms = ?2 WHERE id = ?1 RETURNING no")?
+            .query_row(params![id, by.at.0], |row| row.get(0))?;
+        TOKENS.stamp(&self.conn, no)?;
         self.note_token(by, Action::TokenRevoked, &token)
     }
 

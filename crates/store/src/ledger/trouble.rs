@@ -1,6 +1,6 @@
 //! What goes wrong inside the ledger, before it is put in the caller's words.
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, Row};
 
 use crate::error::{Refusal, StoreError};
 
@@ -29,9 +29,28 @@ impl Trouble {
         Self::Damaged(format!("{DATABASE_FILE}: {table} row {row}: {what}"))
     }
 
+    /// Says which row it was that did not hold what its columns must.
+    pub fn in_row(self, table: &str, row: impl std::fmt::Display) -> Self {
+        match self {
+            Self::Sql(error) if is_damaged_value(&error) => Self::damaged(table, row, &error.to_string()),
+            trouble => trouble,
+        }
+    }
+
     /// Must the writer stop, because what is stored now is unknown?
     pub fn is_fatal(&self) -> bool {
         matches!(self, Self::Sql(_) | Self::Broken(_))
+    }
+
+    /// What happened, for those who watch.
+    pub fn told(self) -> String {
+        StoreError::from(self).to_string()
+    }
+
+    /// Was there no room? What SQLite was asked for is then not stored: it says so only of a write that did not reach its
+    /// end, and no log is read beyond a frame that is not whole. A sync that fails for want of room is told otherwise.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Sql(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
     }
 }
 
@@ -60,22 +79,29 @@ impl From<Trouble> for StoreError {
             Trouble::Damaged(what) => Self::Damaged(what),
             Trouble::Unavailable(what) => Self::Unavailable(what),
             Trouble::Broken(what) => Self::Failed(what.to_owned()),
+            full if full.is_full() => Self::StorageFull,
             Trouble::Sql(error) if is_damage(&error) => Self::Damaged(format!("{DATABASE_FILE}: {error}")),
             Trouble::Sql(error) => Self::Failed(error.to_string()),
         }
     }
 }
 
+/// The number that a row begins with, as its name in reports of damage.
+pub(crate) fn name_of(row: &Row<'_>) -> i64 {
+    row.get(0).unwrap_or_default()
+}
+
 /// Does the error say that the file does not hold what it must?
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    is_damaged_value(error)
+        || matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// Does the error say that a value in a row is not what it must be?
+fn is_damaged_value(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
-    match error {
-        FromSqlConversionFailure(..)
-        | IntegralValueOutOfRange(..)
-        | InvalidColumnType(..)
-        | Utf8Error(..) => true,
-        error => {
-            matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
-        }
-    }
+    matches!(
+        error,
+        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)
+    )
 }

@@ -8,8 +8,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::accounts::one_more;
 use super::audit::Noted;
+use super::checks::{ACCOUNTS, WEBHOOKS};
 use super::tidy::Closing;
-use super::trouble::{Outcome, Trouble};
+use super::trouble::{Outcome, Trouble, name_of};
 use super::{Ledger, encoding};
 use crate::change::{NewWebhook, Rotation, WebhookLimits, WebhookPatch};
 use crate::error::Refusal;
@@ -19,11 +20,19 @@ use crate::sealing::{Place, Vault};
 /// How many overdue retries are put in order of age when a webhook is resumed; later ones follow by due time.
 const REORDERED_MAX: i64 = 10_000;
 
-const SELECT: &str =
-    "SELECT w.no, w.id, w.account, a.id, w.key, w.url, w.canonical_url, w.subscription, w.state,
-        w.description, w.extension, w.secrets, w.created_after, w.created_ms, w.updated_ms, w.deleted_ms,
-        w.deleted_seq, s.fails, s.last_attempt_ms, s.last_success_ms
-    FROM webhooks w JOIN accounts a ON a.no = w.account JOIN standings s ON s.webhook = w.no";
+/// At the start so many damaged rows are left out; where there are more, the store is not opened.
+const DAMAGED_MAX: usize = 100;
+
+fn select() -> String {
+    format!(
+        "SELECT w.no, w.id, w.account, a.id, w.key, w.url, w.canonical_url, w.subscription, w.state,
+             w.description, w.extension, w.secrets, w.created_after, w.created_ms, w.updated_ms, w.deleted_ms,
+             w.deleted_seq, s.fails, s.last_attempt_ms, s.last_success_ms, {}, {}
+         FROM webhooks w JOIN accounts a ON a.no = w.account JOIN standings s ON s.webhook = w.no",
+        WEBHOOKS.is_sound(),
+        ACCOUNTS.is_sound()
+    )
+}
 
 /// What webhooks' secrets are sealed as.
 pub(super) const PLACE_KIND: &str = "webhook";
@@ -33,6 +42,10 @@ fn place(account: AccountNo, id: &str) -> Place<'_> {
 }
 
 fn from_row(row: &Row<'_>, vault: &Vault) -> Outcome<Webhook> {
+    read_row(row, vault).map_err(|trouble| trouble.in_row("webhooks", name_of(row)))
+}
+
+fn read_row(row: &Row<'_>, vault: &Vault) -> Outcome<Webhook> {
     let (no, id, account): (i64, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
     let account = AccountNo(account);
     let damaged = |what| Trouble::damaged("webhooks", no, what);
@@ -42,7 +55,7 @@ fn from_row(row: &Row<'_>, vault: &Vault) -> Outcome<Webhook> {
         .open(place(account, &id), &row.get::<_, Vec<u8>>(11)?)
         .and_then(|packed| encoding::read_secrets(&packed))
         .ok_or_else(|| damaged("its secrets do not open"))?;
-    Ok(Webhook {
+    let webhook = Webhook {
         no: WebhookNo(no),
         account,
         account_id: text(3)?,
@@ -65,7 +78,10 @@ fn from_row(row: &Row<'_>, vault: &Vault) -> Outcome<Webhook> {
         updated_at: UnixMs(row.get(14)?),
         deleted: time(15)?.zip(row.get::<_, Option<i64>>(16)?.map(Seq)),
         id,
-    })
+    };
+    WEBHOOKS.refuse_unless(row.get(20)?, no)?;
+    ACCOUNTS.refuse_unless(row.get(21)?, account.0)?;
+    Ok(webhook)
 }
 
 fn collect(rows: &mut rusqlite::Rows<'_>, vault: &Vault) -> Outcome<Vec<Webhook>> {
@@ -77,24 +93,42 @@ fn collect(rows: &mut rusqlite::Rows<'_>, vault: &Vault) -> Outcome<Vec<Webhook>
 }
 
 /// Every webhook that deliveries may be owed to.
-pub(super) fn all_owed(conn: &Connection, vault: &Vault, checkpoint: Seq) -> Outcome<Vec<Webhook>> {
+pub(super) fn all_owed(conn: &Connection, vault: &Vault, checkpoint: Seq) -> Outcome<Recipients> {
     let mut statement = conn.prepare(&format!(
-        "{SELECT} WHERE w.deleted_ms IS NULL OR w.deleted_seq > ?1 OR EXISTS (
-             SELECT 1 FROM deliveries d WHERE d.webhook = w.no AND d.next_ms IS NOT NULL)"
+        "{} WHERE w.deleted_ms IS NULL OR w.deleted_seq > ?1 OR EXISTS (
+             SELECT 1 FROM deliveries d WHERE d.webhook = w.no AND d.next_ms IS NOT NULL)",
+        select()
     ))?;
-    collect(&mut statement.query([checkpoint.0])?, vault)
+    let mut rows = statement.query([checkpoint.0])?;
+    let mut owed = Recipients::default();
+    while let Some(row) = rows.next()? {
+        match from_row(row, vault) {
+            Ok(webhook) => owed.webhooks.push(webhook),
+            Err(Trouble::Damaged(what)) if owed.damaged.len() < DAMAGED_MAX => owed.damaged.push(what),
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    Ok(owed)
+}
+
+/// The webhooks that something may be owed to, and what is to be said of those whose rows are damaged: nobody knows what
+/// they say, so nothing is sent for them.
+#[derive(Default)]
+pub(crate) struct Recipients {
+    pub webhooks: Vec<Webhook>,
+    pub damaged: Vec<String>,
 }
 
 /// A webhook whether deleted or not.
 pub(crate) fn by_no(conn: &Connection, vault: &Vault, no: WebhookNo) -> Outcome<Option<Webhook>> {
-    let mut statement = conn.prepare_cached(&format!("{SELECT} WHERE w.no = ?1"))?;
+    let mut statement = conn.prepare_cached(&format!("{} WHERE w.no = ?1", select()))?;
     let mut rows = statement.query([no.0])?;
     rows.next()?.map(|row| from_row(row, vault)).transpose()
 }
 
 /// A webhook whether deleted or not, unless its account is.
 pub(crate) fn of_any_state(conn: &Connection, vault: &Vault, no: WebhookNo) -> Outcome<Option<Webhook>> {
-    let mut statement = conn.prepare_cached(&format!("{SELECT} WHERE w.no = ?1 AND a.deleted_ms IS NULL"))?;
+    let mut statement = conn.prepare_cached(&format!("{} WHERE w.no = ?1 AND a.deleted_ms IS NULL", select()))?;
     let mut rows = statement.query([no.0])?;
     rows.next()?.map(|row| from_row(row, vault)).transpose()
 }
@@ -107,7 +141,8 @@ pub(crate) fn of_owner(
     id: &str,
 ) -> Outcome<Option<Webhook>> {
     let mut statement = conn.prepare_cached(&format!(
-        "{SELECT} WHERE w.id = ?1 AND w.account = ?2 AND (?3 IS NULL OR w.key = ?3) AND w.deleted_ms IS NULL"
+        "{} WHERE w.id = ?1 AND w.account = ?2 AND (?3 IS NULL OR w.key = ?3) AND w.deleted_ms IS NULL",
+        select()
     ))?;
     let mut rows = statement.query(params![id, account.0, key.map(|key| key.0)])?;
     rows.next()?.map(|row| from_row(row, vault)).transpose()
@@ -122,8 +157,9 @@ pub(crate) fn list(
     limit: usize,
 ) -> Outcome<Slice<Webhook>> {
     let mut statement = conn.prepare_cached(&format!(
-        "{SELECT} WHERE w.account = ?1 AND w.no >= ?2 AND (?3 IS NULL OR w.key = ?3) AND w.deleted_ms IS NULL
-         ORDER BY w.no LIMIT ?4"
+        "{} WHERE w.account = ?1 AND w.no >= ?2 AND (?3 IS NULL OR w.key = ?3) AND w.deleted_ms IS NULL
+         ORDER BY w.no LIMIT ?4",
+        select()
     ))?;
     let from = from.map_or(0, |cursor| cursor.0);
     let mut rows = statement.query(params![account.0, from, key.map(|key| key.0), one_more(limit)])?;
@@ -231,7 +267,15 @@ impl Ledger {
     /// Switches a webhook off if it is active, and says so.
     pub(super) fn disable_webhook(&mut self, no: WebhookNo, reason: &str) -> Outcome<()> {
         self.write_standings()?;
-        let Some(mut webhook) = by_no(&self.conn, &self.vault, no)? else { return Ok(()) };
+        let found = match by_no(&self.conn, &self.vault, no) {
+            // The next start leaves it out. Until then it is tried as it was read.
+            Err(Trouble::Damaged(what)) => {
+                tracing::error!(what, "a webhook that should be switched off is damaged");
+                None
+            }
+            found => found?,
+        };
+        let Some(mut webhook) = found else { return Ok(()) };
         if webhook.deleted.is_some() || webhook.state != WebhookState::Active {
             return Ok(());
         }
@@ -283,13 +327,14 @@ impl Ledger {
         self.conn
             .prepare_cached(
                 "UPDATE deliveries
-                 SET next_ms = coalesce((SELECT created_ms FROM events WHERE seq = deliveries.event), next_ms)
+                 SET next_ms = coalesce(
+                     min((SELECT created_ms FROM events WHERE seq = deliveries.event) - ?4, next_ms), next_ms)
                  WHERE webhook = ?1 AND event IN (
                      SELECT event FROM deliveries
                      WHERE webhook = ?1 AND next_ms IS NOT NULL AND next_ms <= ?2 AND attempts > 0
                      ORDER BY next_ms LIMIT ?3)",
             )?
-            .execute(params![webhook.no.0, now.0, REORDERED_MAX])?;
+            .execute(params![webhook.no.0, self.time.steady(now).0, REORDERED_MAX, self.time.ahead_ms()])?;
         Ok(())
     }
 
@@ -316,6 +361,7 @@ impl Ledger {
                 webhook.updated_at.0,
             ])?;
         let no = self.conn.last_insert_rowid();
+        WEBHOOKS.stamp(&self.conn, no)?;
         self.conn.prepare_cached("INSERT INTO standings (webhook) VALUES (?1)")?.execute([no])?;
         Ok(WebhookNo(no))
     }
@@ -341,7 +387,7 @@ impl Ledger {
                 webhook.deleted.map(|(at, _)| at.0),
                 webhook.deleted.map(|(_, seq)| seq.0),
             ])?;
-        Ok(())
+        WEBHOOKS.stamp(&self.conn, webhook.no.0)
     }
 
     fn seal_secrets(&self, webhook: &Webhook) -> Outcome<Vec<u8>> {

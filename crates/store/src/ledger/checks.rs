@@ -1,0 +1,132 @@
+//! Checksums of the rows that say where events go and who may do what.
+//!
+//! SQLite's pages have none: a bit that flips on the disk goes unnoticed where it leaves the page well-formed. These
+//! rows change seldom, so each has a checksum over its columns, written after each change and looked at by each read.
+//! Sealed columns are left out: they do not open once they are damaged. So is when a token was last used.
+
+use std::hash::Hasher;
+
+use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, params};
+use siphasher::sip::SipHasher13;
+
+use super::trouble::{Outcome, Trouble};
+
+/// A table whose rows have checksums, by a short name, and its checked columns.
+pub(crate) struct Checked {
+    table: &'static str,
+    alias: &'static str,
+    columns: &'static str,
+}
+
+pub(crate) const ACCOUNTS: Checked = Checked {
+    table: "accounts",
+    alias: "a",
+    columns: "a.no, a.id, a.name, a.created_ms, a.updated_ms, a.deleted_ms",
+};
+
+pub(crate) const KEYS: Checked = Checked {
+    table: "keys",
+    alias: "k",
+    columns: "k.no, k.id, k.account, k.key_hash, k.tier, k.roles, k.scopes, k.description, k.created_ms,
+        k.expires_ms, k.revoked_ms",
+};
+
+pub(crate) const TOKENS: Checked = Checked {
+    table: "tokens",
+    alias: "t",
+    columns: "t.no, t.id, t.name, t.token_hash, t.scope, t.created_ms, t.expires_ms, t.revoked_ms",
+};
+
+pub(crate) const WEBHOOKS: Checked = Checked {
+    table: "webhooks",
+    alias: "w",
+    columns: "w.no, w.id, w.account, w.key, w.url, w.canonical_url, w.subscription, w.state, w.description,
+        w.extension, w.created_after, w.created_ms, w.updated_ms, w.deleted_ms, w.deleted_seq",
+};
+
+const ALL: [&Checked; 4] = [&ACCOUNTS, &KEYS, &TOKENS, &WEBHOOKS];
+
+/// The function that SQL knows the checksum by.
+const FUNCTION: &str = "posthaste_check";
+
+impl Checked {
+    /// As SQL: does a row that a query names by the alias match its checksum?
+    pub fn is_sound(&self) -> String {
+        format!("{FUNCTION}({}) IS {}.row_check", self.columns, self.alias)
+    }
+
+    /// Writes the checksum of a row that was written. All writers of these rows come by here.
+    pub fn stamp(&self, conn: &Connection, no: i64) -> Outcome<()> {
+        conn.prepare_cached(&format!("{} WHERE no = ?1", self.stamping()))?.execute(params![no])?;
+        Ok(())
+    }
+
+    /// Refuses a row that does not match its checksum.
+    pub fn refuse_unless(&self, is_sound: bool, no: i64) -> Outcome<()> {
+        if is_sound || posthaste_faults::bug("webhook-check-ignored") {
+            return Ok(());
+        }
+        Err(Trouble::damaged(self.table, no, "it does not match its checksum"))
+    }
+
+    fn stamping(&self) -> String {
+        let Self { table, alias, columns } = self;
+        format!("UPDATE {table} AS {alias} SET row_check = {FUNCTION}({columns})")
+    }
+}
+
+/// Writes the checksums of all rows: a store of a version that had none.
+pub(super) fn stamp_all(conn: &Connection) -> rusqlite::Result<()> {
+    ALL.iter().try_for_each(|checked| conn.execute(&checked.stamping(), []).map(drop))
+}
+
+/// As SQL: shows these tables of a store without checksums as if each row matched its own.
+pub(super) fn shown_as_sound(has_tokens: bool) -> String {
+    let there = ALL.iter().filter(|checked| has_tokens || checked.table != TOKENS.table);
+    let views = there.map(|Checked { table, alias, columns }| {
+        format!(
+            "CREATE TEMP VIEW IF NOT EXISTS {table} AS
+             SELECT {alias}.*, {FUNCTION}({columns}) AS row_check FROM main.{table} {alias};"
+        )
+    });
+    views.collect()
+}
+
+/// Teaches a connection the function.
+pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8
+        | FunctionFlags::SQLITE_DETERMINISTIC
+        | FunctionFlags::SQLITE_INNOCUOUS;
+    conn.create_scalar_function(FUNCTION, -1, flags, |columns| Ok(checksum(columns)))
+}
+
+/// Tells flipped bits and swapped rows from what was written. It is not a defence against people.
+fn checksum(columns: &Context<'_>) -> i64 {
+    let mut hasher = SipHasher13::new();
+    for column in 0..columns.len() {
+        let (kind, length) = match columns.get_raw(column) {
+            ValueRef::Null => (0, 0),
+            ValueRef::Integer(number) => {
+                hasher.write_i64(number);
+                (1, 8)
+            }
+            ValueRef::Real(number) => {
+                hasher.write_u64(number.to_bits());
+                (2, 8)
+            }
+            ValueRef::Text(bytes) => {
+                hasher.write(bytes);
+                (3, bytes.len())
+            }
+            ValueRef::Blob(bytes) => {
+                hasher.write(bytes);
+                (4, bytes.len())
+            }
+        };
+        hasher.write_u8(kind);
+        hasher.write_usize(length);
+    }
+    i64::from_le_bytes(hasher.finish().to_le_bytes())
+}

@@ -1,0 +1,155 @@
+//! The write-ahead log as a file, before SQLite reads it.
+//!
+//! SQLite takes a log up to the first frame that does not match its checksum, which is what a crash leaves of the last
+//! commit. What it cannot know is that each commit here was synced before the next was begun: where commits follow upon a
+//! frame that does not match, that frame was on the disk and is damaged, and what follows was acknowledged.
+//! The layout is the one of <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use crate::folder::OpenError;
+
+const HEADER_BYTES: usize = 32;
+const FRAME_HEADER_BYTES: usize = 24;
+/// The first four bytes, but for the last bit, which says how the checksums read their numbers.
+const MAGIC: u32 = 0x377f_0682;
+
+/// Refuses a log that is damaged before its last commit. One that is not there, or empty, is sound.
+pub(crate) fn refuse_damaged(log: &Path) -> Result<(), OpenError> {
+    let file = match File::open(log) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(OpenError::io(log)(error)),
+    };
+    let mut reader = BufReader::with_capacity(1 << 18, file);
+    let mut header = [0; HEADER_BYTES];
+    if !fill(&mut reader, &mut header).map_err(OpenError::io(log))? {
+        return Ok(());
+    }
+    let Some(mut scan) = Scan::of(&header) else {
+        // The header is synced before any frame is written.
+        let has_more = fill(&mut reader, &mut [0; 1]).map_err(OpenError::io(log))?;
+        let damaged = OpenError::damaged(log, "its header is damaged: what was acknowledged last is in it");
+        return if has_more { Err(damaged) } else { Ok(()) };
+    };
+    let mut frame = vec![0; FRAME_HEADER_BYTES + scan.page_bytes];
+    while fill(&mut reader, &mut frame).map_err(OpenError::io(log))? {
+        if !scan.take(&frame) {
+            break;
+        }
+    }
+    match scan.damaged_before_commit {
+        Some(number) => Err(OpenError::damaged(
+            log,
+            format!("frame {number} is damaged, and commits that were acknowledged follow upon it"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Where the log of a database lies.
+pub(crate) fn log_of(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// Is there a log with something in it?
+pub(crate) fn is_there(log: &Path) -> bool {
+    log.metadata().is_ok_and(|file| file.len() > HEADER_BYTES as u64)
+}
+
+/// Reads all of a part; `false` if the file ends before.
+fn fill(reader: &mut impl Read, part: &mut [u8]) -> std::io::Result<bool> {
+    match reader.read_exact(part) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Two running sums over pairs of numbers.
+type Sums = (u32, u32);
+
+/// How far the log was read.
+struct Scan {
+    page_bytes: usize,
+    is_big_endian: bool,
+    salts: [u8; 8],
+    sums: Sums,
+    frames: u64,
+    /// The first frame that does not match.
+    damaged: Option<u64>,
+    /// Did a commit end since then?
+    has_commit_since: bool,
+    /// That frame, once a frame was found behind the commit it belongs to.
+    damaged_before_commit: Option<u64>,
+}
+
+impl Scan {
+    fn of(header: &[u8; HEADER_BYTES]) -> Option<Self> {
+        let magic = number(header, 0);
+        let is_big_endian = magic & 1 == 1;
+        let page_bytes = usize::try_from(number(header, 8)).ok()?;
+        let is_page_size = page_bytes.is_power_of_two() && (512..=65_536).contains(&page_bytes);
+        let sums = sum((0, 0), &header[..24], is_big_endian);
+        if magic & !1 != MAGIC || !is_page_size || sums != (number(header, 24), number(header, 28)) {
+            return None;
+        }
+        let mut salts = [0; 8];
+        salts.copy_from_slice(&header[16..24]);
+        Some(Self {
+            page_bytes,
+            is_big_endian,
+            salts,
+            sums,
+            frames: 0,
+            damaged: None,
+            has_commit_since: false,
+            damaged_before_commit: None,
+        })
+    }
+
+    /// Looks at the next frame. Answers whether there is reason to read on.
+    fn take(&mut self, frame: &[u8]) -> bool {
+        self.frames += 1;
+        let stored = (number(frame, 16), number(frame, 20));
+        let summed = sum(self.sums, &frame[..8], self.is_big_endian);
+        let summed = sum(summed, &frame[FRAME_HEADER_BYTES..], self.is_big_endian);
+        // What follows upon a damaged frame goes on from the sums that stand in it.
+        self.sums = stored;
+        let is_commit = number(frame, 4) != 0;
+        if frame[8..16] == self.salts && summed == stored {
+            if self.has_commit_since {
+                self.damaged_before_commit = self.damaged;
+                return false;
+            }
+            self.has_commit_since = self.damaged.is_some() && is_commit;
+            return true;
+        }
+        if self.damaged.is_some() {
+            // Two in a row that do not match are the end of what was written.
+            return false;
+        }
+        self.damaged = Some(self.frames);
+        self.has_commit_since = is_commit && frame[8..16] == self.salts;
+        true
+    }
+}
+
+/// Four bytes, the highest first.
+fn number(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_be_bytes)
+}
+
+fn sum((mut one, mut two): Sums, bytes: &[u8], is_big_endian: bool) -> Sums {
+    let read = if is_big_endian { u32::from_be_bytes } else { u32::from_le_bytes };
+    let (pairs, _) = bytes.as_chunks::<8>();
+    for [a, b, c, d, e, f, g, h] in pairs {
+        one = one.wrapping_add(read([*a, *b, *c, *d])).wrapping_add(two);
+        two = two.wrapping_add(read([*e, *f, *g, *h])).wrapping_add(one);
+    }
+    (one, two)
+}
