@@ -10,6 +10,9 @@ pub struct Bounds {
     /// The same to webhooks whose latest attempts failed, or that have had none since the start: those that may hang
     /// leave slots to those that do not.
     pub in_flight_failing: usize,
+    /// Attempts of the backlogs of all webhooks under way at one time, at the start. It grows by one with each that ends
+    /// or takes long; backlogs never have more than half of the slots of either kind.
+    pub backlog_at_start: usize,
     /// How long an attempt may take before others need not wait for it.
     pub slow_after: Duration,
     /// Attempts that take longer and are under way at one time; further ones are waited for.
@@ -32,11 +35,12 @@ pub struct Bounds {
     pub in_flight_per_webhook: usize,
     /// Attempts that go one after the other when a webhook is resumed, before the window widens.
     pub one_by_one_after_resume: usize,
-    /// Deliveries waiting in memory for one webhook that does well. The number shrinks with the webhook's window.
+    /// Deliveries waiting in memory for one webhook that does well, at most half of them of its backlog. The number
+    /// shrinks with the webhook's window.
     pub lane: usize,
     /// What it never shrinks below.
     pub failing_lane: usize,
-    /// Deliveries waiting in memory for all webhooks.
+    /// Deliveries waiting in memory for all webhooks, at most half of them of backlogs.
     pub waiting: usize,
     /// Bytes of event bodies waiting in memory; a heavy one is counted once, a light one for every delivery.
     pub waiting_bytes: usize,
@@ -73,6 +77,7 @@ impl Default for Bounds {
         Self {
             in_flight: 1_024,
             in_flight_failing: 512,
+            backlog_at_start: 32,
             slow_after: Duration::from_secs(1),
             in_flight_slow: 4_096,
             light_body_bytes: 4 * 1024,

@@ -131,8 +131,9 @@ impl Rig {
                     let _ = writeln!(log, "checkpoint {}", checkpoint.0);
                 }
             }
-            Effect::LoadPending { webhook, .. } => {
-                let _ = writeln!(log, "read rows of {}", webhook.0);
+            Effect::LoadPending { webhook, newest, .. } => {
+                let which = if newest { "newest rows" } else { "rows" };
+                let _ = writeln!(log, "read {which} of {}", webhook.0);
             }
             Effect::LoadEvents { after, .. } => {
                 let _ = writeln!(log, "read events after {}", after.0);
@@ -178,7 +179,11 @@ impl Rig {
     }
 
     fn change(&mut self, change: impl FnOnce(&mut Webhook)) {
-        let mut webhook = (*self.roster.get(WebhookNo(1)).expect("it is there")).clone();
+        self.change_one(1, change);
+    }
+
+    fn change_one(&mut self, no: i64, change: impl FnOnce(&mut Webhook)) {
+        let mut webhook = (*self.roster.get(WebhookNo(no)).expect("it is there")).clone();
         change(&mut webhook);
         self.roster.put(webhook);
     }
@@ -385,7 +390,7 @@ fn what_hangs_gives_its_slot_to_others_before_it_ends() {
     rig.answer(silence());
     rig.expect(expect![[r#"
         attempt wh_3#1 of event 3
-        record event 1 pending due Some(5000)
+        record event 1 pending due Some(7000)
         checkpoint 1
     "#]]);
 }
@@ -550,16 +555,19 @@ fn a_full_lane_overflows_into_the_store() {
 
 #[test]
 fn rows_recorded_while_a_read_waits_for_its_turn_are_taken_up_by_it() {
-    let bounds = Bounds { in_flight: 1, waiting: 1, ..Bounds::default() };
-    let mut rig = Rig::new(bounds, vec![webhook(1, 1)]);
+    let bounds = Bounds { in_flight: 1, lane: 1, loads_in_flight: 1, ..Bounds::default() };
+    let mut rig = Rig::new(bounds, vec![webhook(1, 1), webhook(2, 2)]);
+    rig.tell(Input::HeadsLoaded(vec![(WebhookNo(2), UnixMs(0))]));
     let rows: Vec<PendingRow> = (1..=4).map(|_| rig.publish(ACCOUNT)).skip(2).map(pending).collect();
     rig.tell(Input::Recorded);
     rig.tell(Input::Recorded);
     rig.answer(status(200));
+    rig.tell(Input::PendingLoaded { webhook: WebhookNo(2), rows: Vec::new(), next: None });
     rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows, next: None });
     rig.answer(status(200));
     rig.answer(status(200));
     rig.expect(expect![[r#"
+        read rows of 2
         attempt wh_1#1 of event 1
         leave event 3 to the store
         leave event 4 to the store
@@ -570,14 +578,14 @@ fn rows_recorded_while_a_read_waits_for_its_turn_are_taken_up_by_it() {
         attempt wh_1#1 of event 3
         record event 2 delivered due None
         checkpoint 4
-        attempt wh_1#1 of event 4
+        read rows of 1
         record event 3 delivered due None
     "#]]);
 }
 
 #[test]
 fn rows_that_are_too_much_for_memory_stay_in_the_store() {
-    let bounds = Bounds { in_flight: 1, waiting_bytes: 4, ..Bounds::default() };
+    let bounds = Bounds { in_flight: 1, waiting_bytes: 8, ..Bounds::default() };
     let mut rig = Rig::new(bounds, vec![webhook(1, 1)]);
     rig.change(|webhook| webhook.state = WebhookState::Paused);
     let rows: Vec<PendingRow> = (1..=9).map(|_| rig.publish(ACCOUNT)).map(pending).collect();
@@ -602,22 +610,22 @@ fn a_lane_that_fails_gives_its_rows_back_to_the_store() {
     let bounds = Bounds {
         in_flight_per_webhook: 2,
         one_by_one_after_resume: 0,
-        lane: 8,
+        lane: 16,
         failing_lane: 1,
-        load: 8,
+        load: 16,
         ..Bounds::default()
     };
     let mut rig = Rig::new(bounds, vec![webhook(1, 1)]);
     rig.change(|webhook| webhook.state = WebhookState::Paused);
-    let rows: Vec<PendingRow> = (1..=8).map(|_| rig.publish(ACCOUNT)).map(pending).collect();
+    let rows: Vec<PendingRow> = (1..=16).map(|_| rig.publish(ACCOUNT)).map(pending).collect();
     rig.tell(Input::Recorded);
     rig.tell(Input::Recorded);
     rig.change(|webhook| webhook.state = WebhookState::Active);
     rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
     rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows, next: None });
-    assert_eq!(rig.dispatcher.load(), (1, 7), "nobody knows yet how it does");
+    assert_eq!(rig.dispatcher.load(), (1, 15), "nobody knows yet how it does");
     rig.answer(status(200));
-    assert_eq!(rig.dispatcher.load(), (2, 5));
+    assert_eq!(rig.dispatcher.load(), (2, 6));
     rig.answer(silence());
     assert_eq!(rig.dispatcher.load(), (1, 4), "half the window, half the lane");
 }
@@ -726,4 +734,112 @@ fn attempts_to_a_webhook_are_spaced_as_the_contract_says() {
         rig.step();
     }
     assert_eq!(started_at, [1_000, 1_000, 1_500, 2_000]);
+}
+
+/// A webhook that is sent one at a time, and had so many deliveries when the process started. All of them were read.
+fn with_backlog(bounds: Bounds, backlog: i64) -> Rig {
+    let mut rig = Rig::new(Bounds { in_flight_per_webhook: 1, ..bounds }, vec![webhook(1, 1)]);
+    rig.change(|webhook| webhook.state = WebhookState::Paused);
+    let rows: Vec<PendingRow> = (0..backlog).map(|_| rig.publish(ACCOUNT)).map(pending).collect();
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    rig.change(|webhook| webhook.state = WebhookState::Active);
+    rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
+    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows, next: Some(UnixMs(0)) });
+    rig.log.clear();
+    rig
+}
+
+impl Rig {
+    /// Which events go out next, each when the one before has succeeded.
+    fn next_events(&mut self, count: usize) -> Vec<i64> {
+        let next = |rig: &mut Self| {
+            let event = rig.claims.first().map_or(0, |claim| claim.key.event.0);
+            rig.answer(status(200));
+            event
+        };
+        (0..count).map(|_| next(self)).collect()
+    }
+}
+
+#[test]
+fn fresh_deliveries_and_the_backlog_of_a_webhook_take_turns() {
+    let mut rig = with_backlog(Bounds::default(), 5);
+    for _ in 0..3 {
+        rig.publish(ACCOUNT);
+    }
+    assert_eq!(rig.next_events(8), [1, 6, 2, 7, 3, 8, 4, 5]);
+}
+
+#[test]
+fn a_backlog_takes_no_memory_from_fresh_deliveries() {
+    let bounds = Bounds { lane: 4, failing_lane: 4, ..Bounds::default() };
+    let mut rig = with_backlog(bounds, 3);
+    rig.publish(ACCOUNT);
+    rig.publish(ACCOUNT);
+    rig.expect(expect![[""]]);
+    rig.publish(ACCOUNT);
+    rig.expect(expect![[r#"
+        leave event 6 to the store
+    "#]]);
+}
+
+#[test]
+fn fresh_deliveries_without_room_are_read_back_before_the_backlog_is_through() {
+    let bounds = Bounds { lane: 4, failing_lane: 4, ..Bounds::default() };
+    let mut rig = with_backlog(bounds, 3);
+    let fresh: Vec<Arc<Event>> = (0..4).map(|_| rig.publish(ACCOUNT)).collect();
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    rig.log.clear();
+    rig.next_events(3);
+    rig.expect(expect![[r#"
+        attempt wh_1#1 of event 4
+        record event 1 delivered due None
+        read newest rows of 1
+        attempt wh_1#1 of event 2
+        record event 4 delivered due None
+        checkpoint 4
+        attempt wh_1#1 of event 5
+        record event 2 delivered due None
+    "#]]);
+    let newest = fresh.iter().skip(2).rev().cloned().map(pending).collect();
+    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows: newest, next: None });
+    rig.next_events(4);
+    rig.expect(expect![[r#"
+        read rows of 1
+        attempt wh_1#1 of event 3
+        record event 5 delivered due None
+        checkpoint 7
+        attempt wh_1#1 of event 6
+        record event 3 delivered due None
+        attempt wh_1#1 of event 7
+        record event 6 delivered due None
+        record event 7 delivered due None
+    "#]]);
+}
+
+#[test]
+fn fresh_deliveries_do_not_wait_where_backlogs_have_no_slot() {
+    let bounds = Bounds { in_flight: 2, one_by_one_after_resume: 0, ..Bounds::default() };
+    let mut rig = Rig::new(bounds, vec![webhook(1, 1), webhook(2, 2)]);
+    let held = [1, 2].map(|no| {
+        rig.change_one(no, |webhook| webhook.state = WebhookState::Paused);
+        let event = rig.publish(Audience::Account(AccountNo(no)));
+        (no, PendingRow { key: DeliveryKey { event: event.seq, webhook: WebhookNo(no) }, ..pending(event) })
+    });
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    for (no, row) in held {
+        rig.change_one(no, |webhook| webhook.state = WebhookState::Active);
+        rig.tell(Input::Hint(Hint::Webhook(WebhookNo(no))));
+        rig.tell(Input::PendingLoaded { webhook: WebhookNo(no), rows: vec![row], next: None });
+    }
+    for _ in 0..3 {
+        assert_eq!(rig.under_way(), BTreeMap::from([(1, 1)]), "the one slot for backlogs");
+        rig.publish(Audience::Account(AccountNo(2)));
+        assert_eq!(rig.under_way(), BTreeMap::from([(1, 1), (2, 1)]));
+        rig.claims.rotate_left(1);
+        rig.answer(status(200));
+    }
 }

@@ -153,8 +153,12 @@ impl World {
                     .collect();
                 self.soon(Input::EventsLoaded { events, is_end });
             }
-            Effect::LoadPending { webhook, until, limit } => {
-                let (rows, next) = self.store.pending(webhook, until, limit).expect("the store answers");
+            Effect::LoadPending { webhook, until, limit, newest } => {
+                let read = match newest {
+                    true => self.store.newest_pending(webhook, until, limit).map(|rows| (rows, None)),
+                    false => self.store.pending(webhook, until, limit),
+                };
+                let (rows, next) = read.expect("the store answers");
                 self.soon(Input::PendingLoaded { webhook, rows, next });
             }
             Effect::LoadHeads => {

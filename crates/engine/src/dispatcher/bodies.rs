@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use posthaste_core::{AccountNo, Audience, Event, Seq, Webhook};
 
+use super::line::Source;
 use crate::bounds::Bounds;
 
 /// The body of one delivery, as far as memory is concerned.
@@ -114,6 +115,8 @@ impl Purse {
 pub struct Waiting {
     /// How many deliveries wait.
     pub deliveries: usize,
+    /// How many of them are of backlogs.
+    pub backlog: usize,
     /// The bytes of their bodies.
     pub bytes: usize,
     heavy: HashMap<Seq, Shared>,
@@ -121,8 +124,9 @@ pub struct Waiting {
 
 impl Waiting {
     /// One more waits with this event.
-    pub fn add(&mut self, event: &Arc<Event>, bounds: &Bounds) {
+    pub fn add(&mut self, event: &Arc<Event>, source: Source, bounds: &Bounds) {
         self.deliveries += 1;
+        self.backlog += usize::from(source == Source::Backlog);
         if is_heavy(event, bounds) {
             let shared = self.heavy.entry(event.seq);
             let shared = shared.or_insert_with(|| Shared { event: event.clone(), uses: 0 });
@@ -135,8 +139,9 @@ impl Waiting {
     }
 
     /// It waits no longer.
-    pub fn remove(&mut self, event: &Event, bounds: &Bounds) {
+    pub fn remove(&mut self, event: &Event, source: Source, bounds: &Bounds) {
         self.deliveries -= 1;
+        self.backlog -= usize::from(source == Source::Backlog);
         if is_heavy(event, bounds)
             && let Some(shared) = self.heavy.get_mut(&event.seq)
         {

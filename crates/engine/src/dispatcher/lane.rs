@@ -1,45 +1,62 @@
 //! One webhook's deliveries in memory.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use posthaste_core::{DeliveryKey, Event, Health, Seq, UnixMs, Webhook, WebhookState};
+use posthaste_core::{Health, Seq, UnixMs, Webhook, WebhookState};
 
 use super::bodies::is_heavy;
-use super::slots::Standing;
+use super::line::{Job, Line, Source};
+use super::pace::Pace;
+use super::slots::{Need, Standing};
 use crate::bounds::Bounds;
 
-/// A delivery that waits for its next attempt.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// Which delivery.
-    pub key: DeliveryKey,
-    /// What it carries.
-    pub event: Arc<Event>,
-    /// Attempts made before.
-    pub attempts: u32,
-    /// Has it a row in the store? If not, the checkpoint waits for it.
-    pub is_written: bool,
+/// Which of a webhook's queues wait for a turn.
+#[derive(Debug, Default)]
+pub struct Queued {
+    fresh: Option<Need>,
+    backlog: Option<Need>,
+}
+
+impl Queued {
+    /// What the first from there waits for, if it does.
+    pub fn of(&self, source: Source) -> Option<Need> {
+        match source {
+            Source::Fresh => self.fresh,
+            Source::Backlog => self.backlog,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn of_mut(&mut self, source: Source) -> &mut Option<Need> {
+        match source {
+            Source::Fresh => &mut self.fresh,
+            Source::Backlog => &mut self.backlog,
+        }
+    }
 }
 
 /// What the engine knows of one webhook.
 pub struct Lane {
-    /// Deliveries to start, in order.
-    pub waiting: VecDeque<Job>,
+    /// Deliveries to start.
+    pub waiting: Line,
     /// Attempts under way.
     pub in_flight: usize,
     /// The bytes of their heavy bodies.
     pub in_flight_bytes: usize,
     /// Every delivery in memory: waiting, under way, or ended and not yet recorded. Rows of these are not loaded.
     pub known: BTreeSet<Seq>,
-    /// Is it in the queue of turns?
-    pub has_turn: bool,
+    /// Is it in the queues of turns: with the first of its fresh deliveries, and with that of its backlog?
+    pub has_turn: Queued,
     /// When the earliest pending row that is not in memory is due.
     pub stored_due: Option<UnixMs>,
     /// The entry of `stored_due` in the index of due times.
     pub timer: Option<UnixMs>,
     /// Is a read of its pending rows wanted or under way?
     pub is_loading: bool,
+    /// What the latest read is, or was, for.
+    pub reads_for: Source,
+    /// Had fan-out no room here? Then the newest rows of the store are fresh ones, and are read in turn with the oldest.
+    pub has_overflowed: bool,
     /// Deliveries recorded while the read was under way: what it says of them is old.
     pub settled_while_loading: BTreeSet<Seq>,
     /// Was something due announced while the read was under way? Then it has to be repeated.
@@ -50,6 +67,10 @@ pub struct Lane {
     /// How many more attempts go one after the other, because the webhook was resumed: what was held arrives in order
     /// of age, and a receiver that has just come back does not get all of it at one time.
     one_by_one: usize,
+    /// The spacing of its attempts, where the contract bounds how many start.
+    pub pace: Pace,
+    /// When the spacing allows the next one; `None` if it does now.
+    pub paced_until: Option<UnixMs>,
     /// The webhook's running record.
     pub health: Health,
     seen_state: WebhookState,
@@ -57,20 +78,24 @@ pub struct Lane {
 
 impl Lane {
     /// An empty lane for a webhook as the roster has it.
-    pub fn new(webhook: &Webhook) -> Self {
+    pub fn new(webhook: &Webhook, bounds: &Bounds) -> Self {
         Self {
-            waiting: VecDeque::new(),
+            waiting: Line::default(),
             in_flight: 0,
             in_flight_bytes: 0,
             known: BTreeSet::new(),
-            has_turn: false,
+            has_turn: Queued::default(),
             stored_due: None,
             timer: None,
             is_loading: false,
+            reads_for: Source::Fresh,
+            has_overflowed: false,
             settled_while_loading: BTreeSet::new(),
             look_again: false,
-            window: 1,
+            window: first_window(bounds),
             one_by_one: 0,
+            pace: Pace::default(),
+            paced_until: None,
             health: webhook.health,
             seen_state: webhook.state,
         }
@@ -80,6 +105,8 @@ impl Lane {
     pub fn see(&mut self, webhook: &Webhook, bounds: &Bounds) {
         if self.seen_state != webhook.state && webhook.state == WebhookState::Active {
             self.health.consecutive_failures = 0;
+            // What was held goes out by age, whatever there was no room for before.
+            self.has_overflowed = false;
             self.one_by_one = bounds.one_by_one_after_resume;
             if self.one_by_one > 0 {
                 self.window = 1;
@@ -88,27 +115,76 @@ impl Lane {
         self.seen_state = webhook.state;
     }
 
-    /// How many more deliveries may wait in memory.
-    pub fn room(&self, bounds: &Bounds) -> usize {
-        self.capacity(bounds).saturating_sub(self.waiting.len())
+    /// How many more deliveries from there may wait in memory. Half of the room is kept for fresh ones.
+    pub fn room(&self, source: Source, bounds: &Bounds) -> usize {
+        let waits_behind = posthaste_faults::bug("fresh-wait-behind-backlog") && self.stored_due.is_some();
+        match source {
+            Source::Fresh if !waits_behind => self.capacity(bounds).saturating_sub(self.waiting.len()),
+            _ => self.most_backlog(bounds).saturating_sub(self.waiting.count(Source::Backlog)),
+        }
     }
 
     /// Are there rows in the store that nobody is about to read, and has the lane emptied by half?
     pub fn wants_rows(&self, bounds: &Bounds) -> bool {
         let is_forgotten = self.stored_due.is_some() && self.timer.is_none() && !self.is_loading;
-        is_forgotten && self.waiting.len() <= self.capacity(bounds) / 2
+        let has_room = self.waiting.count(Source::Backlog) <= self.most_backlog(bounds) / 2;
+        is_forgotten && (has_room || self.wants_newest(bounds))
+    }
+
+    /// What to read next, and how much of it, at most `most`; `None` if there is no room.
+    pub fn next_read(&self, most: usize, bounds: &Bounds) -> Option<(Source, usize)> {
+        let oldest = self.room(Source::Backlog, bounds);
+        let is_hungry = self.waiting.count(Source::Backlog) <= self.most_backlog(bounds) / 2;
+        let is_turn_of_newest = self.reads_for == Source::Backlog || !is_hungry;
+        if is_turn_of_newest && self.wants_newest(bounds) {
+            // Half of what fresh ones have is left to fan-out.
+            return Some((Source::Fresh, most.min(self.most_backlog(bounds))));
+        }
+        (oldest > 0).then(|| (Source::Backlog, most.min(oldest)))
+    }
+
+    /// Are there fresh deliveries in the store, and room for them?
+    fn wants_newest(&self, bounds: &Bounds) -> bool {
+        let is_wanted = self.has_overflowed && !posthaste_faults::bug("fresh-wait-behind-backlog");
+        is_wanted && self.waiting.count(Source::Fresh) <= self.most_backlog(bounds) / 2
+    }
+
+    /// A read found so many rows that were not in memory, all that are due if `is_all`.
+    pub fn has_read(&mut self, new: usize, is_all: bool) {
+        let is_known = match self.reads_for {
+            Source::Fresh => new == 0,
+            Source::Backlog => is_all,
+        };
+        // What is being written now is in the store and no read has seen it.
+        let is_durable = self.known.len() <= self.waiting.len() + self.in_flight;
+        if is_known && is_durable {
+            self.has_overflowed = false;
+        }
     }
 
     /// Shrinks and grows with the window: what cannot be sent soon waits in the store and takes nobody's place.
     fn capacity(&self, bounds: &Bounds) -> usize {
+        if posthaste_faults::bug("backlog-all-in-memory") {
+            return usize::MAX;
+        }
         let share = bounds.lane.saturating_mul(self.window) / bounds.in_flight_per_webhook.max(1);
         share.clamp(bounds.failing_lane.min(bounds.lane), bounds.lane)
     }
 
-    /// Takes the last delivery out if there are more than may wait; only one with a row, so that nothing is written.
-    pub fn shed(&mut self, bounds: &Bounds) -> Option<Job> {
-        let is_over = self.waiting.len() > self.capacity(bounds);
-        self.waiting.pop_back_if(|job| is_over && job.is_written)
+    fn most_backlog(&self, bounds: &Bounds) -> usize {
+        (self.capacity(bounds) / 2).max(1)
+    }
+
+    /// Takes a delivery out if there are more than may wait; only one with a row, so that nothing is written.
+    pub fn shed(&mut self, bounds: &Bounds) -> Option<(Job, Source)> {
+        let is_over = |lane: &Self, source| match source {
+            Source::Backlog => lane.waiting.count(source) > lane.most_backlog(bounds),
+            Source::Fresh => lane.waiting.len() > lane.capacity(bounds),
+        };
+        let source = [Source::Backlog, Source::Fresh].into_iter().find(|source| is_over(self, *source))?;
+        let job = self.waiting.take_last_written(source)?;
+        self.has_overflowed |= source == Source::Fresh;
+        Some((job, source))
     }
 
     /// Is there nothing in it that anybody will ask about?
@@ -122,13 +198,14 @@ impl Lane {
         if is_failing { Standing::Failing } else { Standing::Well }
     }
 
-    /// May an attempt be started? A heavy one goes alone where there are enough bytes of such already.
-    pub fn can_start(&self, bounds: &Bounds) -> bool {
-        let Some(next) = self.waiting.front() else { return false };
+    /// May an attempt be started with the first from there? A heavy one goes alone where there are enough bytes of such
+    /// already.
+    pub fn can_start(&self, source: Source, bounds: &Bounds) -> bool {
+        let Some(next) = self.waiting.first(source) else { return false };
         let has_bytes = self.in_flight_bytes == 0
             || self.in_flight_bytes < bounds.in_flight_bytes_per_webhook
             || !is_heavy(&next.event, bounds);
-        has_bytes && self.in_flight < self.window
+        has_bytes && self.in_flight < self.window && self.paced_until.is_none()
     }
 
     /// Narrows or widens the window after an ended attempt.
@@ -137,7 +214,9 @@ impl Lane {
             self.one_by_one -= 1;
             return;
         }
-        self.window = if succeeded {
+        self.window = if posthaste_faults::bug("no-slow-start") {
+            bounds.in_flight_per_webhook
+        } else if succeeded {
             (self.window * 2).min(bounds.in_flight_per_webhook)
         } else {
             (self.window / 2).max(1)
@@ -148,4 +227,9 @@ impl Lane {
     pub fn expect_row(&mut self, at: UnixMs) {
         self.stored_due = Some(self.stored_due.map_or(at, |known| known.min(at)));
     }
+}
+
+/// How many attempts there may be to a webhook that was not heard of since the start.
+fn first_window(bounds: &Bounds) -> usize {
+    if posthaste_faults::bug("no-slow-start") { bounds.in_flight_per_webhook } else { 1 }
 }

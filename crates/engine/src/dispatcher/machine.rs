@@ -65,6 +65,8 @@ pub enum Effect {
         until: UnixMs,
         /// At most so many.
         limit: usize,
+        /// The newest of them, newest first, and not the oldest.
+        newest: bool,
     },
     /// Read when each webhook's earliest pending row is due.
     LoadHeads,
@@ -81,8 +83,10 @@ pub struct Claim {
     pub webhook: Arc<Webhook>,
     /// Which attempt, from 1.
     pub number: u32,
-    /// The time of the attempt.
+    /// The time of the attempt by the wall clock: receivers are told it.
     pub at: UnixMs,
+    /// How far the wall clock was ahead of steady time then, in milliseconds.
+    pub ahead_ms: i64,
     /// Has the delivery a row in the store already?
     pub is_written: bool,
     /// The number of its slot.
@@ -112,6 +116,8 @@ pub struct Dispatcher {
     pub(super) ledger: Ledger,
     /// When webhooks' rows in the store are due.
     pub(super) timers: BTreeSet<(UnixMs, WebhookNo)>,
+    /// When webhooks may start their next attempt that have had as many as the contract allows.
+    pub(super) paced: BTreeSet<(UnixMs, WebhookNo)>,
     /// Webhooks whose rows are to be read.
     pub(super) wanted: VecDeque<WebhookNo>,
     pub(super) loads_in_flight: usize,
@@ -120,7 +126,13 @@ pub struct Dispatcher {
     pub(super) slots: Slots,
     pub(super) waiting: Waiting,
     pub(super) look_around_at: UnixMs,
+    /// The time of the latest step.
+    pub(super) now: UnixMs,
+    /// How far the wall clock is ahead of steady time, in milliseconds.
+    pub(super) ahead_ms: i64,
     pub(super) is_draining: bool,
+    /// Is there no room for what would have to be remembered?
+    pub(super) is_held: bool,
 }
 
 impl Dispatcher {
@@ -143,13 +155,17 @@ impl Dispatcher {
             queues: Queues::default(),
             ledger: Ledger::new(checkpoint),
             timers: BTreeSet::new(),
+            paced: BTreeSet::new(),
             wanted: VecDeque::new(),
             loads_in_flight: 0,
             unwritten: VecDeque::new(),
-            slots: Slots::default(),
+            slots: Slots::new(&bounds),
             waiting: Waiting::default(),
             look_around_at: UnixMs(0),
+            now: UnixMs(0),
+            ahead_ms: 0,
             is_draining: false,
+            is_held: false,
         }
     }
 
@@ -172,25 +188,47 @@ impl Dispatcher {
         }
     }
 
-    /// Does a bounded amount of work at `now`.
+    /// Says what time it is, for what is taken in, and how far the wall clock is ahead of it now and at the next steps.
+    /// Until it is called the two are alike. Only what leaves the process and what came from outside is by the wall
+    /// clock.
+    pub fn set_time(&mut self, now: UnixMs, ahead_ms: i64) {
+        (self.now, self.ahead_ms) = (now, ahead_ms);
+    }
+
+    /// Does a bounded amount of work at `now`, which is steady time: it never goes back, and all that waits in here or
+    /// in the store waits by it.
     pub fn step(&mut self, now: UnixMs) -> Step {
+        self.now = now;
         let mut step = Step::default();
-        if !self.is_draining {
+        if self.begins_work() {
             self.look_around(now, &mut step.effects);
             self.fan_out_some(now);
             self.write_overdue(now);
             self.load_some(now, &mut step.effects);
             self.slots.free_slow(now, &self.bounds);
-            self.start_some(now, &mut step.effects);
+            if !posthaste_faults::bug("dispatcher-starts-nothing") {
+                self.end_spacing(now);
+                self.start_some(now, &mut step.effects);
+            }
         }
         if let Some(batch) = self.ledger.hand_out() {
             step.effects.push(Effect::Record(batch));
         }
-        step.has_more = !self.is_draining
+        step.has_more = self.begins_work()
             && self.ledger.len() < self.bounds.record
             && (self.has_next() || self.fan_out.has_event());
         step.next_due = self.next_due();
         step
+    }
+
+    /// Says whether there is no room for what would have to be remembered of further attempts. As long as that is so
+    /// nothing new is begun; what is under way ends and is recorded.
+    pub fn set_held(&mut self, is_held: bool) {
+        self.is_held = is_held;
+    }
+
+    fn begins_work(&self) -> bool {
+        !self.is_draining && !self.is_held
     }
 
     /// Starts no attempts any more.
@@ -226,6 +264,23 @@ impl Dispatcher {
         (self.slots.under_way(), self.waiting.deliveries)
     }
 
+    /// Is something due at `now`, and nothing under way? Between two steps that is so only if something is wrong, or for
+    /// as long as the store does not answer.
+    #[must_use]
+    pub fn is_owing(&self, now: UnixMs) -> bool {
+        let is_due = self.timers.first().is_some_and(|(at, _)| *at <= now);
+        // What waits because the contract bounds how many attempts start is where it should be.
+        let is_spaced = self.paced.first().is_some_and(|(at, _)| *at > now);
+        let is_waiting = self.waiting.deliveries > 0 && !is_spaced;
+        self.begins_work() && self.slots.under_way() == 0 && (is_waiting || is_due)
+    }
+
+    /// The number of the attempt that has been under way longest; 0 if none is.
+    #[must_use]
+    pub fn oldest_under_way(&self) -> u64 {
+        self.slots.oldest()
+    }
+
     /// Asks now and then for what hints may have failed to tell.
     fn look_around(&mut self, now: UnixMs, effects: &mut Vec<Effect>) {
         let was_clock_set_back = self.look_around_at.since(now) > self.bounds.look_around_every;
@@ -253,7 +308,7 @@ impl Dispatcher {
     }
 
     fn next_due(&self) -> Option<UnixMs> {
-        if self.is_draining {
+        if !self.begins_work() {
             return None;
         }
         let timer = self.timers.first().map(|(at, _)| *at);
@@ -263,14 +318,27 @@ impl Dispatcher {
         let unwritten = oldest.map(|(since, _)| since.plus(self.bounds.unwritten_for));
         // A slot that becomes free is of interest to those who wait for a turn.
         let slow = self.slots.next_slow(&self.bounds).filter(|_| !self.queues.is_empty());
-        [timer, unwritten, slow, Some(self.look_around_at)].into_iter().flatten().min()
+        let paced = self.paced.first().map(|(at, _)| *at);
+        [timer, unwritten, slow, paced, Some(self.look_around_at)].into_iter().flatten().min()
+    }
+
+    /// When the first attempt for an event is due by steady time. One that is due at once is never due later than now,
+    /// whatever the wall clock showed when it was accepted.
+    pub(super) fn due_at(&self, event: &Event) -> UnixMs {
+        let due_at = UnixMs(event.due_at().0.saturating_sub(self.ahead_ms));
+        if event.send_at.is_some() { due_at } else { due_at.min(self.now) }
+    }
+
+    /// What the wall clock shows.
+    pub(super) fn wall_clock(&self) -> UnixMs {
+        UnixMs(self.now.0.saturating_add(self.ahead_ms))
     }
 
     /// The lane of a webhook, made if need be; `None` if there is no such webhook.
     pub(super) fn lane(&mut self, no: WebhookNo) -> Option<&mut Lane> {
         if !self.lanes.contains_key(&no) {
             let webhook = self.roster.get(no)?;
-            self.lanes.insert(no, Lane::new(&webhook));
+            self.lanes.insert(no, Lane::new(&webhook, &self.bounds));
         }
         self.lanes.get_mut(&no)
     }

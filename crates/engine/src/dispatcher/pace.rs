@@ -19,8 +19,8 @@ impl Pace {
     pub fn start(&mut self, rate: &AttemptRate, now: UnixMs) -> Option<UnixMs> {
         let now_us = now.0.saturating_mul(1_000);
         let spacing_us = i64::try_from(rate.spacing().as_micros()).unwrap_or(i64::MAX).max(1);
-        // What lies in the future is of a clock that was set back since.
-        let counted_from_us = self.free_at_us.clamp(now_us.saturating_sub(MADE_UP_FOR_US), now_us);
+        let is_a_little_late = (now_us.saturating_sub(MADE_UP_FOR_US)..=now_us).contains(&self.free_at_us);
+        let counted_from_us = if is_a_little_late { self.free_at_us } else { now_us };
         self.free_at_us = counted_from_us.saturating_add(spacing_us);
         let is_at_once = self.free_at_us <= now_us;
         (!is_at_once).then(|| UnixMs(self.free_at_us.saturating_add(999) / 1_000))

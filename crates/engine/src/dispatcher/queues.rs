@@ -7,25 +7,21 @@ use posthaste_store::Roster;
 
 use super::bodies::{Body, is_heavy};
 use super::lane::Lane;
-use super::slots::{Slots, Standing};
+use super::line::Source;
+use super::slots::{Need, Slots, Standing};
 use super::turns::Turns;
 use crate::bounds::Bounds;
 
-/// What a webhook needs for its next attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Need {
-    /// The slots it may take.
-    pub standing: Standing,
-    /// Does it need bytes as well?
-    pub is_heavy: bool,
-}
-
 /// The queues, in the order of their turns.
-const NEEDS: [Need; 4] = [
-    Need { standing: Standing::Failing, is_heavy: false },
-    Need { standing: Standing::Well, is_heavy: false },
-    Need { standing: Standing::Failing, is_heavy: true },
-    Need { standing: Standing::Well, is_heavy: true },
+const NEEDS: [Need; 8] = [
+    Need::of(Standing::Failing, Source::Fresh, false),
+    Need::of(Standing::Failing, Source::Backlog, false),
+    Need::of(Standing::Well, Source::Fresh, false),
+    Need::of(Standing::Well, Source::Backlog, false),
+    Need::of(Standing::Failing, Source::Fresh, true),
+    Need::of(Standing::Failing, Source::Backlog, true),
+    Need::of(Standing::Well, Source::Fresh, true),
+    Need::of(Standing::Well, Source::Backlog, true),
 ];
 
 /// A queue of turns for each need. They have their turns one after the other.
@@ -60,7 +56,7 @@ impl Queues {
                 continue;
             }
             let webhook = match need.is_heavy {
-                true => turns.next_that(|webhook| view.has_share_for(need.standing, webhook)),
+                true => turns.next_that(|webhook| view.has_share_for(need, webhook)),
                 false => turns.next(),
             };
             if let Some(webhook) = webhook {
@@ -74,7 +70,7 @@ impl Queues {
     /// May anybody start?
     pub fn has_next(&self, view: &View<'_>) -> bool {
         NEEDS.iter().zip(&self.turns).any(|(need, turns)| {
-            let has_share = |webhook| view.has_share_for(need.standing, webhook);
+            let has_share = |webhook| view.has_share_for(*need, webhook);
             !turns.is_empty() && view.has_room_for(*need) && (!need.is_heavy || turns.has_one_that(has_share))
         })
     }
@@ -86,24 +82,25 @@ impl Queues {
 }
 
 impl View<'_> {
-    fn has_room_for(&self, need: Need) -> bool {
-        self.slots.has_room_for(need.standing, self.bounds)
+    /// Are there slots for it, and bytes?
+    pub fn has_room_for(&self, need: Need) -> bool {
+        self.slots.has_room_for(need, self.bounds)
             && (!need.is_heavy || self.slots.has_bytes_for(need.standing, self.bounds))
     }
 
     /// Has the account of this webhook room for its next body? Few accounts can have none at one time: each of those
     /// has a share of bytes that are not all taken.
-    fn has_share_for(&self, standing: Standing, webhook: WebhookNo) -> bool {
-        let next = self.lanes.get(&webhook).and_then(|lane| lane.waiting.front());
+    fn has_share_for(&self, need: Need, webhook: WebhookNo) -> bool {
+        let next = self.lanes.get(&webhook).and_then(|lane| lane.waiting.first(need.source));
         let webhook = self.roster.get(webhook);
         let body = next.zip(webhook).and_then(|(job, webhook)| Body::of(&job.event, &webhook, self.bounds));
         // Without a body, or a webhook, it waits for nothing.
-        body.is_none_or(|body| self.slots.has_share_for(standing, &body, self.bounds))
+        body.is_none_or(|body| self.slots.has_share_for(need.standing, &body, self.bounds))
     }
 }
 
-/// What a webhook with this lane needs next.
-pub fn need(lane: &Lane, bounds: &Bounds) -> Need {
-    let is_heavy = lane.waiting.front().is_some_and(|job| is_heavy(&job.event, bounds));
-    Need { standing: lane.standing(bounds), is_heavy }
+/// What a webhook with this lane needs next for a delivery from there.
+pub fn need(lane: &Lane, source: Source, bounds: &Bounds) -> Need {
+    let is_heavy = lane.waiting.first(source).is_some_and(|job| is_heavy(&job.event, bounds));
+    Need { standing: lane.standing(bounds), source, is_heavy }
 }

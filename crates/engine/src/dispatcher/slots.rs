@@ -12,6 +12,7 @@ use std::sync::Arc;
 use posthaste_core::{Event, Seq, UnixMs};
 
 use super::bodies::{Body, Purse};
+use super::line::Source;
 use crate::bounds::Bounds;
 
 /// How a webhook has done lately.
@@ -23,13 +24,36 @@ pub enum Standing {
     Failing,
 }
 
+/// What a webhook needs for its next attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    /// The slots it may take.
+    pub standing: Standing,
+    /// Is it for a fresh delivery, or for one of its backlog?
+    pub source: Source,
+    /// Does it need bytes as well?
+    pub is_heavy: bool,
+}
+
+impl Need {
+    /// In short.
+    pub const fn of(standing: Standing, source: Source, is_heavy: bool) -> Self {
+        Self { standing, source, is_heavy }
+    }
+}
+
 /// The attempts under way.
-#[derive(Default)]
 pub struct Slots {
     /// Those that hold a slot, in the order they started.
     held: BTreeMap<u64, Held>,
     /// How many of them go to webhooks that fail.
     failing: usize,
+    /// How many of them are of backlogs.
+    backlog: usize,
+    /// How many of those go to webhooks that fail.
+    failing_backlog: usize,
+    /// How many there may be of backlogs, as far as that grows: after a start all backlogs together begin slowly.
+    backlog_window: usize,
     /// Those that have given their slot back.
     slow: BTreeMap<u64, Slow>,
     well_purse: Purse,
@@ -41,6 +65,7 @@ pub struct Slots {
 struct Held {
     since: UnixMs,
     standing: Standing,
+    source: Source,
     body: Option<Body>,
 }
 
@@ -51,14 +76,36 @@ struct Slow {
 }
 
 impl Slots {
+    /// None is taken.
+    pub fn new(bounds: &Bounds) -> Self {
+        Self {
+            held: BTreeMap::new(),
+            failing: 0,
+            backlog: 0,
+            failing_backlog: 0,
+            backlog_window: bounds.backlog_at_start.max(1),
+            slow: BTreeMap::new(),
+            well_purse: Purse::default(),
+            failing_purse: Purse::default(),
+            slow_purse: Purse::default(),
+            last_given: 0,
+        }
+    }
+
     /// Is there a slot?
     pub fn has_room(&self, bounds: &Bounds) -> bool {
         self.held.len() < bounds.in_flight
     }
 
-    /// May a webhook with this standing take one?
-    pub fn has_room_for(&self, standing: Standing, bounds: &Bounds) -> bool {
-        standing == Standing::Well || self.failing < bounds.in_flight_failing
+    /// May a webhook with this need take one? Backlogs leave half of them to fresh deliveries.
+    pub fn has_room_for(&self, need: Need, bounds: &Bounds) -> bool {
+        let Need { standing, source, .. } = need;
+        let is_failing = standing == Standing::Failing;
+        let has_half = |taken: usize, all: usize| source == Source::Fresh || taken < (all / 2).max(1);
+        (!is_failing || self.failing < bounds.in_flight_failing)
+            && (!is_failing || has_half(self.failing_backlog, bounds.in_flight_failing))
+            && has_half(self.backlog, bounds.in_flight)
+            && (source == Source::Fresh || self.backlog < self.backlog_window)
     }
 
     /// Is there room for the bytes of a heavy body?
@@ -72,23 +119,25 @@ impl Slots {
     }
 
     /// Takes a slot for an attempt that starts; the number is given back with the attempt. A light one has no body.
-    pub fn take(&mut self, now: UnixMs, standing: Standing, body: Option<Body>) -> u64 {
+    pub fn take(&mut self, now: UnixMs, need: Need, body: Option<Body>) -> u64 {
+        let Need { standing, source, .. } = need;
         self.last_given += 1;
         if let Some(body) = &body {
             self.purse_mut(standing).put(body);
         }
-        if standing == Standing::Failing {
-            self.failing += 1;
-        }
-        self.held.insert(self.last_given, Held { since: now, standing, body });
+        let (is_failing, is_backlog) = (standing == Standing::Failing, source == Source::Backlog);
+        self.failing += usize::from(is_failing);
+        self.backlog += usize::from(is_backlog);
+        self.failing_backlog += usize::from(is_failing && is_backlog);
+        self.held.insert(self.last_given, Held { since: now, standing, source, body });
         self.last_given
     }
 
     /// The attempt with this number has ended, and so has the need for its body.
     pub fn give_back(&mut self, number: u64) {
         let (stays_with, body) = match self.held.remove(&number) {
-            Some(Held { standing, body, .. }) => {
-                self.let_go(standing);
+            Some(Held { standing, source, body, .. }) => {
+                self.let_go(standing, source);
                 (Some(standing), body)
             }
             None => match self.slow.remove(&number) {
@@ -109,7 +158,7 @@ impl Slots {
     pub fn free_slow(&mut self, now: UnixMs, bounds: &Bounds) {
         while self.next_slow(bounds).is_some_and(|at| at <= now) {
             if let Some((number, held)) = self.held.pop_first() {
-                self.let_go(held.standing);
+                self.let_go(held.standing, held.source);
                 let slow = self.slow_down(held, bounds);
                 self.slow.insert(number, slow);
             }
@@ -133,10 +182,13 @@ impl Slots {
         Slow { body, stays_with }
     }
 
-    fn let_go(&mut self, standing: Standing) {
-        if standing == Standing::Failing {
-            self.failing -= 1;
-        }
+    /// Each that goes makes room for two, until backlogs have their half.
+    fn let_go(&mut self, standing: Standing, source: Source) {
+        let (is_failing, is_backlog) = (standing == Standing::Failing, source == Source::Backlog);
+        self.failing -= usize::from(is_failing);
+        self.backlog -= usize::from(is_backlog);
+        self.failing_backlog -= usize::from(is_failing && is_backlog);
+        self.backlog_window = self.backlog_window.saturating_add(usize::from(is_backlog));
     }
 
     /// When the oldest attempt with a slot will have been under way for long.
@@ -149,6 +201,12 @@ impl Slots {
     /// How many attempts are under way.
     pub fn under_way(&self) -> usize {
         self.held.len() + self.slow.len()
+    }
+
+    /// The number of the attempt that has been under way longest; 0 if none is.
+    pub fn oldest(&self) -> u64 {
+        let firsts = [self.held.keys().next(), self.slow.keys().next()];
+        firsts.into_iter().flatten().min().copied().unwrap_or_default()
     }
 
     /// The event with this number, if its body is heavy and under way.

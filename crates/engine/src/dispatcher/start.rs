@@ -8,10 +8,12 @@ use posthaste_core::{AccountNo, Attempt, DeliveryPolicy, UnixMs, Webhook, Webhoo
 use posthaste_store::Recorded;
 
 use super::bodies::{Body, is_heavy};
-use super::lane::Job;
+use super::lane::Lane;
+use super::line::{Job, Source};
 use super::machine::{Claim, Dispatcher, Effect};
-use super::queues::{Need, View, need};
+use super::queues::{View, need};
 use super::settle::{no_retry_reason, settle};
+use super::slots::Need;
 
 /// What is to be done with a delivery whose turn it is.
 enum Turn {
@@ -40,28 +42,44 @@ impl Dispatcher {
         self.slots.has_room(&self.bounds) && self.queues.has_next(&view)
     }
 
-    /// Queues a lane for a turn if it can start something.
+    /// Queues a lane for its turns if it can start something.
     pub(super) fn give_turn(&mut self, no: WebhookNo) {
         let Some(lane) = self.lanes.get_mut(&no) else { return };
-        if lane.has_turn || !lane.can_start(&self.bounds) {
-            return;
+        for source in Source::BOTH {
+            if lane.has_turn.of(source).is_none() && lane.can_start(source, &self.bounds) {
+                let need = need(lane, source, &self.bounds);
+                *lane.has_turn.of_mut(source) = Some(need);
+                let account = self.roster.get(no).map_or(AccountNo(0), |webhook| webhook.account);
+                self.queues.join(need, account, no);
+            }
         }
-        lane.has_turn = true;
-        let account = self.roster.get(no).map_or(AccountNo(0), |webhook| webhook.account);
-        self.queues.join(need(lane, &self.bounds), account, no);
+    }
+
+    /// May the lane whose turn has come start what it waited for? Meanwhile another delivery may have come first, or the
+    /// webhook have fared otherwise.
+    fn may_start(&self, lane: &Lane, waited_for: Need) -> bool {
+        let source = waited_for.source;
+        let is_so = need(lane, source, &self.bounds) == waited_for && lane.can_start(source, &self.bounds);
+        is_so && (lane.waiting.is_turn_of(source) || !self.can_start_soon(lane, source.other()))
+    }
+
+    /// Will the turn of this source come among those that have room now? Where bytes are short nobody waits for it.
+    fn can_start_soon(&self, lane: &Lane, source: Source) -> bool {
+        let view =
+            View { slots: &self.slots, lanes: &self.lanes, roster: &self.roster, bounds: &self.bounds };
+        let waits_for = lane.has_turn.of(source).filter(|need| !need.is_heavy);
+        lane.can_start(source, &self.bounds) && waits_for.is_some_and(|need| view.has_room_for(need))
     }
 
     /// Takes the first delivery of a lane and starts it, holds it or calls it off, as its webhook stands now.
     fn start_one(&mut self, no: WebhookNo, waited_for: Need, now: UnixMs, effects: &mut Vec<Effect>) {
         let wall_clock = self.wall_clock();
         let Some(lane) = self.lanes.get_mut(&no) else { return };
-        lane.has_turn = false;
-        // While it waited another delivery may have come first, or the webhook have fared otherwise.
-        if need(lane, &self.bounds) != waited_for {
-            return;
-        }
-        let Some(job) = lane.waiting.pop_front() else { return };
-        self.waiting.remove(&job.event, &self.bounds);
+        *lane.has_turn.of_mut(waited_for.source) = None;
+        let may_start = self.lanes.get(&no).is_some_and(|lane| self.may_start(lane, waited_for));
+        let Some(lane) = self.lanes.get_mut(&no).filter(|_| may_start) else { return };
+        let Some(job) = lane.waiting.take(waited_for.source) else { return };
+        self.waiting.remove(&job.event, waited_for.source, &self.bounds);
         let webhook = self.roster.get(no);
         match (judge(&job, webhook.as_deref(), &self.policy), webhook) {
             (Turn::Start, Some(webhook)) => {
@@ -69,7 +87,7 @@ impl Dispatcher {
                 let body = Body::of(&job.event, &webhook, &self.bounds);
                 lane.in_flight += 1;
                 lane.in_flight_bytes += body.as_ref().map_or(0, Body::bytes);
-                let slot = self.slots.take(now, lane.standing(&self.bounds), body);
+                let slot = self.slots.take(now, waited_for, body);
                 let Job { key, event, attempts, is_written } = job;
                 let (at, ahead_ms) = (wall_clock, self.ahead_ms);
                 let claim =
@@ -126,9 +144,10 @@ impl Dispatcher {
         }
         let is_test = claim.event.is_test();
         let settlement = settle(&attempt, webhook.as_deref(), is_test, &self.policy, &*self.dice);
-        // Delays are counted from the attempt, which knows when it was by the wall clock.
-        let next_attempt_at =
-            settlement.next_attempt_at.map(|at| UnixMs(at.0.saturating_sub(claim.ahead_ms)));
+        // The attempt tells when it ended by the wall clock, from when it was claimed. It may have begun a little later.
+        let steady = |at: UnixMs| UnixMs(at.0.saturating_sub(claim.ahead_ms));
+        let begun_late = self.now.since(steady(attempt.finished_at()));
+        let next_attempt_at = settlement.next_attempt_at.map(|at| steady(at).plus(begun_late));
         if !is_test {
             lane.adapt(settlement.verdict == Verdict::Success, &self.bounds);
             lane.health.note(settlement.verdict, attempt.finished_at(), &self.policy.disable);
@@ -140,13 +159,8 @@ impl Dispatcher {
                 self.ledger.disable(key.webhook, reasons::ATTEMPTS_EXHAUSTED);
             }
         }
-        let recorded = Recorded {
-            key,
-            attempt,
-            state: settlement.state,
-            reason: settlement.reason,
-            next_attempt_at,
-        };
+        let recorded =
+            Recorded { key, attempt, state: settlement.state, reason: settlement.reason, next_attempt_at };
         self.ledger.attempt(recorded, claim.event.ordering_key.is_some());
         if !claim.is_written {
             self.ledger.close(key.event);
@@ -158,8 +172,8 @@ impl Dispatcher {
     /// Gives rows back to the store that a lane was read when its webhook did better.
     fn shed(&mut self, no: WebhookNo) {
         let bounds = self.bounds;
-        while let Some(job) = self.lanes.get_mut(&no).and_then(|lane| lane.shed(&bounds)) {
-            self.waiting.remove(&job.event, &self.bounds);
+        while let Some((job, source)) = self.lanes.get_mut(&no).and_then(|lane| lane.shed(&bounds)) {
+            self.waiting.remove(&job.event, source, &self.bounds);
             self.put_away(&job);
         }
     }

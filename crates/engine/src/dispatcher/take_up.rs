@@ -7,9 +7,10 @@ use posthaste_core::{DeliveryKey, Event, UnixMs, Webhook, WebhookNo};
 use posthaste_store::{PendingRow, Spill};
 
 use super::bodies::is_heavy;
-use super::lane::Job;
+use super::line::{Job, Source};
 use super::machine::{Dispatcher, Effect};
 use super::settle::no_retry_reason;
+use crate::bounds::Bounds;
 
 impl Dispatcher {
     /// Fans events out until enough is collected or none is left.
@@ -56,12 +57,14 @@ impl Dispatcher {
         let bounds = self.bounds;
         let Some(lane) = self.lane(key.webhook) else { return };
         lane.see(webhook, &bounds);
-        if is_full || lane.room(&bounds) == 0 {
+        if is_full || lane.room(Source::Fresh, &bounds) == 0 {
+            lane.has_overflowed = true;
             return self.leave_to_store(key, event);
         }
         self.ledger.open(key.event);
         self.unwritten.push_back((now, key));
-        self.put_in_lane(Job { key, event: event.clone(), attempts: 0, is_written: false });
+        let job = Job { key, event: event.clone(), attempts: 0, is_written: false };
+        self.put_in_lane(job, Source::Fresh);
     }
 
     /// Gives a delivery a row and no place in memory. It counts as known until the row is durable: a read that finds
@@ -73,20 +76,25 @@ impl Dispatcher {
         self.ledger.spill(Spill { key, due_at: self.due_at(event), chain: event.chain() });
     }
 
-    /// Puts a delivery at the end of its lane.
-    fn put_in_lane(&mut self, mut job: Job) {
+    /// Puts a delivery behind the others from there.
+    fn put_in_lane(&mut self, job: Job, source: Source) {
+        let no = job.key.webhook;
+        let job = self.sharing(job);
+        let Some(lane) = self.lanes.get_mut(&no) else { return };
+        self.waiting.add(&job.event, source, &self.bounds);
+        lane.known.insert(job.key.event);
+        lane.waiting.put(job, source);
+        self.give_turn(no);
+    }
+
+    /// The delivery with the body that is in memory already, if so: what was read from the store is a copy of its own.
+    fn sharing(&self, mut job: Job) -> Job {
         if is_heavy(&job.event, &self.bounds)
             && let Some(known) = self.waiting.find(job.key.event).or_else(|| self.slots.find(job.key.event))
         {
-            // What was read from the store is a copy of its own.
             job.event = known.clone();
         }
-        let Some(lane) = self.lanes.get_mut(&job.key.webhook) else { return };
-        self.waiting.add(&job.event, &self.bounds);
-        let no = job.key.webhook;
-        lane.known.insert(job.key.event);
-        lane.waiting.push_back(job);
-        self.give_turn(no);
+        job
     }
 
     /// Puts a test in front of everything: somebody waits for its outcome. It never goes to the store to wait, where a
@@ -97,10 +105,12 @@ impl Dispatcher {
             return;
         }
         self.ledger.open(job.key.event);
-        self.put_in_lane(job);
+        self.waiting.add(&job.event, Source::Fresh, &self.bounds);
         if let Some(lane) = self.lanes.get_mut(&no) {
-            lane.waiting.rotate_right(1);
+            lane.known.insert(job.key.event);
+            lane.waiting.put_in_front(job);
         }
+        self.give_turn(no);
     }
 
     /// Moves deliveries to the store that have waited in memory for long, so that the checkpoint can go on.
@@ -113,9 +123,9 @@ impl Dispatcher {
             }
             self.unwritten.pop_front();
             let Some(lane) = self.lanes.get_mut(&key.webhook) else { continue };
-            let place = lane.waiting.iter().position(|job| job.key == key && !job.is_written);
-            if let Some(job) = place.and_then(|place| lane.waiting.remove(place)) {
-                self.waiting.remove(&job.event, &self.bounds);
+            if let Some(job) = lane.waiting.take_unwritten(key) {
+                lane.has_overflowed = true;
+                self.waiting.remove(&job.event, Source::Fresh, &self.bounds);
                 self.put_away(&job);
             }
         }
@@ -187,7 +197,7 @@ impl Dispatcher {
             }
         }
         while self.loads_in_flight < self.bounds.loads_in_flight
-            && self.waiting.deliveries < self.bounds.waiting
+            && self.waiting.backlog < most_backlog(&self.bounds)
         {
             let Some(no) = self.wanted.pop_front() else { break };
             self.load_lane(no, now, effects);
@@ -203,18 +213,24 @@ impl Dispatcher {
         // The read begins now: it sees all that was recorded while it waited for its turn.
         lane.settled_while_loading.clear();
         // While much waits elsewhere a lane still goes on, one delivery at a time.
-        let is_heavy = self.waiting.bytes >= bounds.waiting_bytes;
-        let room = if is_heavy { usize::from(lane.waiting.is_empty()) } else { lane.room(&bounds) };
-        if is_held || room == 0 {
+        let most = match self.waiting.bytes >= most_backlog_bytes(&bounds) {
+            true => usize::from(lane.waiting.is_empty()),
+            false => most_rows(&bounds),
+        };
+        let next = lane.next_read(most, &bounds).filter(|(_, room)| !is_held && *room > 0);
+        let Some((source, room)) = next else {
             // A held webhook is looked at again when it changes, a full lane when it has room.
             lane.is_loading = false;
             return;
-        }
-        lane.stored_due = None;
+        };
+        lane.reads_for = source;
         lane.look_again = false;
-        let limit = lane.known.len() + room.min(bounds.load);
+        if source == Source::Backlog {
+            lane.stored_due = None;
+        }
+        let limit = lane.known.len() + room;
         self.loads_in_flight += 1;
-        effects.push(Effect::LoadPending { webhook: no, until: now, limit });
+        effects.push(Effect::LoadPending { webhook: no, until: now, limit, newest: source == Source::Fresh });
     }
 
     /// Takes loaded rows up, but for those that were in memory all along.
@@ -223,13 +239,14 @@ impl Dispatcher {
         let Some(lane) = self.lanes.get_mut(&no) else { return };
         lane.is_loading = false;
         let settled = std::mem::take(&mut lane.settled_while_loading);
-        if let Some(next) = next {
+        // The newest say nothing of where the oldest begin.
+        if let Some(next) = next.filter(|_| lane.reads_for == Source::Backlog) {
             lane.expect_row(next);
         }
         if std::mem::take(&mut lane.look_again) {
             lane.expect_row(UnixMs(0));
         }
-        let (old, new): (Vec<PendingRow>, Vec<PendingRow>) = rows
+        let (old, mut new): (Vec<PendingRow>, Vec<PendingRow>) = rows
             .into_iter()
             .filter(|row| !lane.known.contains(&row.key.event))
             .partition(|row| settled.contains(&row.key.event));
@@ -237,20 +254,25 @@ impl Dispatcher {
             // Its row may say what was before the record, or that it was made pending again after it.
             lane.expect_row(row.due_at);
         }
-        self.take_up_rows(no, new);
+        lane.has_read(new.len(), next.is_none());
+        let source = lane.reads_for;
+        if source == Source::Fresh {
+            new.reverse();
+        }
+        self.take_up_rows(no, new, source);
         self.set_timer(no);
     }
 
     /// Puts rows in their lane; what would be too much to keep in memory stays in the store.
-    fn take_up_rows(&mut self, no: WebhookNo, rows: Vec<PendingRow>) {
+    fn take_up_rows(&mut self, no: WebhookNo, rows: Vec<PendingRow>, source: Source) {
         for PendingRow { key, event, attempts, due_at } in rows {
-            let is_heavy = self.waiting.bytes >= self.bounds.waiting_bytes;
+            let is_heavy = self.waiting.bytes >= most_backlog_bytes(&self.bounds);
             let Some(lane) = self.lanes.get_mut(&no) else { return };
             if is_heavy && !lane.waiting.is_empty() {
                 lane.expect_row(due_at);
                 return;
             }
-            self.put_in_lane(Job { key, event, attempts, is_written: true });
+            self.put_in_lane(Job { key, event, attempts, is_written: true }, source);
         }
     }
 
@@ -270,4 +292,19 @@ impl Dispatcher {
             self.ledger.close(job.key.event);
         }
     }
+}
+
+/// How many deliveries of backlogs may wait in memory; the rest of the room is kept for fresh ones.
+fn most_backlog(bounds: &Bounds) -> usize {
+    if posthaste_faults::bug("backlog-all-in-memory") { usize::MAX } else { (bounds.waiting / 2).max(1) }
+}
+
+/// Up to how many bytes in memory more of them are read.
+fn most_backlog_bytes(bounds: &Bounds) -> usize {
+    if posthaste_faults::bug("backlog-all-in-memory") { usize::MAX } else { bounds.waiting_bytes / 2 }
+}
+
+/// How many rows are read in one go.
+fn most_rows(bounds: &Bounds) -> usize {
+    if posthaste_faults::bug("backlog-all-in-memory") { usize::MAX / 2 } else { bounds.load }
 }

@@ -15,7 +15,16 @@ pub(in super::super) fn event(
 ) -> Arc<Event> {
     let body = EventBody { bytes: Bytes::from(vec![b' '; bytes]), data: 0..0, account_at };
     let (created_at, event_type) = (UnixMs(0), "a.b".into());
-    Arc::new(Event { seq: Seq(seq), audience, event_type, created_at, send_at: None, body, watched: None, ordering_key: None })
+    Arc::new(Event {
+        seq: Seq(seq),
+        audience,
+        event_type,
+        created_at,
+        send_at: None,
+        body,
+        watched: None,
+        ordering_key: None,
+    })
 }
 
 fn webhook(account: i64) -> Webhook {
@@ -84,10 +93,10 @@ fn what_waits_counts_heavy_bodies_once_and_light_ones_each_time() {
     for (bytes, of_three) in [(9, 27), (10, 10)] {
         let (event, mut waiting) = (event(7, Audience::Broadcast, bytes, None), Waiting::default());
         assert_eq!(waiting.cost(&event, &bounds), bytes);
-        (0..3).for_each(|_| waiting.add(&event, &bounds));
+        (0..3).for_each(|_| waiting.add(&event, Source::Fresh, &bounds));
         assert_eq!((waiting.deliveries, waiting.bytes), (3, of_three));
         assert_eq!(waiting.cost(&event, &bounds) == 0, waiting.find(Seq(7)).is_some());
-        (0..3).for_each(|_| waiting.remove(&event, &bounds));
+        (0..3).for_each(|_| waiting.remove(&event, Source::Fresh, &bounds));
         assert_eq!((waiting.deliveries, waiting.bytes, waiting.heavy.len()), (0, 0, 0));
     }
 }

@@ -6,6 +6,46 @@ use super::super::bodies::tests::{body, event};
 use super::Standing::{Failing, Well};
 use super::*;
 
+fn fresh(standing: Standing) -> Need {
+    Need::of(standing, Source::Fresh, false)
+}
+
+fn backlog(standing: Standing) -> Need {
+    Need::of(standing, Source::Backlog, false)
+}
+
+/// How many attempts of this kind can be under way.
+fn fill(slots: &mut Slots, need: Need, bounds: &Bounds) -> Vec<u64> {
+    let mut taken = Vec::new();
+    while slots.has_room(bounds) && slots.has_room_for(need, bounds) {
+        taken.push(slots.take(UnixMs(0), need, None));
+    }
+    taken
+}
+
+#[test]
+fn backlogs_leave_half_of_the_slots_of_either_kind_to_fresh_deliveries() {
+    let bounds = Bounds { in_flight: 20, in_flight_failing: 8, backlog_at_start: 99, ..Bounds::default() };
+    let mut slots = Slots::new(&bounds);
+    let counts = [backlog(Failing), backlog(Well), fresh(Failing), fresh(Well)];
+    let counts = counts.map(|need| fill(&mut slots, need, &bounds).len());
+    assert_eq!(counts, [4, 6, 4, 6]);
+}
+
+#[test]
+fn backlogs_together_begin_slowly_and_each_that_ends_makes_room_for_two() {
+    let bounds = Bounds { in_flight: 40, backlog_at_start: 4, ..Bounds::default() };
+    let mut slots = Slots::new(&bounds);
+    let rounds: Vec<usize> = std::iter::repeat_with(|| {
+        let taken = fill(&mut slots, backlog(Failing), &bounds);
+        taken.iter().for_each(|number| slots.give_back(*number));
+        taken.len()
+    })
+    .take(5)
+    .collect();
+    assert_eq!(rounds, [4, 8, 16, 20, 20]);
+}
+
 #[test]
 fn what_hangs_makes_room_up_to_its_own_bound() {
     let bounds = Bounds {
@@ -15,20 +55,20 @@ fn what_hangs_makes_room_up_to_its_own_bound() {
         slow_after: Duration::from_secs(1),
         ..Bounds::default()
     };
-    let mut slots = Slots::default();
-    let first = slots.take(UnixMs(0), Failing, None);
-    let second = slots.take(UnixMs(500), Well, None);
-    assert!(!slots.has_room(&bounds) && !slots.has_room_for(Failing, &bounds));
+    let mut slots = Slots::new(&Bounds::default());
+    let first = slots.take(UnixMs(0), fresh(Failing), None);
+    let second = slots.take(UnixMs(500), fresh(Well), None);
+    assert!(!slots.has_room(&bounds) && !slots.has_room_for(fresh(Failing), &bounds));
     slots.free_slow(UnixMs(999), &bounds);
     assert!(!slots.has_room(&bounds));
     slots.free_slow(UnixMs(5_000), &bounds);
-    assert!(slots.has_room(&bounds) && slots.has_room_for(Failing, &bounds));
+    assert!(slots.has_room(&bounds) && slots.has_room_for(fresh(Failing), &bounds));
     assert_eq!((slots.under_way(), slots.next_slow(&bounds)), (2, None), "one may be slow, not both");
     slots.give_back(first);
     assert_eq!(slots.next_slow(&bounds), Some(UnixMs(1_500)));
     slots.give_back(second);
     assert_eq!(slots.under_way(), 0);
-    assert!(slots.has_room_for(Failing, &bounds));
+    assert!(slots.has_room_for(fresh(Failing), &bounds));
 }
 
 /// What happens to an attempt with a body of ten bytes.
@@ -110,12 +150,12 @@ fn bodies_are_in_the_purse_of_their_kind_and_each_counts_once() {
         ..Bounds::default()
     };
     for (name, steps, (bytes, open)) in table {
-        let (mut slots, mut now, mut taken) = (Slots::default(), UnixMs(0), Vec::new());
+        let (mut slots, mut now, mut taken) = (Slots::new(&Bounds::default()), UnixMs(0), Vec::new());
         for step in *steps {
             match step {
                 Take(standing, account, seq) => {
                     let body = body(*seq, *account, 10, &bounds);
-                    taken.push(slots.take(now, *standing, body));
+                    taken.push(slots.take(now, fresh(*standing), body));
                 }
                 Slow => {
                     now = now.plus(bounds.slow_after);
@@ -138,10 +178,10 @@ fn bodies_are_in_the_purse_of_their_kind_and_each_counts_once() {
 fn an_account_has_its_share_and_one_body_always() {
     let bounds =
         Bounds { light_body_bytes: 1, in_flight_bytes: 20, accounts_sharing: 4, ..Bounds::default() };
-    let mut slots = Slots::default();
+    let mut slots = Slots::new(&Bounds::default());
     let first = body(1, 1, 10, &bounds).unwrap();
     assert!(slots.has_share_for(Well, &first, &bounds), "one is always allowed");
-    let number = slots.take(UnixMs(0), Well, Some(first.clone()));
+    let number = slots.take(UnixMs(0), fresh(Well), Some(first.clone()));
     let second = body(2, 1, 10, &bounds).unwrap();
     assert!(!slots.has_share_for(Well, &second, &bounds));
     assert!(slots.has_share_for(Well, &first, &bounds), "the same body costs nothing");
