@@ -17,6 +17,7 @@ use crate::crew::{Crew, Ended};
 use crate::dispatcher::{Dispatcher, Effect, Input};
 use crate::housekeeping::{self, Keeping};
 use crate::observe::Observe;
+use crate::pulse::Pulse;
 use crate::sending::Sending;
 
 /// What an engine is made of.
@@ -49,10 +50,15 @@ pub struct Engine {
     task: JoinHandle<()>,
     housekeeping: JoinHandle<()>,
     observe: Observe,
+    pulse: Arc<Pulse>,
 }
 
 /// Inputs taken in before the dispatcher steps.
 const INPUTS_AT_ONCE: usize = 1_024;
+/// The longest rest between two steps: so often it shows that it lives.
+const REST_MAX: Duration = Duration::from_secs(1);
+/// With the bug of that name, deliveries stall after so many attempts.
+const STALLS_AFTER: u64 = 40;
 
 impl Engine {
     /// Starts deliveries from where the store says they stand.
@@ -75,21 +81,32 @@ impl Engine {
             observe.clone(),
         ));
         let (stop, stopping) = watch::channel(false);
-        let task = tokio::spawn(Driver::new(parts, checkpoint, tidy_asked).run(stopping));
+        let pulse = Arc::new(Pulse::default());
+        let driver = Driver::new(parts, checkpoint, tidy_asked, pulse.clone());
+        let task = tokio::spawn(driver.run(stopping));
         observe.started(checkpoint);
-        Ok(Self { stop, task, housekeeping, observe })
+        Ok(Self { stop, task, housekeeping, observe, pulse })
     }
 
-    /// Are deliveries being made?
+    /// Are deliveries being made, and what is over forgotten?
     #[must_use]
     pub fn is_running(&self) -> bool {
-        !self.task.is_finished()
+        !self.task.is_finished() && !self.housekeeping.is_finished()
+    }
+
+    /// What tells a watcher that deliveries get on.
+    #[must_use]
+    pub fn pulse(&self) -> Arc<Pulse> {
+        self.pulse.clone()
     }
 
     /// Starts no attempts any more and waits, at most `patience`, for those under way to end and be recorded.
     pub async fn stop(self, patience: Duration) {
         self.housekeeping.abort();
         let _ = self.stop.send(true);
+        if posthaste_faults::bug("inflight-forgotten-at-sigterm") {
+            return;
+        }
         let in_time = tokio::time::timeout(patience, self.task).await.is_ok();
         self.observe.drained(in_time);
     }
@@ -106,10 +123,11 @@ struct Driver {
     answers: mpsc::UnboundedReceiver<Result<Input, StoreError>>,
     tell: mpsc::UnboundedSender<Result<Input, StoreError>>,
     tidy_asked: Arc<Notify>,
+    pulse: Arc<Pulse>,
 }
 
 impl Driver {
-    fn new(parts: EngineParts, checkpoint: Seq, tidy_asked: Arc<Notify>) -> Self {
+    fn new(parts: EngineParts, checkpoint: Seq, tidy_asked: Arc<Notify>, pulse: Arc<Pulse>) -> Self {
         let hints = parts.store.hints();
         let dispatcher = Dispatcher::new(
             parts.bounds,
@@ -137,23 +155,36 @@ impl Driver {
             answers,
             tell,
             tidy_asked,
+            pulse,
         }
     }
 
     async fn run(mut self, mut stopping: watch::Receiver<bool>) {
         let (mut endings, mut answers) = (Vec::with_capacity(INPUTS_AT_ONCE), Vec::new());
         loop {
-            let now = self.clock.now();
+            let now = self.look_at_clock();
+            self.dispatcher.set_held(self.store.room_for_results().is_err());
             let step = self.dispatcher.step(now);
+            if !step.effects.is_empty() {
+                posthaste_faults::point("engine.before-effects");
+            }
             self.carry_out(step.effects);
             let (in_flight, waiting) = self.dispatcher.load();
             self.observe.load(in_flight, waiting);
+            self.pulse.stepped(self.dispatcher.is_owing(now), self.dispatcher.oldest_under_way());
+            if posthaste_faults::bug("dispatcher-stalls") && self.pulse.beat().attempts >= STALLS_AFTER {
+                std::future::pending::<()>().await;
+            }
             if self.dispatcher.is_draining() && self.dispatcher.is_drained() {
+                posthaste_faults::point("engine.drained");
                 return;
             }
             tokio::select! {
                 biased;
-                _ = stopping.changed(), if !self.dispatcher.is_draining() => self.dispatcher.drain(),
+                _ = stopping.changed(), if !self.dispatcher.is_draining() => {
+                    self.dispatcher.drain();
+                    posthaste_faults::point("engine.draining");
+                }
                 _ = self.answers.recv_many(&mut answers, INPUTS_AT_ONCE) => {}
                 _ = self.ended.recv_many(&mut endings, INPUTS_AT_ONCE) => {}
                 Some(hint) = self.hints.recv() => self.hear(hint),
@@ -168,6 +199,16 @@ impl Driver {
                 self.hear(hint);
             }
         }
+    }
+
+    /// The steady time, by which the dispatcher goes. It may take for granted that this never goes back within its life,
+    /// and never leaps: a wall clock that is set, by however much, changes only what [`Dispatcher::set_time`] says of it.
+    /// The next life begins where this one ended or later, by what has passed in between; where nobody can tell what has
+    /// passed (the machine was started anew and its clock shows nonsense) it may begin too late or too early by that.
+    fn look_at_clock(&mut self) -> UnixMs {
+        let now = self.clock.steady();
+        self.dispatcher.set_time(now, self.clock.now().0.saturating_sub(now.0));
+        now
     }
 
     fn hear(&mut self, hint: Hint) {
@@ -194,6 +235,10 @@ impl Driver {
 
     fn take_in_endings(&mut self, batch: &mut Vec<Ended>) {
         gather(&mut self.ended, batch);
+        if !batch.is_empty() {
+            self.look_at_clock();
+        }
+        self.pulse.moved(batch.len());
         for Ended { member, claim, attempt } in batch.drain(..) {
             self.crew.ended(member);
             self.dispatcher.handle(Input::Ended(claim, attempt));
@@ -203,16 +248,28 @@ impl Driver {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Attempt(claim) => self.crew.assign(claim),
+                Effect::Attempt(claim) => {
+                    self.pulse.moved(1);
+                    self.crew.assign(claim);
+                }
                 Effect::Record(batch) => {
                     self.observe.recording(&batch);
-                    self.ask(|store| async move { store.record(batch).await.map(|()| Input::Recorded) });
+                    posthaste_faults::point("engine.before-record");
+                    self.ask(|store| async move {
+                        store.record(batch).await?;
+                        posthaste_faults::point("engine.recorded");
+                        Ok(Input::Recorded)
+                    });
                 }
                 Effect::LoadEvents { after, limit, with_written } => {
                     self.ask(move |store| load_events(store, after, limit, with_written));
                 }
-                Effect::LoadPending { webhook, until, limit } => self.ask(move |store| async move {
-                    let (rows, next) = store.pending(webhook, until, limit).await?;
+                Effect::LoadPending { webhook, until, limit, newest } => self.ask(move |store| async move {
+                    let (rows, next) = match newest {
+                        true => (store.newest_pending(webhook, until, limit).await?, None),
+                        false => store.pending(webhook, until, limit).await?,
+                    };
+                    posthaste_faults::point("engine.rows-loaded");
                     Ok(Input::PendingLoaded { webhook, rows, next })
                 }),
                 Effect::LoadHeads => {
@@ -244,9 +301,14 @@ async fn load_events(
     let is_end = events.len() < limit;
     let mut loaded = Vec::with_capacity(events.len());
     for event in events {
-        let written = if with_written { store.written(event.seq).await? } else { Vec::new() };
+        let written = if with_written && !posthaste_faults::bug("recovery-ignores-rows") {
+            store.written(event.seq).await?
+        } else {
+            Vec::new()
+        };
         loaded.push((event, written));
     }
+    posthaste_faults::point("engine.events-loaded");
     Ok(Input::EventsLoaded { events: loaded, is_end })
 }
 
@@ -259,9 +321,9 @@ fn gather<T>(from: &mut mpsc::UnboundedReceiver<T>, batch: &mut Vec<T>) {
     }
 }
 
-/// How long from `now` until `due`.
+/// How long to rest from `now` until `due`.
 fn until(due: Option<UnixMs>, now: UnixMs) -> Duration {
-    due.map_or(Duration::from_secs(60), |due| due.since(now).max(Duration::from_millis(1)))
+    due.map_or(REST_MAX, |due| due.since(now).clamp(Duration::from_millis(1), REST_MAX))
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub mod sending;
 
 mod crew;
 
+pub mod pulse;
+
 pub mod housekeeping;
 
 pub mod driver;

@@ -8,6 +8,7 @@ mod open_files;
 mod outward;
 
 mod entrances;
+mod watcher;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,12 +34,13 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::data_folder::{DataFolder, ServerFile, base_url};
 use crate::failure::Failure;
-use crate::outside::{SystemClock, SystemDice};
+use crate::outside::{ServerClock, SystemDice};
 use crate::settings::ServerSettings;
 use cores::Cores;
 use entrances::Entrances;
 use open_files::Connections;
 use outward::Outward;
+use watcher::{Condition, Watch, Watched, seen};
 
 /// How long attempts under way may take after the end was announced.
 const ATTEMPTS_PATIENCE: Duration = Duration::from_secs(10);
@@ -60,7 +62,7 @@ pub struct Server {
     folder: DataFolder,
     cores: Cores,
     engine: SharedEngine,
-    readiness: Readiness,
+    watch: Watch,
     shutdown: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
     certificates: JoinSet<()>,
@@ -121,11 +123,13 @@ impl Server {
         core_dumps::forbid();
         let (public, admin) = listeners.addresses()?;
         let mut registry = Registry::default();
-        let (clock, dice): (Arc<dyn Clock>, _) = (Arc::new(SystemClock), Arc::new(SystemDice::default()));
+        let (clock, dice): (Arc<dyn Clock>, _) = (Arc::new(ServerClock::start()), Arc::new(SystemDice::default()));
         let entrances = Entrances::read(settings, &clock, &mut registry)?;
         let outward = outward::build(settings, vec![public, admin])?;
         allowances::tell(settings);
+        posthaste_faults::point("posthaste.listening");
         let store = open_store(settings, clock.clone()).await?;
+        posthaste_faults::point("posthaste.store-open");
         let cores = Cores::start()?;
         let homes = cores.homes();
         let ways = 1 + usize::from(listeners.admin.is_some());
@@ -144,9 +148,12 @@ impl Server {
             Some(token) => token.clone(),
             None => folder.token_or_new(&*common.dice)?,
         };
+        posthaste_faults::point("posthaste.token-made");
         let logins = logins(settings, &*common.dice, &mut registry);
         let engine = start_engine(settings, &common, &mut registry).await?;
-        let readiness = readiness(store.clone(), engine.clone());
+        posthaste_faults::point("posthaste.delivering");
+        let watch = watch_over(&common, &cores, &engine)?;
+        let readiness = readiness(store.clone(), engine.clone(), watch.condition());
         let customers = {
             let base = base_url(public, entrances.public_is_tls());
             for_customers(settings, &common, &base, logins.clone(), readiness.clone())
@@ -171,18 +178,32 @@ impl Server {
         entrances.warn_of_clear_text(public, admin);
         let file = entrances.file(public, admin, name);
         folder.announce(&file)?;
+        posthaste_faults::point("posthaste.announced");
         let certificates = entrances.keep(folder.clone(), file.clone());
-        Ok(Self { file, token, store, folder, cores, engine, readiness, shutdown, listeners, certificates })
+        Ok(Self { file, token, store, folder, cores, engine, watch, shutdown, listeners, certificates })
     }
 
-    /// Waits until the store has failed or deliveries have ended, and says why. Neither mends itself: the process has to
-    /// be started again, and whoever watches over it should see it end.
+    /// Waits until something has failed that does not mend itself, and says what: the process has to be started again,
+    /// and whoever watches over it should see it end.
     pub async fn until_broken(&self) -> String {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            if let Err(why) = (self.readiness)() {
+            if let Some(why) = self.what_is_broken() {
                 return why;
             }
+        }
+    }
+
+    fn what_is_broken(&self) -> Option<String> {
+        if let Err(why) = running(&*self.store, &self.engine) {
+            return Some(why);
+        }
+        if self.listeners.iter().any(JoinHandle::is_finished) {
+            return Some("no connections are taken".to_owned());
+        }
+        match seen(&self.watch.condition()) {
+            Condition::Broken(why) => Some(why),
+            Condition::Well | Condition::Stuck(_) => None,
         }
     }
 
@@ -190,8 +211,11 @@ impl Server {
     /// time is done again after the next start.
     pub async fn stop(self) {
         tracing::info!("stopping");
+        posthaste_faults::point("posthaste.told-to-end");
         drop(self.certificates);
+        drop(self.watch);
         self.folder.withdraw();
+        posthaste_faults::point("posthaste.withdrawn");
         let _ = self.shutdown.send(true);
         let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
         let listeners = async {
@@ -207,7 +231,9 @@ impl Server {
         let (store, cores) = (self.store, self.cores);
         let everything = async {
             tokio::join!(listeners, deliveries);
+            posthaste_faults::point("posthaste.drained");
             store.close().await;
+            posthaste_faults::point("posthaste.store-closed");
             cores.stop().await;
         };
         if tokio::time::timeout(STOP_PATIENCE, everything).await.is_err() {
@@ -309,15 +335,32 @@ fn logins(settings: &ServerSettings, dice: &dyn Dice, registry: &mut Registry) -
     Arc::new(logins)
 }
 
-fn readiness(store: Arc<dyn Store>, engine: SharedEngine) -> Readiness {
+fn watch_over(common: &Common, cores: &Cores, engine: &SharedEngine) -> Result<Watch, Failure> {
+    let engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
+    let pulse = engine.as_ref().map(Engine::pulse).unwrap_or_default();
+    let attempt_max = common.contract.policy.timeout;
+    Watch::start(Watched { lives: cores.lives(), pulse, store: common.store.clone(), attempt_max })
+}
+
+fn readiness(store: Arc<dyn Store>, engine: SharedEngine, condition: Arc<Mutex<Condition>>) -> Readiness {
     Arc::new(move || {
-        store.health()?;
-        let engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
-        match engine.as_ref().is_some_and(Engine::is_running) {
-            true => Ok(()),
-            false => Err("no deliveries are made".to_owned()),
+        running(&*store, &engine)?;
+        store.room_for_results()?;
+        match seen(&condition) {
+            Condition::Well => Ok(()),
+            Condition::Stuck(why) | Condition::Broken(why) => Err(why),
         }
     })
+}
+
+/// Does the store take writes, and are deliveries made?
+fn running(store: &dyn Store, engine: &SharedEngine) -> Result<(), String> {
+    store.health()?;
+    let engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
+    match engine.as_ref().is_some_and(Engine::is_running) {
+        true => Ok(()),
+        false => Err("no deliveries are made".to_owned()),
+    }
 }
 
 fn metrics(registry: Registry) -> Metrics {

@@ -66,7 +66,16 @@ fn claim(number: u32) -> Claim {
     };
     let key = DeliveryKey { event: event.seq, webhook: webhook.no };
     let (event, webhook) = (Arc::new(event), Arc::new(webhook));
-    Claim { key, event, webhook, number, at: UnixMs(0), ahead_ms: 0, is_written: true, slot: u64::from(number) }
+    Claim {
+        key,
+        event,
+        webhook,
+        number,
+        at: UnixMs(0),
+        ahead_ms: 0,
+        is_written: true,
+        slot: u64::from(number),
+    }
 }
 
 #[tokio::test]

@@ -202,7 +202,8 @@ impl Embedded {
         let answer = {
             let mut last = self.last_given.lock().unwrap_or_else(PoisonError::into_inner);
             let rows = drafts.len();
-            let (numbered, new_last) = events::number(drafts, build, *last, now, self.clock.steady());
+            let steady = self.clock.mark().map_or(now, |mark| mark.at);
+            let (numbered, new_last) = events::number(drafts, build, *last, now, steady);
             let (command, answer) = command(rows, move |ledger| ledger.publish(numbered));
             turn.send(command);
             *last = new_last;
