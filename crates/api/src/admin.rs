@@ -25,6 +25,7 @@ mod events;
 mod keys;
 mod recovery;
 mod secrets;
+mod sending;
 mod tokens;
 mod webhooks;
 

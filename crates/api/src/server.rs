@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 use crate::client_address::ClientAddress;
 pub use bounds::ServerBounds;
 use places::{Place, Places};
-pub use site::{Metrics, Readiness, Site, SiteParts};
+pub use site::{Metrics, Notes, Readiness, Site, SiteParts};
 pub use tls::{Handshakes, Tls};
 
 /// Where connections come in.

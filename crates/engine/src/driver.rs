@@ -7,7 +7,7 @@ use posthaste_contract::Contract;
 use posthaste_core::policy::QueuedOnDelete;
 use posthaste_core::{Clock, Dice, Seq, UnixMs};
 use posthaste_net::Guard;
-use posthaste_store::{Hint, Store, StoreError};
+use posthaste_store::{Damage, Hint, Store, StoreError};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -124,6 +124,9 @@ struct Driver {
     tell: mpsc::UnboundedSender<Result<Input, StoreError>>,
     tidy_asked: Arc<Notify>,
     pulse: Arc<Pulse>,
+    /// While it holds a time nothing is sent.
+    held_since: watch::Receiver<Option<UnixMs>>,
+    damage: Arc<Damage>,
 }
 
 impl Driver {
@@ -147,6 +150,8 @@ impl Driver {
         Self {
             dispatcher,
             crew: Crew::new(parts.homes.into_iter().map(member).collect(), &parts.observe, &tell_ended),
+            held_since: parts.store.held_since(),
+            damage: parts.store.damage(),
             store: parts.store,
             clock: parts.clock,
             observe: parts.observe,
@@ -163,7 +168,8 @@ impl Driver {
         let (mut endings, mut answers) = (Vec::with_capacity(INPUTS_AT_ONCE), Vec::new());
         loop {
             let now = self.look_at_clock();
-            self.dispatcher.set_held(self.store.room_for_results().is_err());
+            let is_held = self.held_since.borrow().is_some() || self.store.room_for_results().is_err();
+            self.dispatcher.set_held(is_held);
             let step = self.dispatcher.step(now);
             if !step.effects.is_empty() {
                 posthaste_faults::point("engine.before-effects");
@@ -171,6 +177,7 @@ impl Driver {
             self.carry_out(step.effects);
             let (in_flight, waiting) = self.dispatcher.load();
             self.observe.load(in_flight, waiting);
+            self.observe.damaged(self.damage.count());
             self.pulse.stepped(self.dispatcher.is_owing(now), self.dispatcher.oldest_under_way());
             if posthaste_faults::bug("dispatcher-stalls") && self.pulse.beat().attempts >= STALLS_AFTER {
                 std::future::pending::<()>().await;
@@ -188,6 +195,7 @@ impl Driver {
                 _ = self.answers.recv_many(&mut answers, INPUTS_AT_ONCE) => {}
                 _ = self.ended.recv_many(&mut endings, INPUTS_AT_ONCE) => {}
                 Some(hint) = self.hints.recv() => self.hear(hint),
+                _ = self.held_since.changed(), if self.held_since.borrow().is_some() => {}
                 () = tokio::task::yield_now(), if step.has_more => {}
                 () = tokio::time::sleep(until(step.next_due, now)), if !step.has_more => {}
             }

@@ -23,6 +23,7 @@ pub struct Observe {
     waiting: Gauge,
     records: Counter,
     disabled: Counter<u64, AtomicU64>,
+    damaged: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -48,6 +49,7 @@ impl Observe {
             waiting: Gauge::default(),
             records: Counter::default(),
             disabled: Counter::default(),
+            damaged: Gauge::default(),
         };
         registry.register("posthaste_attempts", "Attempts made, by result", observe.attempts.clone());
         let seconds = observe.attempt_seconds.clone();
@@ -65,7 +67,16 @@ impl Observe {
             "Webhooks switched off for failing",
             observe.disabled.clone(),
         );
+        registry.register(
+            "posthaste_damaged_rows",
+            "Rows of the store that were found damaged and left out since the start",
+            observe.damaged.clone(),
+        );
         observe
+    }
+
+    pub(crate) fn damaged(&self, rows: usize) {
+        self.damaged.set(rows as i64);
     }
 
     pub(crate) fn attempt_ended(&self, claim: &Claim, attempt: &Attempt) {

@@ -120,6 +120,13 @@ pub const POINTS: &[Named] = &[
 
 /// The bugs that may be switched on.
 pub const BUGS: &[Named] = &[
+    Named { name: "body-checksum-ignored", says: "an event that does not match its checksum is sent" },
+    Named { name: "webhook-check-ignored", says: "a webhook that does not match its checksum is sent to" },
+    Named {
+        name: "restored-store-sends-at-once",
+        says: "a store that was put back from an old copy sends what was due then",
+    },
+    Named { name: "backup-not-atomic", says: "a backup has its name before it is whole" },
     Named { name: "synchronous-normal", says: "commits are not synced to the disk" },
     Named { name: "no-directory-sync", says: "new files are not synced into their folder" },
     Named { name: "no-sync-at-opening", says: "what an opening finds in the log is taken for durable" },

@@ -12,6 +12,7 @@ use crate::commands::keys::KeyCommand;
 use crate::commands::listen::Listen;
 use crate::commands::recover::Recover;
 use crate::commands::secrets::SecretsCommand;
+use crate::commands::sending::SendingCommand;
 use crate::commands::store_files::{Backup, Verify};
 use crate::commands::tokens::TokenCommand;
 use crate::dev::Dev;
@@ -72,6 +73,9 @@ enum Command {
     /// The master key, which seals all secrets
     #[command(subcommand)]
     Secrets(SecretsCommand),
+    /// Whether deliveries are sent, or held because the store was put back from an old copy
+    #[command(subcommand)]
+    Sending(SendingCommand),
     /// Copies a store to a new file, also while a server uses it
     Backup(Backup),
     /// Checks a store or a backup for damage
@@ -105,6 +109,7 @@ impl Cli {
             Command::Audit(audit) => audit.run(json).await,
             Command::Openapi { contract } => contracts::openapi(&contract),
             Command::Secrets(command) => command.run(json).await,
+            Command::Sending(command) => command.run(json).await,
             Command::Backup(backup) => backup.run(json),
             Command::Verify(verify) => verify.run(json),
             Command::Completions { shell } => {

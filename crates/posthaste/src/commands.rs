@@ -11,6 +11,7 @@ pub mod keys;
 pub mod listen;
 pub mod recover;
 pub mod secrets;
+pub mod sending;
 pub mod store_files;
 pub mod tokens;
 

@@ -18,14 +18,14 @@ use posthaste_api::admin::{self, AdminParts, BodyLimits};
 use posthaste_api::docs::Docs;
 use posthaste_api::logins::Logins;
 use posthaste_api::public::{PublicApi, PublicParts};
-use posthaste_api::server::{Entrance, Metrics, Readiness, Site, SiteParts, serve};
+use posthaste_api::server::{Entrance, Metrics, Notes, Readiness, Site, SiteParts, serve};
 use posthaste_contract::Contract;
 use posthaste_core::{Clock, Dice, Secret};
 use posthaste_engine::bounds::Bounds;
 use posthaste_engine::driver::{Engine, EngineParts, Home};
 use posthaste_engine::observe::Observe;
 use posthaste_net::HttpTransport;
-use posthaste_store::{Embedded, Options, Store};
+use posthaste_store::{Embedded, Options, Store, StoreError};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -151,6 +151,7 @@ impl Server {
         posthaste_faults::point("posthaste.token-made");
         let logins = logins(settings, &*common.dice, &mut registry);
         let engine = start_engine(settings, &common, &mut registry).await?;
+        tell_of_copy(settings, &common).await?;
         posthaste_faults::point("posthaste.delivering");
         let watch = watch_over(&common, &cores, &engine)?;
         let readiness = readiness(store.clone(), engine.clone(), watch.condition());
@@ -161,7 +162,7 @@ impl Server {
         let operators = for_operators(settings, &common, &token, logins, registry, readiness.clone());
         let (shutdown, stopping) = watch::channel(false);
         let run = |(entrance, parts): (Entrance, SiteParts)| {
-            let site = Arc::new(Site::new(parts).behind(settings.trusted_proxies.clone()));
+            let site = Arc::new(Site::new(parts).behind(settings.trusted_proxies.clone()).noting(notes(&store)));
             let (homes, stopping) = (homes.clone(), stopping.clone());
             tokio::spawn(async move {
                 serve(entrance, site, connections.server, &homes, stopping).await;
@@ -361,6 +362,37 @@ fn running(store: &dyn Store, engine: &SharedEngine) -> Result<(), String> {
         true => Ok(()),
         false => Err("no deliveries are made".to_owned()),
     }
+}
+
+/// A store that was put back from an old copy sends nothing unasked: says so, or lets it go if that is a setting.
+async fn tell_of_copy(settings: &ServerSettings, common: &Common) -> Result<(), Failure> {
+    let store = &common.store;
+    let Some(copied_at) = *store.held_since().borrow() else { return Ok(()) };
+    let refused = |error: StoreError| Failure::refused(error.to_string());
+    let owed = store.owed().await.map_err(refused)?;
+    tracing::warn!(
+        copied_at = copied_at.rfc3339_ms(),
+        pending = owed.deliveries,
+        events = owed.events,
+        "the store was put back from an old copy: sending is held until `posthaste sending release`"
+    );
+    if settings.release_restored {
+        store.release_sending(common.clock.now().into()).await.map_err(refused)?;
+        tracing::warn!("sending goes on at once (--release-restored)");
+    }
+    Ok(())
+}
+
+/// What `/readyz` says besides.
+fn notes(store: &Arc<dyn Store>) -> Notes {
+    let (held_since, damage) = (store.held_since(), store.damage());
+    Arc::new(move || {
+        let held = held_since.borrow().map(|copied_at| {
+            format!("sending is held: the store was put back from a copy of {}", copied_at.rfc3339_ms())
+        });
+        let damaged = damage.first().map(|what| format!("{} rows are damaged: {what}", damage.count()));
+        held.into_iter().chain(damaged).collect()
+    })
 }
 
 fn metrics(registry: Registry) -> Metrics {

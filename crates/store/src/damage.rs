@@ -1,6 +1,7 @@
 //! What was found damaged while the store was open: said once in the log, and kept for whoever watches.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many rows are kept by name; those beyond are in the log.
@@ -8,7 +9,10 @@ const KEPT_MAX: usize = 1_000;
 
 /// The rows that were found damaged since the store was opened.
 #[derive(Debug, Default)]
-pub struct Damage(Mutex<BTreeSet<String>>);
+pub struct Damage {
+    rows: Mutex<BTreeSet<String>>,
+    count: AtomicUsize,
+}
 
 impl Damage {
     /// Notes a damaged row; `what` names the file and the row.
@@ -19,12 +23,13 @@ impl Damage {
         }
         tracing::error!(what, "damaged: it is left out, and the rest goes on");
         known.insert(what);
+        self.count.store(known.len(), Ordering::Relaxed);
     }
 
     /// How many rows there are, counted up to a thousand.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.lock().len()
+        self.count.load(Ordering::Relaxed)
     }
 
     /// One of them, to show.
@@ -34,6 +39,6 @@ impl Damage {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

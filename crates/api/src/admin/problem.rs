@@ -15,6 +15,8 @@ use crate::publishing::{MemberFault, PublishFault};
 
 /// When a request that is refused for a while may be tried again, unless more is known.
 const RETRY_IN: Duration = Duration::from_secs(1);
+/// The same of one that found no room on the disk.
+const FULL_RETRY_IN: Duration = Duration::from_secs(5);
 /// What every problem's type begins with; its code follows.
 const TYPE_PREFIX: &str = "urn:posthaste:problem:";
 
@@ -37,6 +39,7 @@ pub(crate) enum Kind {
     Media,
     Internal,
     Unavailable,
+    StorageFull,
 }
 
 impl Kind {
@@ -69,6 +72,7 @@ impl Kind {
             }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not possible just now"),
+            Self::StorageFull => (StatusCode::SERVICE_UNAVAILABLE, "storage_full", "The storage is full"),
         }
     }
 }
@@ -172,7 +176,7 @@ impl Problem {
             Kind::Unauthorized => {
                 Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"posthaste-admin\"")))
             }
-            Kind::Unavailable | Kind::TooManyFailedLogins => {
+            Kind::Unavailable | Kind::StorageFull | Kind::TooManyFailedLogins => {
                 // Rounded up, so that nobody comes back too early.
                 let seconds = self.retry_in.as_millis().div_ceil(1000).max(1);
                 Some((RETRY_AFTER, u64::try_from(seconds).unwrap_or(u64::MAX).into()))
@@ -216,6 +220,11 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Refused(refusal) => refusal.into(),
+            StoreError::StorageFull => {
+                tracing::warn!("an admin request was refused because the disk is full");
+                let detail = "The disk has no room for more; nothing was changed. Try again when there is.";
+                Self { retry_in: FULL_RETRY_IN, ..Self::new(Kind::StorageFull, detail) }
+            }
             StoreError::Unavailable(why) => {
                 tracing::warn!(why, "the store refuses admin requests");
                 Self::new(Kind::Unavailable, "The store cannot take this now; nothing was changed.")

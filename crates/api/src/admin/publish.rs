@@ -88,7 +88,9 @@ where
 {
     let body = read_event(headers, body, admin, actor).await?;
     let ask = admin.publisher.read(&body, header_key(headers)?)?;
+    posthaste_faults::point("api.event-read");
     let accepted = admin.publisher.publish(ask).await?;
+    posthaste_faults::point("api.event-stored");
     Ok((StatusCode::ACCEPTED, Json(AcceptedShown::from(accepted))).into_response())
 }
 
@@ -123,6 +125,7 @@ where
     let read = |item| short_enough(item, limit).and_then(|item| admin.publisher.read(item, None));
     let asks = items.into_iter().map(read).collect();
     let outcomes = admin.publisher.publish_all(asks).await?;
+    posthaste_faults::point("api.batch-stored");
     let told: Vec<Result<AcceptedShown, Problem>> = outcomes.into_iter().map(told).collect();
     let events = told.iter().map(ItemShown::from).collect();
     Ok((StatusCode::ACCEPTED, Json(BatchShown { events })).into_response())

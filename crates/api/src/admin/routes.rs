@@ -12,7 +12,7 @@ use super::gate::{self, Demand};
 use super::publish::PublishRoute;
 use super::scopes::RouteShown;
 use super::state::Admin;
-use super::{accounts, audit, deliveries, events, keys, recovery, secrets, tokens, webhooks};
+use super::{accounts, audit, deliveries, events, keys, recovery, secrets, sending, tokens, webhooks};
 
 /// A route with what answers it.
 struct Route {
@@ -71,6 +71,8 @@ fn routes() -> Vec<Route> {
         post("/deliveries/{delivery}/retry", Full, deliveries::retry),
         get("/secrets", Read, secrets::get),
         post("/secrets/rotate", Full, secrets::rotate),
+        get("/sending", Read, sending::get),
+        post("/sending/release", Full, sending::release),
         get("/tokens", Full, tokens::list),
         post("/tokens", Full, tokens::create),
         delete("/tokens/{token}", Full, tokens::revoke),

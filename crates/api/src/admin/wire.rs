@@ -5,6 +5,7 @@ mod audit;
 mod deliveries;
 mod events;
 mod secrets;
+mod sending;
 mod webhooks;
 
 pub(crate) use accounts::{AccountShown, KeyShown, NewKeyShown};
@@ -12,6 +13,7 @@ pub(crate) use audit::{ChangeShown, NewTokenShown, TokenShown};
 pub(crate) use deliveries::{AttemptShown, DeliveryShown, RecoveryShown, RequestShown};
 pub(crate) use events::{AcceptedShown, EventShown, FateShown};
 pub(crate) use secrets::SealsShown;
+pub(crate) use sending::SendingShown;
 pub(crate) use webhooks::{RotatedShown, TestShown, WebhookShown};
 
 use posthaste_core::UnixMs;

@@ -24,6 +24,9 @@ use crate::public::PublicApi;
 
 /// Says whether requests and deliveries can be served, and if not why.
 pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// What an operator should see to although requests and deliveries go on.
+pub type Notes = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 /// Gives the metrics as Prometheus text.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -45,19 +48,32 @@ pub struct SiteParts {
 pub struct Site {
     parts: SiteParts,
     proxies: Proxies,
+    notes: Option<Notes>,
 }
 
 impl Site {
     /// A site of these parts.
     #[must_use]
     pub fn new(parts: SiteParts) -> Self {
-        Self { parts, proxies: Proxies::default() }
+        Self { parts, proxies: Proxies::default(), notes: None }
     }
 
     /// The same behind proxies in these networks, which are believed where requests come from.
     #[must_use]
     pub fn behind(self, proxies: Vec<IpNet>) -> Self {
         Self { proxies: Proxies(proxies), ..self }
+    }
+
+    /// The same with what `/readyz` says besides, each in a line of its own, while all is well.
+    #[must_use]
+    pub fn noting(self, notes: Notes) -> Self {
+        Self { notes: Some(notes), ..self }
+    }
+
+    fn ready(&self) -> Bytes {
+        let notes = self.notes.as_ref().map(|notes| notes()).unwrap_or_default();
+        let lines: String = notes.into_iter().map(|note| note + "\n").collect();
+        format!("ready\n{lines}").into()
     }
 
     /// Does this address belong to a proxy that is believed?
@@ -123,7 +139,7 @@ impl Site {
         match path {
             "/healthz" => Some(plain(StatusCode::OK, TEXT, Bytes::from_static(b"ok\n"))),
             "/readyz" => Some(match (self.parts.readiness)() {
-                Ok(()) => plain(StatusCode::OK, TEXT, Bytes::from_static(b"ready\n")),
+                Ok(()) => plain(StatusCode::OK, TEXT, self.ready()),
                 Err(reason) => plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n").into()),
             }),
             "/metrics" => self.parts.metrics.as_ref().map(|metrics| {

@@ -86,7 +86,7 @@ const fn repeated(one: Setting) -> Setting {
 }
 
 /// Every setting, in the order of the help.
-pub const TABLE: [Setting; 27] = [
+pub const TABLE: [Setting; 28] = [
     setting(
         ("config", Some("config"), "POSTHASTE_CONFIG"),
         "FILE",
@@ -184,6 +184,13 @@ pub const TABLE: [Setting; 27] = [
         Some("false"),
         UsedBy::Server,
         "Lets webhooks use http://, whatever the contract says",
+    ),
+    setting(
+        ("release_restored", Some("release-restored"), "POSTHASTE_RELEASE_RESTORED"),
+        "BOOL",
+        Some("false"),
+        UsedBy::Server,
+        "Sends at once what was due in a store that was put back from an old copy",
     ),
     setting(
         ("proxy", Some("proxy"), "POSTHASTE_PROXY"),

@@ -53,6 +53,8 @@ pub struct ServerSettings {
     pub allow_any_net: bool,
     /// May webhooks use `http://`?
     pub allow_http: bool,
+    /// Is sent at once what was due in a store that was put back from an old copy?
+    pub release_restored: bool,
     /// The proxy that deliveries go out through.
     pub proxy: Option<Proxy>,
     /// Files of further trusted roots.
@@ -100,6 +102,7 @@ impl ServerSettings {
             data: layers.one("data", path)?.unwrap_or_default(),
             allow_nets: layers.each("allow_net", allowed_net(allow_any_net))?,
             allow_any_net,
+            release_restored: layers.one("release_restored", &truth)?.unwrap_or_default(),
             allow_http: layers.one("allow_http", &truth)?.unwrap_or_default(),
             proxy: layers
                 .one("proxy", |text| text.parse().map_err(|fault: BadProxy| format!("no proxy: {fault}")))?,

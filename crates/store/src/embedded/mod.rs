@@ -96,7 +96,7 @@ impl Embedded {
     ) -> Result<Arc<Self>, OpenError> {
         let folder = Folder::open(dir)?;
         let key_file = given.is_none().then(|| folder.key_file());
-        let room = Arc::new(Room::of(folder.path().to_owned(), clock.clone()).map_err(OpenError::io(dir))?);
+        let room = Arc::new(Room::of(folder.path().to_owned()).map_err(OpenError::io(dir))?);
         let keys = folder.master_keys(given)?;
         let opening::Opened { mut ledger, owed, id_key } = opening::open(&folder, &keys, clock.now())?;
         opening::resume_clock(&folder, &mut ledger, &*clock)?;
