@@ -120,6 +120,17 @@ impl Server {
     /// # Errors
     /// If it ends before, or says nothing within [`PATIENCE`].
     pub async fn spawn(plan: &Plan) -> anyhow::Result<Self> {
+        match Self::spawn_or_end(plan).await? {
+            Ok(spawned) => Ok(spawned),
+            Err(status) => bail!("it ended with {status}:\n{}", log_of(plan)),
+        }
+    }
+
+    /// The same where it may end before.
+    ///
+    /// # Errors
+    /// If it says nothing within [`PATIENCE`].
+    pub async fn spawn_or_end(plan: &Plan) -> anyhow::Result<Result<Self, ExitStatus>> {
         let begun = Instant::now();
         let mut child = Self::launch(plan)?;
         let data = DataFolder::at(plan.data());
@@ -129,13 +140,13 @@ impl Server {
                 break (file, token);
             }
             if let Some(status) = child.try_wait()? {
-                bail!("it ended with {status}:\n{}", log_of(plan));
+                return Ok(Err(status));
             }
             ensure!(begun.elapsed() < PATIENCE, "it does not say where it listens:\n{}", log_of(plan));
             tokio::time::sleep(Duration::from_millis(2)).await;
         };
         let (base, admin) = (file.public_base().0, AdminClient::new(file.admin_base().0, token));
-        Ok(Self { plan: plan.clone(), child, process_id, admin, base, ready_after: begun.elapsed() })
+        Ok(Ok(Self { plan: plan.clone(), child, process_id, admin, base, ready_after: begun.elapsed() }))
     }
 
     /// Starts it where it may end at once, and waits for that or for its being ready.
@@ -143,17 +154,20 @@ impl Server {
     /// # Errors
     /// If neither comes in time.
     pub async fn start_or_end(plan: &Plan) -> anyhow::Result<Result<Self, ExitStatus>> {
-        let mut started = match Self::spawn(plan).await {
+        let mut started = match Self::spawn_or_end(plan).await? {
             Ok(started) => started,
-            Err(_) => return Ok(Err(run_to_end(plan).await?)),
+            Err(status) => return Ok(Err(status)),
         };
+        let begun = Instant::now() - started.ready_after;
         loop {
             if let Some(status) = started.child.try_wait()? {
                 return Ok(Err(status));
             }
             if started.status("/readyz").await == Some(200) {
+                started.ready_after = begun.elapsed();
                 return Ok(Ok(started));
             }
+            ensure!(begun.elapsed() < PATIENCE, "it is neither ready nor at its end:\n{}", started.log());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -285,11 +299,6 @@ impl Server {
         ensure!(answer.status().is_success(), "{}: {text}", answer.status());
         Ok(serde_json::from_str(&text)?)
     }
-}
-
-async fn run_to_end(plan: &Plan) -> anyhow::Result<ExitStatus> {
-    let mut child = Server::launch(plan)?;
-    Ok(tokio::time::timeout(PATIENCE, child.wait()).await.context("it does not end")??)
 }
 
 fn log_of(plan: &Plan) -> String {

@@ -7,12 +7,13 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use posthaste_core::Secret;
 use serde_json::{Value, json};
 
 use super::diary::Diary;
 use super::ledger::Ledger;
 use super::mailbox::{Mailbox, Manner};
-use super::publishers::Answer;
+use super::publishers::{Answer, Product};
 use super::receiver::becomes;
 use super::server::{PATIENCE, Plan, Server};
 use super::stored::Stored;
@@ -22,6 +23,10 @@ use super::traffic::{Desk, is_broadcast};
 const ACCOUNT: &str = "acme";
 /// The account that only gets what is for all.
 const OTHER: &str = "other";
+/// The account without webhooks.
+const NOBODY: &str = "nobody";
+/// What one event without a webhook weighs.
+const FILLING_BYTES: usize = 200 * 1024;
 /// How long the slow receiver takes.
 const SLOW: Duration = Duration::from_millis(40);
 /// How many acknowledged events are published again after a restart, to see that they are known.
@@ -68,24 +73,24 @@ pub struct Sum {
 }
 
 impl World {
-    /// Makes the world; with `plan` the process is started once and set up.
+    /// A world whose process was started once, set up and ended.
     ///
     /// # Errors
     /// If the process does not start, or refuses.
     pub async fn settled(plan: Plan) -> anyhow::Result<Self> {
-        let mut server = Server::start(&plan).await?;
-        let mut world = Self::around(plan, &server).await?;
+        let mut world = Self::around(plan).await?;
+        let mut server = Server::start(&world.plan).await?;
         world.settle(&server).await?;
         server.terminate()?;
         server.wait().await?;
         Ok(world)
     }
 
-    /// A world that knows nothing of the process yet.
+    /// A world whose process was never started.
     ///
     /// # Errors
     /// If there are no ports.
-    pub async fn around(plan: Plan, server: &Server) -> anyhow::Result<Self> {
+    pub async fn around(plan: Plan) -> anyhow::Result<Self> {
         let (ledger, diary) = (Arc::new(Ledger::default()), Arc::new(Diary::default()));
         let healthy = vec![
             Mailbox::start("prompt", Manner::Prompt, &diary).await?,
@@ -96,7 +101,12 @@ impl World {
         let guests_at = guests.url.clone();
         let further = vec![Mailbox::start("failing", Manner::Failing, &diary).await?, guests];
         let desk = Desk {
-            product: server.product(ACCOUNT)?,
+            product: Product {
+                base: String::new(),
+                token: Arc::new(Secret::new(Vec::new())),
+                account: ACCOUNT.to_owned(),
+                padding: 0,
+            },
             key: String::new(),
             ledger,
             diary,
@@ -162,6 +172,20 @@ impl World {
             self.recorded.entry(delivery).or_insert(life);
         }
         self.desk.diary.next_life();
+        Ok(())
+    }
+
+    /// Fills the store's log with so many bytes, in events that are for nobody.
+    ///
+    /// # Errors
+    /// If the process refuses or goes away.
+    pub async fn fill(&self, server: &Server, bytes: usize) -> anyhow::Result<()> {
+        let _ = server.admin.post("/accounts", &json!({"id": NOBODY})).await;
+        let padding = "x".repeat(FILLING_BYTES);
+        let event = json!({"type": "load.filling", "account": NOBODY, "data": {"padding": padding}});
+        for _ in 0..bytes.div_ceil(FILLING_BYTES) {
+            server.admin.post("/events", &event).await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        }
         Ok(())
     }
 
@@ -321,11 +345,6 @@ impl World {
 /// What is wrong with how an event is told to have fared; `None` if nothing.
 fn unaccounted(event: &Value, is_broadcast: bool) -> Option<String> {
     let webhooks = event["webhooks"].as_array().cloned().unwrap_or_default();
-    let status = |name: &str| {
-        let mut own = webhooks.iter();
-        own.find(|webhook| webhook["name"] == name).and_then(|webhook| webhook["status"].as_str())
-    };
-    let _ = status;
     let count = |wanted: &str| webhooks.iter().filter(|webhook| webhook["status"] == wanted).count();
     let delivered = count("delivered");
     let expected = if is_broadcast { 3 } else { 2 };
