@@ -108,7 +108,8 @@ impl Product {
         event.to_string()
     }
 
-    async fn post(&self, path: &str, body: String) -> Option<(u16, Value)> {
+    /// A call of the admin API; `None` if nobody answered.
+    pub async fn post(&self, path: &str, body: String) -> Option<(u16, Value)> {
         let request = http::Request::post(format!("{}/admin/v1{path}", self.base))
             .header("authorization", format!("Bearer {}", self.token.expose_text()))
             .header("content-type", "application/json")

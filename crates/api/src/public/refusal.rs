@@ -73,7 +73,9 @@ impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
         let condition = match &error {
             StoreError::Refused(refusal) => condition_of(*refusal),
-            StoreError::Unavailable(_) | StoreError::Failed(_) => Condition::Unavailable,
+            StoreError::StorageFull | StoreError::Unavailable(_) | StoreError::Failed(_) => {
+                Condition::Unavailable
+            }
             StoreError::Damaged(_) => Condition::Internal,
         };
         if matches!(condition, Condition::Unavailable | Condition::Internal) {

@@ -5,11 +5,10 @@
 //! recorded and old rows go, but no attempt starts. Each state ends by itself when there is room again.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use posthaste_core::Clock;
+use tokio::time::Instant;
 
 use crate::ballast::Ballast;
 use crate::error::StoreError;
@@ -17,7 +16,7 @@ use crate::folder::Disk;
 use crate::store::Answer;
 
 /// How often the room left on the disk is looked at.
-const LOOKED_AT_EVERY_MS: i64 = 1_000;
+const LOOKED_AT_EVERY_MS: u64 = 1_000;
 /// The same by the writer, while room or ballast are missing.
 pub(super) const SEEN_TO_EVERY: Duration = Duration::from_millis(1_000);
 /// With less than this left, a transaction may not find what it needs, and the ballast goes first.
@@ -26,8 +25,9 @@ const TRANSACTION_BYTES: u64 = 256 * 1024;
 /// What was last seen of the room on the disk.
 pub(crate) struct Room {
     folder: PathBuf,
-    clock: Arc<dyn Clock>,
-    looked_at_ms: AtomicI64,
+    began: Instant,
+    /// When the disk is to be looked at again, in milliseconds after the beginning.
+    look_at_ms: AtomicU64,
     is_there: AtomicBool,
     ballast: Ballast,
     has_ballast: AtomicBool,
@@ -37,12 +37,12 @@ pub(crate) struct Room {
 
 impl Room {
     /// The room on the disk that a folder is on. Where there is little, the ballast goes, so that the store may open.
-    pub fn of(folder: PathBuf, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+    pub fn of(folder: PathBuf) -> std::io::Result<Self> {
         let ballast = Ballast::of(&folder, &Disk::of(&folder)?);
         let room = Self {
             folder,
-            clock,
-            looked_at_ms: AtomicI64::new(i64::MIN),
+            began: Instant::now(),
+            look_at_ms: AtomicU64::new(0),
             is_there: AtomicBool::new(true),
             has_ballast: AtomicBool::new(ballast.is_there()),
             ballast,
@@ -62,12 +62,9 @@ impl Room {
 
     /// Is there room to take something in, as of a second ago at most?
     pub fn is_there(&self) -> bool {
-        let now = self.clock.now().0;
-        let looked_at = self.looked_at_ms.load(Ordering::Relaxed);
-        if now.abs_diff(looked_at) >= LOOKED_AT_EVERY_MS.unsigned_abs() {
+        if self.passed_ms() >= self.look_at_ms.load(Ordering::Relaxed) {
             let is_there = self.disk().is_none_or(|disk| disk.has_room());
-            self.is_there.store(is_there, Ordering::Relaxed);
-            self.looked_at_ms.store(now, Ordering::Relaxed);
+            self.note(is_there);
         }
         posthaste_faults::bug("full-disk-unnoticed") || self.is_there.load(Ordering::Relaxed)
     }
@@ -98,10 +95,18 @@ impl Room {
 
     /// A transaction found no room, or the next one may not.
     pub fn run_out(&self) {
-        self.is_there.store(false, Ordering::Relaxed);
-        self.looked_at_ms.store(self.clock.now().0, Ordering::Relaxed);
+        self.note(false);
         self.is_fresh.store(false, Ordering::Relaxed);
         self.release();
+    }
+
+    fn note(&self, is_there: bool) {
+        self.is_there.store(is_there, Ordering::Relaxed);
+        self.look_at_ms.store(self.passed_ms() + LOOKED_AT_EVERY_MS, Ordering::Relaxed);
+    }
+
+    fn passed_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn release(&self) {

@@ -1,8 +1,8 @@
 //! Faults that simulations ask for, and how one store serves many worlds.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use posthaste_core::UnixMs;
+use posthaste_core::{Clock, UnixMs};
 use rusqlite::Connection;
 
 use super::{Core, Inline};
@@ -32,6 +32,11 @@ impl Inline {
     /// From now on the disk is almost full, or not any more: no event is accepted, the rest goes on.
     pub fn set_almost_full(&self, is_almost_full: bool) {
         self.core().is_almost_full = is_almost_full;
+    }
+
+    /// From now on, until it is opened again, the store goes by this clock. Without one all times are what it is told.
+    pub fn set_clock(&self, clock: Arc<dyn Clock>) {
+        self.core().clock = Some(clock);
     }
 
     /// The same store as if it were new: what SQLite has prepared once serves many worlds.

@@ -1,0 +1,145 @@
+//! One call to the system fails, each run another: the process ends soon or nobody notices, and the store opens again
+//! with everything that was acknowledged in it.
+
+mod idle;
+mod trial;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::ensure;
+use futures_util::StreamExt as _;
+
+use super::{Part, Running};
+use crate::context::Context;
+use crate::figures::Figure;
+use crate::rig::fail::{Fault, How};
+use crate::rig::ledger::Ledger;
+use crate::rig::preload;
+use crate::rig::receiver::Receiver;
+use crate::rig::server::{Plan, Server};
+
+/// The part.
+pub const PART: Part = Part {
+    name: "store_failure",
+    says: "one write, sync, truncation, opening or renaming of the store's files fails",
+    is_alone: false,
+    figures: &[
+        Figure::count("store_failure.failed", "calls to the system made to fail, one in each run"),
+        Figure::count("store_failure.at_start", "of them before the server was ready"),
+        Figure::count("store_failure.stopped", "runs that ended by themselves after it"),
+        Figure::never("store_failure.went_on", "runs that went on after a failed write or sync"),
+        Figure::never("store_failure.synced_again", "syncs tried again on a file that failed"),
+        Figure::at_most("store_failure.stop_ms", "the longest from the failure to the end", "ms", STOP_MS_MAX),
+        Figure::count("store_failure.acknowledged", "events acknowledged in these runs"),
+        Figure::never("store_failure.lost", "of them missing after the next start"),
+        Figure::count("store_failure.unknown", "events whose publishers heard 5xx or nothing"),
+        Figure::never("store_failure.not_once", "of them not there exactly once after they were repeated"),
+        Figure::never("store_failure.stored_when_full", "events stored though refused for want of room"),
+    ],
+    run,
+};
+
+/// How many calls fail in a run with every change.
+const FAILURES: u64 = 300;
+/// How many runs are under way at one time: mostly they wait.
+const SIDE_BY_SIDE: usize = 8;
+/// The longest a process may live after a failed write or sync.
+const STOP_MS_MAX: f64 = 2_000.0;
+
+/// The kinds of calls and how they may fail, with how often they are chosen.
+const KINDS: &[(&str, How, u64)] = &[
+    ("sync", How::Io, 5),
+    ("write", How::Io, 5),
+    ("write", How::NoRoom, 4),
+    ("write", How::Quota, 2),
+    ("sync", How::NoRoom, 1),
+    ("write", How::Interrupted, 1),
+    ("write", How::Short, 2),
+    ("open", How::Interrupted, 1),
+    ("truncate", How::Io, 1),
+    ("open", How::Io, 1),
+    ("open", How::NoRoom, 1),
+    ("rename", How::Io, 1),
+];
+
+/// What all runs have in common.
+pub(super) struct Scene {
+    context: Context,
+    folders: tempfile::TempDir,
+    library: PathBuf,
+    receiver: Receiver,
+}
+
+impl Scene {
+    async fn set(context: &Context) -> anyhow::Result<Self> {
+        let folders = tempfile::tempdir()?;
+        let library = preload::build("fail", folders.path())?;
+        let receiver = Receiver::start("all", Arc::new(Ledger::default())).await?;
+        let scene = Self { context: context.clone(), folders, library, receiver };
+        let mut server = Server::start(&scene.plan("first")?).await?;
+        let key = server.account("acme").await?;
+        server.webhook(&key, &scene.receiver.url).await?;
+        server.terminate()?;
+        ensure!(server.wait().await?.success(), "the first run does not end well");
+        Ok(scene)
+    }
+
+    fn plan(&self, name: &str) -> anyhow::Result<Plan> {
+        let folder = self.folders.path().join(name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(Plan::new(self.context.program(), &folder).bug(self.context.bug.as_deref()))
+    }
+
+    /// A folder with a store of its own: an account and its webhook.
+    fn copy(&self, name: &str) -> anyhow::Result<Plan> {
+        let plan = self.plan(name)?;
+        std::fs::create_dir(plan.data())?;
+        for entry in std::fs::read_dir(self.folders.path().join("first/data"))? {
+            let entry = entry?;
+            std::fs::copy(entry.path(), plan.data().join(entry.file_name()))?;
+        }
+        Ok(plan)
+    }
+}
+
+fn run(context: Context) -> Running {
+    Box::pin(async move {
+        let scene = Scene::set(&context).await?;
+        let faults = choose(&scene).await?;
+        idle::both(&scene).await?;
+        let trials = faults.into_iter().enumerate().map(|(number, fault)| {
+            let scene = &scene;
+            async move { trial::run(scene, &format!("trial-{number}"), &fault).await }
+        });
+        let mut under_way = futures_util::stream::iter(trials).buffer_unordered(SIDE_BY_SIDE);
+        while let Some(ended) = under_way.next().await {
+            ended?;
+        }
+        Ok(())
+    })
+}
+
+/// Counts the calls of a run in which none fails, and chooses among them.
+async fn choose(scene: &Scene) -> anyhow::Result<Vec<Fault>> {
+    let mut calls = Vec::new();
+    for (number, kind) in ["sync", "write", "truncate", "open", "rename"].into_iter().enumerate() {
+        let none = Fault { kind, file: None, at: 0, how: How::Io, goes_on: false };
+        calls.push((kind, trial::run(scene, &format!("count-{number}"), &none).await?));
+    }
+    let of = |wanted: &str| calls.iter().find(|(kind, _)| *kind == wanted).map_or(0, |(_, count)| *count);
+    ensure!(of("sync") > 0 && of("write") > 0, "the library sees nothing: {calls:?}");
+    let mut dice = scene.context.dice();
+    let weights: Vec<usize> =
+        KINDS.iter().enumerate().flat_map(|(at, (.., weight))| vec![at; *weight as usize]).collect();
+    let mut faults = Vec::new();
+    for number in 0..scene.context.times(FAILURES) {
+        let (kind, how, _) = KINDS[weights[number as usize % weights.len()]];
+        if of(kind) == 0 {
+            continue;
+        }
+        let at = 1 + dice.below(of(kind));
+        faults.push(Fault { kind, file: None, at, how, goes_on: !how.is_harmless() && dice.below(2) == 0 });
+    }
+    Ok(faults)
+}

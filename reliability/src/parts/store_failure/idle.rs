@@ -1,0 +1,62 @@
+//! The log cannot be written back while nobody asks for anything: all the same the process ends soon.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::trial::{self, Heard};
+use super::{STOP_MS_MAX, Scene};
+use crate::rig::fail::{Fault, How, Report};
+use crate::rig::server::Server;
+
+/// The log is written back when it has a thousand pages of 8 KiB: these events are enough for twice that.
+const EVENTS: u64 = 100;
+const EVENT_BYTES: usize = 160 * 1024;
+/// How long the end is waited for.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// A failed write and a failed sync of the file that only the log is written back to.
+pub async fn both(scene: &Scene) -> anyhow::Result<()> {
+    for kind in ["write", "sync"] {
+        one(scene, kind).await?;
+    }
+    Ok(())
+}
+
+async fn one(scene: &Scene, kind: &'static str) -> anyhow::Result<()> {
+    let context = &scene.context;
+    let fault = Fault { kind, file: Some("posthaste.db"), at: 1, how: How::Io, goes_on: false };
+    let what = format!("writing the log back: {kind}");
+    let plain = scene.copy(&format!("idle-{kind}"))?;
+    let (plan, report) = Report::prepare(plain.clone(), &scene.library, &fault)?;
+    let mut server = Server::start(&plan).await?;
+    let product = server.product("acme")?.padded(EVENT_BYTES);
+    let mut heard = Heard::default();
+    for number in 0..EVENTS {
+        if report.failed_ms_ago()?.is_some() || !heard.publish(&product, number).await {
+            break;
+        }
+    }
+    let until = Instant::now() + PATIENCE;
+    while !server.has_ended() && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    match (report.failed_ms_ago()?, server.has_ended()) {
+        (Some(after_ms), true) => {
+            context.report("store_failure.failed", 1.0)?;
+            context.report("store_failure.stopped", 1.0)?;
+            context.report("store_failure.stop_ms", after_ms)?;
+            if after_ms > STOP_MS_MAX {
+                context.object(format!("{what}: it ends only after {after_ms:.0} ms"));
+            }
+        }
+        (Some(_), false) => {
+            context.report("store_failure.went_on", 1.0)?;
+            context.object(format!("{what}: it goes on"));
+            server.kill().await?;
+        }
+        (None, _) => anyhow::bail!("{what}: nothing failed, so this proves nothing"),
+    }
+    context.report("store_failure.synced_again", report.synced_after()? as f64)?;
+    trial::reopen(scene, &plain, &what, heard).await
+}

@@ -1,0 +1,184 @@
+//! One run in which one call fails, and what must be so afterwards.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use posthaste_store::verify;
+use tokio::time::Instant;
+
+use super::{STOP_MS_MAX, Scene};
+use crate::rig::fail::{Fault, Report};
+use crate::rig::publishers::{Product, Told};
+use crate::rig::server::{Plan, Server};
+use crate::rig::stored::Stored;
+
+/// How many events are published one after the other.
+const EVENTS: u64 = 10;
+/// How long a run that ought to end is waited for.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+/// The files that hold what was acknowledged: a failed write or sync of one of them ends everything.
+const VITAL_FILES: [&str; 3] = ["posthaste.db", "posthaste.db-wal", "posthaste.db-shm"];
+
+/// What publishers were told, by the numbers of their events.
+#[derive(Default)]
+pub struct Heard {
+    pub acknowledged: Vec<u64>,
+    /// 5xx, or nothing.
+    pub unknown: Vec<u64>,
+    /// Those of them that were told that there is no room.
+    pub full: Vec<u64>,
+}
+
+/// How a run ended.
+struct Ending {
+    /// Did it end before it was told to?
+    by_itself: bool,
+    /// Did it say where it listens?
+    has_listened: bool,
+    /// Did it end well?
+    is_success: bool,
+    /// The time from the failed call to the end.
+    after_ms: Option<f64>,
+    /// Had the call failed when it was told to end?
+    failed_before: bool,
+}
+
+/// Tries it, and answers how many calls of the kind there were.
+pub async fn run(scene: &Scene, name: &str, fault: &Fault) -> anyhow::Result<u64> {
+    let plain = scene.copy(name)?;
+    let (plan, report) = Report::prepare(plain.clone(), &scene.library, fault)?;
+    let mut heard = Heard::default();
+    let ending = live(&plan, &report, fault, &mut heard).await.with_context(|| format!("{fault:?}"))?;
+    judge(scene, fault, &report, &ending, &heard)?;
+    reopen(scene, &plain, &format!("{fault:?}"), heard).await?;
+    let calls = report.calls()?;
+    std::fs::remove_dir_all(&plain.folder)?;
+    Ok(calls)
+}
+
+/// Publishes until everything is said or the process ends, and sees it to its end.
+async fn live(plan: &Plan, report: &Report, fault: &Fault, heard: &mut Heard) -> anyhow::Result<Ending> {
+    let mut server = match Server::spawn(plan).await {
+        Ok(server) => server,
+        Err(error) => {
+            ensure!(format!("{error:#}").contains("exit status: 1"), "it does not end with code 1: {error:#}");
+            let (by_itself, failed_before) = (true, true);
+            let after_ms = report.failed_ms_ago()?;
+            return Ok(Ending { by_itself, has_listened: false, is_success: false, after_ms, failed_before });
+        }
+    };
+    let product = server.product("acme")?;
+    for number in 0..EVENTS {
+        if !heard.publish(&product, number).await {
+            break;
+        }
+    }
+    let ends_everything = !fault.how.is_harmless() && is_vital(fault, &report.file()?);
+    let until = Instant::now() + END_PATIENCE;
+    while ends_everything && !fault.is_for_room() && !server.has_ended() && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (by_itself, failed_before) = (server.has_ended(), report.failed_ms_ago()?.is_some());
+    if !by_itself && fault.is_for_room() {
+        // What it could not record it would wait for, and another call may have to fail at a moment of no warning.
+        server.kill().await?;
+    } else if !by_itself {
+        server.terminate()?;
+    }
+    let is_success = server.wait().await?.success();
+    Ok(Ending { by_itself, has_listened: true, is_success, after_ms: report.failed_ms_ago()?, failed_before })
+}
+
+fn is_vital(fault: &Fault, file: &str) -> bool {
+    matches!(fault.kind, "sync" | "write") && VITAL_FILES.contains(&file)
+}
+
+/// Was the end of the run what it should be?
+fn judge(scene: &Scene, fault: &Fault, report: &Report, ending: &Ending, heard: &Heard) -> anyhow::Result<()> {
+    let (context, file) = (&scene.context, report.file()?);
+    let Some(after_ms) = ending.after_ms else {
+        ensure!(ending.is_success || fault.is_for_room(), "it ends badly although nothing failed: {fault:?}");
+        return Ok(());
+    };
+    context.report("store_failure.failed", 1.0)?;
+    context.report("store_failure.at_start", f64::from(u8::from(!ending.has_listened)))?;
+    context.report("store_failure.stopped", f64::from(u8::from(ending.by_itself)))?;
+    if fault.how.is_harmless() && (!ending.is_success || !heard.unknown.is_empty()) {
+        context.object(format!("{fault:?} of {file} is noticed"));
+    }
+    if !is_vital(fault, &file) || fault.how.is_harmless() {
+        return Ok(());
+    }
+    if !fault.is_for_room() {
+        let synced = report.synced_after()?;
+        context.report("store_failure.synced_again", synced as f64)?;
+        if synced > 0 {
+            context.object(format!("{fault:?}: {file} was synced {synced} times after it failed"));
+        }
+        let went_on = ending.failed_before && !ending.by_itself;
+        context.report("store_failure.went_on", f64::from(u8::from(went_on)))?;
+        if went_on {
+            context.object(format!("{fault:?} of {file}: it goes on"));
+        }
+    }
+    if ending.by_itself {
+        context.report("store_failure.stop_ms", after_ms)?;
+        if after_ms > STOP_MS_MAX {
+            context.object(format!("{fault:?} of {file}: it ends only after {after_ms:.0} ms"));
+        }
+    }
+    Ok(())
+}
+
+/// Opens the store again without faults: what was acknowledged is there, what is unknown is settled by repeating it.
+pub async fn reopen(scene: &Scene, plan: &Plan, what: &str, heard: Heard) -> anyhow::Result<()> {
+    let context = &scene.context;
+    let before = Stored::default().events_by_number(&plan.data())?;
+    let stored_when_full = heard.full.iter().filter(|number| before.contains_key(number)).count();
+    context.report("store_failure.stored_when_full", stored_when_full as f64)?;
+    let mut server = Server::start(plan).await.with_context(|| format!("{what}: it does not start again"))?;
+    let product = server.product("acme")?;
+    for number in &heard.unknown {
+        let told = [product.ask(*number).await, product.ask(*number).await];
+        let [Told::Accepted(first), Told::Accepted(second)] = &told else {
+            context.object(format!("{what}: repeating event {number} is answered {told:?}"));
+            continue;
+        };
+        if first != second {
+            context.object(format!("{what}: repeating event {number} makes two of it"));
+        }
+    }
+    server.terminate()?;
+    ensure!(server.wait().await?.success(), "{what}: it does not end well:\n{}", server.log());
+    let problems = verify(&plan.data(), None)?.problems;
+    ensure!(problems.is_empty(), "{what}: {problems:?}");
+    let stored = Stored::default().events_by_number(&plan.data())?;
+    let lost = heard.acknowledged.iter().filter(|number| !stored.contains_key(number)).count();
+    let all = heard.acknowledged.iter().chain(&heard.unknown);
+    let not_once = all.filter(|number| stored.get(number).is_some_and(|count| *count != 1)).count()
+        + heard.unknown.iter().filter(|number| !stored.contains_key(number)).count();
+    context.report("store_failure.acknowledged", heard.acknowledged.len() as f64)?;
+    context.report("store_failure.unknown", heard.unknown.len() as f64)?;
+    context.report("store_failure.lost", lost as f64)?;
+    context.report("store_failure.not_once", not_once as f64)?;
+    if lost + not_once + stored_when_full > 0 {
+        context.object(format!("{what}: {lost} lost, {not_once} not once, {stored_when_full} stored though refused"));
+    }
+    Ok(())
+}
+
+impl Heard {
+    /// Publishes an event and notes the answer; `false` if nobody is there any more.
+    pub async fn publish(&mut self, product: &Product, number: u64) -> bool {
+        let told = product.ask(number).await;
+        match &told {
+            Told::Accepted(_) => self.acknowledged.push(number),
+            Told::Refused(..) => self.unknown.push(number),
+            Told::Nothing => self.unknown.push(number),
+        }
+        if told.is_full() {
+            self.full.push(number);
+        }
+        told != Told::Nothing
+    }
+}
