@@ -184,6 +184,24 @@ impl Server {
         Ok(())
     }
 
+    /// Starts it and sends it a signal after so long, wherever it is then; answers how it ends.
+    ///
+    /// # Errors
+    /// If it does not end within [`PATIENCE`].
+    pub async fn start_and_signal(
+        plan: &Plan,
+        after: Duration,
+        signal: rustix::process::Signal,
+    ) -> anyhow::Result<ExitStatus> {
+        let mut child = Self::launch(plan)?;
+        tokio::time::sleep(after).await;
+        let id = child.id().context("it ended at once")?;
+        let id = rustix::process::Pid::from_raw(i32::try_from(id)?).context("no process")?;
+        rustix::process::kill_process(id, signal)?;
+        let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+        Ok(ended.with_context(|| format!("it does not end:\n{}", log_of(plan)))??)
+    }
+
     fn launch(plan: &Plan) -> anyhow::Result<Child> {
         DataFolder::at(plan.data()).withdraw();
         let path = plan.folder.join("log");

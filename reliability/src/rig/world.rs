@@ -348,9 +348,9 @@ fn unaccounted(event: &Value, is_broadcast: bool) -> Option<String> {
     let count = |wanted: &str| webhooks.iter().filter(|webhook| webhook["status"] == wanted).count();
     let delivered = count("delivered");
     let expected = if is_broadcast { 3 } else { 2 };
-    let known = ["delivered", "pending", "failed", "canceled", "not_sent"].map(count).iter().sum::<usize>();
+    let known = ["delivered", "pending", "held", "failed", "canceled", "not_sent"].map(count).iter().sum::<usize>();
     if known != webhooks.len() {
-        return Some(format!("an outcome is none: {event}"));
+        return Some(format!("an outcome is none: {}", event["webhooks"]));
     }
-    (delivered < expected).then(|| format!("{delivered} of {expected} deliveries are told: {event}"))
+    (delivered < expected).then(|| format!("{delivered} of {expected} deliveries are told: {}", event["webhooks"]))
 }

@@ -5,10 +5,14 @@ use posthaste_engine::bounds::Bounds;
 use posthaste_net::PoolLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::failure::Failure;
+
 /// What the bounds on connections, in and out, may come to at worst.
 const WANTED: u64 = 131_072;
 /// Left for the store, runtimes, listeners themselves, name look-ups and whatever is opened for a moment.
 const RESERVED: usize = 128;
+/// With fewer nothing can be served: the store, runtimes and listeners take about half of them.
+const NEEDED: u64 = 96;
 /// What is shared out however low the limit is.
 const SHARED_AT_LEAST: usize = 32;
 /// An attempt may try two addresses at a time before it is known to be slow.
@@ -17,7 +21,10 @@ const FILES_PER_ATTEMPT: usize = 2;
 const IDLE_MAX: usize = 16_384;
 
 /// Asks for as many open files as this process may have, up to what it can use. Gives back how many it has.
-pub(super) fn allow_many() -> usize {
+///
+/// # Errors
+/// If it has too few to serve.
+pub(super) fn allow_many() -> Result<usize, Failure> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.map_or(WANTED, |maximum| maximum.min(WANTED));
     let mut reached = current.unwrap_or(u64::MAX);
@@ -27,7 +34,12 @@ pub(super) fn allow_many() -> usize {
             Err(error) => tracing::warn!(%error, "the limit on open files could not be raised"),
         }
     }
-    usize::try_from(reached).unwrap_or(usize::MAX)
+    if reached < NEEDED {
+        return Err(Failure::refused(format!(
+            "this process may have {reached} open files and needs {NEEDED} at least: raise the limit (ulimit -n)"
+        )));
+    }
+    Ok(usize::try_from(reached).unwrap_or(usize::MAX))
 }
 
 /// How many connections there may be, in and out, so that none of them takes the last open file.

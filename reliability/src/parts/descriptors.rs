@@ -1,0 +1,180 @@
+//! Open files run out: by a low limit and a flood of idle clients, and all at once while everything is under way. The
+//! process stays, loses nothing, and goes on by itself when there are some again.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::{Part, Running};
+use crate::context::Context;
+use crate::figures::Figure;
+use crate::rig::server::{Plan, Server};
+use crate::rig::traffic::Traffic;
+use crate::rig::world::World;
+
+/// The part.
+pub const PART: Part = Part {
+    name: "descriptors",
+    says: "too few open files: at the start, by idle clients, and all at once",
+    is_alone: false,
+    figures: &[
+        Figure::count("descriptors.refusals", "starts refused for too few open files"),
+        Figure::count("descriptors.idle", "idle connections held against a process with 128 open files"),
+        Figure::count("descriptors.looks", "looks at readiness meanwhile"),
+        Figure::never("descriptors.unanswered", "looks at readiness that were not answered with 200"),
+        Figure::at_most("descriptors.answer_ms", "the longest such look took", "ms", 5_000.0),
+        Figure::count("descriptors.droughts", "times in which not one more file could be opened"),
+        Figure::at_most("descriptors.resume_ms", "from there being some again to readiness", "ms", 5_000.0),
+        Figure::count("descriptors.acknowledged", "events acknowledged by processes short of open files"),
+        Figure::never("descriptors.lost", "acknowledged events lost for want of open files"),
+    ],
+    run,
+};
+
+/// Limits with which nothing can be served.
+const TOO_LOW: [u64; 9] = [4, 6, 8, 10, 12, 16, 24, 64, 95];
+/// The limit with which everything is to be served.
+const LOW: u64 = 128;
+/// Idle connections that are made again and again as they are closed.
+const IDLE: usize = 200;
+/// How long the flood lasts.
+const FLOOD: Duration = Duration::from_secs(3);
+/// How often files run out all at once, and for how long, in a run with every change.
+const DROUGHTS: u64 = 4;
+const DROUGHT: Duration = Duration::from_millis(700);
+/// Publishers of single events at one time.
+const PUBLISHERS: usize = 2;
+/// How often readiness is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The longest a look waits.
+const LOOK_PATIENCE: Duration = Duration::from_secs(20);
+
+fn run(context: Context) -> Running {
+    Box::pin(async move {
+        let (refused, flooded, dried) = tokio::join!(too_low(&context), flood(&context), droughts(&context));
+        refused?;
+        flooded?;
+        dried
+    })
+}
+
+/// The same with a limit on open files that it cannot raise.
+fn limited(plan: Plan, files: u64) -> Plan {
+    let wrapper = ["prlimit".to_owned(), format!("--nofile={files}:{files}")].to_vec();
+    Plan { wrapper, ..plan }
+}
+
+/// A start with too few ends at once, with 1 and a sentence that says what there are too few of.
+async fn too_low(context: &Context) -> anyhow::Result<()> {
+    for files in TOO_LOW {
+        let folder = tempfile::tempdir()?;
+        let plan = limited(Plan::new(context.program(), folder.path()).bug(context.bug.as_deref()), files);
+        let Err(status) = Server::start_or_end(&plan).await? else {
+            context.object(format!("it serves with {files} open files"));
+            continue;
+        };
+        let log = std::fs::read_to_string(folder.path().join("log"))?;
+        let last = log.lines().last().unwrap_or_default();
+        if status.code() != Some(1) || !last.contains("open files") {
+            context.object(format!("with {files} open files it ended with {status}: {last}"));
+        }
+        context.report("descriptors.refusals", 1.0)?;
+    }
+    Ok(())
+}
+
+/// Clients take all connections there are and say nothing: whoever has something to ask is served all the same.
+async fn flood(context: &Context) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+    let mut world = World::settled(limited(plan, LOW)).await?;
+    let server = Server::start(&world.plan).await?;
+    let address = server.base.strip_prefix("http://").context("no address")?.to_owned();
+    let flooding = tokio::spawn(hold_idle(address));
+    let traffic = Traffic::start(&world.desk.towards(&server)?, PUBLISHERS);
+    let begun = Instant::now();
+    while begun.elapsed() < FLOOD {
+        let looked = Instant::now();
+        let answer = tokio::time::timeout(LOOK_PATIENCE, server.status("/readyz")).await;
+        context.report("descriptors.looks", 1.0)?;
+        context.report("descriptors.unanswered", f64::from(u8::from(answer != Ok(Some(200)))))?;
+        context.report("descriptors.answer_ms", looked.elapsed().as_secs_f64() * 1000.0)?;
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    traffic.stop().await;
+    flooding.abort();
+    context.report("descriptors.idle", IDLE as f64)?;
+    close(context, world, server).await
+}
+
+/// Holds idle connections, as many as it is let.
+async fn hold_idle(address: String) {
+    let mut held = Vec::with_capacity(IDLE);
+    loop {
+        for _ in held.len()..IDLE {
+            held.extend(TcpStream::connect(&address).await.ok());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+        held.retain(|stream: &TcpStream| !matches!(stream.try_read(&mut [0]), Ok(0)));
+    }
+}
+
+/// Not one more file can be opened, for a while and again; then there are as many as before.
+async fn droughts(context: &Context) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+    let mut world = World::settled(plan).await?;
+    let mut server = Server::start(&world.plan).await?;
+    let id = Pid::from_raw(i32::try_from(server.process_id)?).context("no process")?;
+    for _ in 0..context.times(DROUGHTS) {
+        let traffic = Traffic::start(&world.desk.towards(&server)?, PUBLISHERS);
+        tokio::time::sleep(LOOK_EVERY).await;
+        let before = prlimit(Some(id), Resource::Nofile, few(id)?)?;
+        tokio::time::sleep(DROUGHT).await;
+        ensure!(!server.has_ended(), "it ended without open files:\n{}", server.log());
+        prlimit(Some(id), Resource::Nofile, before)?;
+        let there = Instant::now();
+        while server.status("/readyz").await != Some(200) {
+            ensure!(there.elapsed() < LOOK_PATIENCE, "it does not go on:\n{}", server.log());
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        context.report("descriptors.resume_ms", there.elapsed().as_secs_f64() * 1000.0)?;
+        context.report("descriptors.droughts", 1.0)?;
+        traffic.stop().await;
+    }
+    // What was unknown may be stored: with its key it is one event all the same.
+    ensure!(world.repeat(&server).await? == 0, "a repeated call got another event than the first");
+    close(context, world, server).await
+}
+
+/// A limit that the files open now have reached.
+fn few(id: Pid) -> anyhow::Result<Rlimit> {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", id.as_raw_nonzero()))?.count() as u64;
+    let Rlimit { maximum, .. } = prlimit_of(id)?;
+    Ok(Rlimit { current: Some(open.min(NONE_FREE_BELOW)), maximum })
+}
+
+/// Numbers of files are given from the lowest: below this one all are taken by what stays open.
+const NONE_FREE_BELOW: u64 = 24;
+
+fn prlimit_of(id: Pid) -> anyhow::Result<Rlimit> {
+    // Asked of the one there is: setting what is set changes nothing.
+    let text = std::fs::read_to_string(format!("/proc/{}/limits", id.as_raw_nonzero()))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files")).context("no limit")?;
+    let mut numbers = line.split_whitespace().map(|number| number.parse().ok());
+    let current = numbers.next().context("no limit")?;
+    Ok(Rlimit { current, maximum: numbers.next().context("no limit")? })
+}
+
+async fn close(context: &Context, mut world: World, server: Server) -> anyhow::Result<()> {
+    let acknowledged = world.desk.ledger.acknowledged();
+    ensure!(acknowledged > 0, "nothing was acknowledged: this proves nothing");
+    let (sum, wrong) = world.close(server).await?;
+    context.report("descriptors.acknowledged", acknowledged as f64)?;
+    context.report("descriptors.lost", sum.lost as f64)?;
+    wrong.into_iter().for_each(|wrong| context.object(wrong));
+    Ok(())
+}

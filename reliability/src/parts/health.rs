@@ -1,0 +1,141 @@
+//! `/readyz` tells the truth: it is red when due work does not move although the process looks alive, and never for
+//! anything that is as it should be.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{Part, Running};
+use crate::context::Context;
+use crate::figures::Figure;
+use crate::rig::mailbox::{Mailbox, Manner};
+use crate::rig::server::{Plan, Server};
+use crate::rig::traffic::{Traffic, call};
+use crate::rig::world::World;
+
+/// The part.
+pub const PART: Part = Part {
+    name: "health",
+    says: "readiness while deliveries stall, runtimes die or hang, and while all is well",
+    is_alone: false,
+    figures: &[
+        Figure::count("health.faults", "ways of standing still that were tried"),
+        Figure::never("health.false_greens", "ways of standing still that readiness did not tell"),
+        Figure::at_most("health.red_ms", "from standing still to telling so", "ms", 10_000.0),
+        Figure::count("health.looks", "looks at readiness while all was well"),
+        Figure::never("health.false_reds", "looks that found it red while all was well"),
+        Figure::never("health.lost", "acknowledged events lost while all was well"),
+    ],
+    run,
+};
+
+/// What may stand still: the bug that makes it, and after how long it does so at the latest, once there is traffic.
+const FAULTS: [(&str, Duration); 4] = [
+    ("dispatcher-stalls", Duration::ZERO),
+    ("dispatcher-starts-nothing", Duration::ZERO),
+    // These live for two seconds.
+    ("runtime-thread-dies", Duration::from_secs(2)),
+    ("runtime-thread-hangs", Duration::from_secs(2)),
+];
+/// How long it may take to be told.
+const RED_PATIENCE: Duration = Duration::from_secs(30);
+/// How long there is traffic while all is well, and how long there is none.
+const TRAFFIC: Duration = Duration::from_secs(2);
+const REST: Duration = Duration::from_secs(7);
+/// How often readiness is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Publishers of single events at one time.
+const PUBLISHERS: usize = 2;
+
+fn run(context: Context) -> Running {
+    Box::pin(async move {
+        let faults = async {
+            // With a bug that was asked for, the part sees whether all is well.
+            let faults = if context.bug.is_some() { &[][..] } else { &FAULTS[..] };
+            futures_util::future::try_join_all(faults.iter().map(|(bug, after)| red(&context, bug, *after)))
+                .await
+        };
+        let (told, well) = tokio::join!(faults, while_all_is_well(&context));
+        context.report("health.faults", told?.len() as f64)?;
+        well
+    })
+}
+
+/// Has the process stand still in one way and measures how long readiness does not say so.
+async fn red(context: &Context, bug: &str, after: Duration) -> anyhow::Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if bug.starts_with("runtime") && cores < 2 {
+        return context.skip(bug, "there is one processor, and no thread to lose");
+    }
+    let folder = tempfile::tempdir()?;
+    let mut world = World::around(Plan::new(&context.programs.armed, folder.path()).bug(Some(bug))).await?;
+    let mut server = Server::start(&world.plan).await?;
+    let begun = Instant::now();
+    let traffic = match world.settle(&server).await {
+        Ok(()) => Some(Traffic::start(&world.desk.towards(&server)?, PUBLISHERS)),
+        // It is half gone already.
+        Err(_) => None,
+    };
+    let is_told = loop {
+        let answer = tokio::time::timeout(Duration::from_secs(1), server.status("/readyz")).await;
+        if server.has_ended() || matches!(answer, Ok(Some(503))) {
+            break true;
+        }
+        if begun.elapsed() > RED_PATIENCE {
+            break false;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    };
+    let took = begun.elapsed().saturating_sub(after);
+    println!("health: {bug} is told after {} ms", took.as_millis());
+    context.report("health.red_ms", took.as_secs_f64() * 1000.0)?;
+    context.report("health.false_greens", f64::from(u8::from(!is_told)))?;
+    // What publishes may wait for an answer that does not come.
+    server.kill().await?;
+    if let Some(traffic) = traffic {
+        traffic.stop().await;
+    }
+    Ok(())
+}
+
+/// Traffic, with a receiver that never answers and a webhook that is paused, then nothing at all: it is never red.
+async fn while_all_is_well(context: &Context) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+    let mut world = World::settled(plan).await?;
+    let silent = Mailbox::start("silent", Manner::Silent, &world.desk.diary).await?;
+    let paused = Mailbox::start("paused", Manner::Prompt, &world.desk.diary).await?;
+    let server = Server::start(&world.plan).await?;
+    server.webhook(&world.desk.key, &silent.url).await?;
+    let webhook = server.webhook(&world.desk.key, &paused.url).await?;
+    let url = format!("{}/v1/webhooks/{}", server.base, webhook["id"].as_str().unwrap_or_default());
+    let body = json!({"status": "paused"}).to_string();
+    let answer = call(http::Method::PATCH, &url, &world.desk.key, None, body).await;
+    ensure!(answer.as_ref().is_some_and(|(status, _)| *status == 200), "a webhook is not paused: {answer:?}");
+    let traffic = Traffic::start(&world.desk.towards(&server)?, PUBLISHERS);
+    let (mut looks, mut reds) = look(&server, TRAFFIC).await;
+    traffic.stop().await;
+    let (more_looks, more_reds) = look(&server, REST).await;
+    looks += more_looks;
+    reds += more_reds;
+    context.report("health.looks", looks as f64)?;
+    context.report("health.false_reds", reds as f64)?;
+    drop(silent);
+    let (sum, wrong) = world.close(server).await?;
+    context.report("health.lost", sum.lost as f64)?;
+    wrong.into_iter().for_each(|wrong| context.object(wrong));
+    Ok(())
+}
+
+/// Looks at readiness for so long; answers how often, and how often it was not ready.
+async fn look(server: &Server, patience: Duration) -> (u64, u64) {
+    let (begun, mut looks, mut reds) = (Instant::now(), 0, 0);
+    while begun.elapsed() < patience {
+        looks += 1;
+        reds += u64::from(server.status("/readyz").await != Some(200));
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    (looks, reds)
+}
