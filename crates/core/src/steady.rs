@@ -87,7 +87,11 @@ mod tests {
             assert_eq!(resumed(UnixMs(wall), &uptime, mark.as_ref()), UnixMs(expected), "{what}");
         }
         let nowhere = SteadyMark { boot: [0; 16], ..mark(0) };
-        assert_eq!(resumed(UnixMs(NOW + 1), &unknown, Some(&nowhere)), UnixMs(NOW + 1), "zeros are no number");
+        assert_eq!(
+            resumed(UnixMs(NOW + 1), &unknown, Some(&nowhere)),
+            UnixMs(NOW + 1),
+            "zeros are no number"
+        );
         println!("counted | reliability | starts of a process with a clock that was set | {}", rows.len());
     }
 }

@@ -91,8 +91,8 @@ impl Ledger {
             let most = number(&self.conn, MOST_AHEAD)?.unwrap_or(0).max(mark.ahead_ms);
             write_meta(&self.conn, MOST_AHEAD, &most)?;
         }
-        let is_old = known
-            .is_none_or(|known| known.boot != mark.boot || known.at.0.abs_diff(mark.at.0) >= OLD_MS);
+        let is_old =
+            known.is_none_or(|known| known.boot != mark.boot || known.at.0.abs_diff(mark.at.0) >= OLD_MS);
         if has_moved || is_old {
             write_meta(&self.conn, MARK, &pack(&mark))?;
             self.time.mark = Some(mark);
