@@ -3,6 +3,7 @@
 //! Nothing is decided here. Modules stand in reading order; each uses only those above it.
 
 pub mod failure;
+pub mod open_files;
 pub mod outside;
 pub mod signals;
 

@@ -6,6 +6,7 @@ mod core_dumps;
 mod cores;
 mod open_files;
 mod outward;
+mod threads;
 
 mod entrances;
 mod watcher;
@@ -119,7 +120,8 @@ impl Server {
         contract: Arc<Contract>,
         listeners: Listeners,
     ) -> Result<Self, Failure> {
-        let files = open_files::allow_many();
+        let files = open_files::allow_many()?;
+        threads::refuse_few()?;
         core_dumps::forbid();
         let (public, admin) = listeners.addresses()?;
         let mut registry = Registry::default();

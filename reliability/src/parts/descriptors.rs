@@ -1,11 +1,12 @@
 //! Open files run out: by a low limit and a flood of idle clients, and all at once while everything is under way. The
 //! process stays, loses nothing, and goes on by itself when there are some again.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 use super::{Part, Running};
@@ -21,7 +22,7 @@ pub const PART: Part = Part {
     says: "too few open files: at the start, by idle clients, and all at once",
     is_alone: false,
     figures: &[
-        Figure::count("descriptors.refusals", "starts refused for too few open files"),
+        Figure::count("descriptors.refusals", "starts refused for too few open files or threads"),
         Figure::count("descriptors.idle", "idle connections held against a process with 128 open files"),
         Figure::count("descriptors.looks", "looks at readiness meanwhile"),
         Figure::never("descriptors.unanswered", "looks at readiness that were not answered with 200"),
@@ -42,7 +43,7 @@ const LOW: u64 = 128;
 const IDLE: usize = 200;
 /// How long the flood lasts.
 const FLOOD: Duration = Duration::from_secs(3);
-/// How often files run out all at once, and for how long, in a run with every change.
+/// How often files run out all at once in one store, and for how long. Together they are over before the first retry.
 const DROUGHTS: u64 = 4;
 const DROUGHT: Duration = Duration::from_millis(700);
 /// Publishers of single events at one time.
@@ -56,6 +57,7 @@ fn run(context: Context) -> Running {
     Box::pin(async move {
         let (refused, flooded, dried) = tokio::join!(too_low(&context), flood(&context), droughts(&context));
         refused?;
+        no_threads(&context).await?;
         flooded?;
         dried
     })
@@ -84,6 +86,30 @@ async fn too_low(context: &Context) -> anyhow::Result<()> {
         context.report("descriptors.refusals", 1.0)?;
     }
     Ok(())
+}
+
+/// A start without threads ends at once too, and says what is missing. The limit does not hold for the superuser, so
+/// for that one it is tried as somebody else.
+async fn no_threads(context: &Context) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777))?;
+    let program = folder.path().join("posthaste");
+    std::fs::copy(context.program(), &program)?;
+    let mut wrapper = vec!["prlimit".to_owned(), "--nproc=1:1".to_owned()];
+    if rustix::process::geteuid().is_root() {
+        wrapper.splice(0..0, ["setpriv", "--reuid=65534", "--clear-groups"].map(str::to_owned));
+    }
+    let plan = Plan { wrapper, ..Plan::new(&program, folder.path()) };
+    let Err(status) = Server::start_or_end(&plan).await? else {
+        context.object("it serves without threads");
+        return Ok(());
+    };
+    let log = std::fs::read_to_string(folder.path().join("log"))?;
+    let last = log.lines().last().unwrap_or_default();
+    if status.code() != Some(1) || !last.contains("threads") {
+        context.object(format!("without threads it ended with {status}: {last}"));
+    }
+    context.report("descriptors.refusals", 1.0)
 }
 
 /// Clients take all connections there are and say nothing: whoever has something to ask is served all the same.
@@ -115,21 +141,36 @@ async fn hold_idle(address: String) {
     let mut held = Vec::with_capacity(IDLE);
     loop {
         for _ in held.len()..IDLE {
-            held.extend(TcpStream::connect(&address).await.ok());
+            held.extend(connect(&address).await);
         }
         tokio::time::sleep(LOOK_EVERY).await;
         held.retain(|stream: &TcpStream| !matches!(stream.try_read(&mut [0]), Ok(0)));
     }
 }
 
+/// From an address of its own: one client is not let to have what all others need.
+async fn connect(address: &str) -> Option<TcpStream> {
+    let socket = TcpSocket::new_v4().ok()?;
+    socket.bind(([127, 0, 0, 2], 0).into()).ok()?;
+    socket.connect(address.parse().ok()?).await.ok()
+}
+
 /// Not one more file can be opened, for a while and again; then there are as many as before.
 async fn droughts(context: &Context) -> anyhow::Result<()> {
+    for _ in 0..context.times(1) {
+        // What fails in one of them is tried again when the last is over: each store has only a few.
+        a_few_droughts(context).await?;
+    }
+    Ok(())
+}
+
+async fn a_few_droughts(context: &Context) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
     let mut world = World::settled(plan).await?;
     let mut server = Server::start(&world.plan).await?;
     let id = Pid::from_raw(i32::try_from(server.process_id)?).context("no process")?;
-    for _ in 0..context.times(DROUGHTS) {
+    for _ in 0..DROUGHTS {
         let traffic = Traffic::start(&world.desk.towards(&server)?, PUBLISHERS);
         tokio::time::sleep(LOOK_EVERY).await;
         let before = prlimit(Some(id), Resource::Nofile, few(id)?)?;

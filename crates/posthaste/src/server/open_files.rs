@@ -6,6 +6,7 @@ use posthaste_net::PoolLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::failure::Failure;
+use crate::open_files::refuse_few;
 
 /// What the bounds on connections, in and out, may come to at worst.
 const WANTED: u64 = 131_072;
@@ -34,11 +35,7 @@ pub(super) fn allow_many() -> Result<usize, Failure> {
             Err(error) => tracing::warn!(%error, "the limit on open files could not be raised"),
         }
     }
-    if reached < NEEDED {
-        return Err(Failure::refused(format!(
-            "this process may have {reached} open files and needs {NEEDED} at least: raise the limit (ulimit -n)"
-        )));
-    }
+    refuse_few(NEEDED)?;
     Ok(usize::try_from(reached).unwrap_or(usize::MAX))
 }
 
