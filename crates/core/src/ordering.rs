@@ -20,8 +20,8 @@ impl OrderingKey {
     /// A key as given; `None` unless it has 1 to 128 visible ASCII characters without spaces.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        let is_sound = (1..=Self::MAX_BYTES).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_sound =
+            (1..=Self::MAX_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         is_sound.then(|| Self(text.into()))
     }
 

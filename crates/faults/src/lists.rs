@@ -120,6 +120,23 @@ pub const POINTS: &[Named] = &[
 
 /// The bugs that may be switched on.
 pub const BUGS: &[Named] = &[
+    Named { name: "retry-early", says: "retries start a millisecond before their time" },
+    Named { name: "retry-count-in-memory", says: "how often a delivery was tried is not read back" },
+    Named { name: "retry-due-forgotten", says: "a start forgets when retries are due" },
+    Named { name: "backoff-overflows", says: "from the 32nd attempt on there is no delay" },
+    Named { name: "attempt-too-many", says: "one attempt more is made than the contract promises" },
+    Named { name: "attempt-hidden", says: "some attempts without an answer are repeated and not recorded" },
+    Named { name: "attempt-not-recorded", says: "second attempts are not written down" },
+    Named { name: "checkpoint-ahead", says: "the checkpoint goes on before deliveries have rows" },
+    Named { name: "pending-not-reread", says: "a start does not ask which rows are due" },
+    Named { name: "paused-webhook-attempted", says: "what waits for a paused webhook is sent" },
+    Named { name: "held-lost-at-resume", says: "resuming a webhook loses what it held" },
+    Named { name: "retention-takes-pending", says: "what is old is deleted although it is pending" },
+    Named { name: "disable-counts-attempts", says: "attempts count where the contract counts deliveries" },
+    Named { name: "disable-counts-deliveries", says: "deliveries count where the contract counts attempts" },
+    Named { name: "success-keeps-failures", says: "a success does not end the count of failures" },
+    Named { name: "webhook-limit-unchecked", says: "an account may have any number of webhooks" },
+    Named { name: "webhook-url-unchecked", says: "two webhooks of an account may have one URL" },
     Named { name: "body-checksum-ignored", says: "an event that does not match its checksum is sent" },
     Named { name: "webhook-check-ignored", says: "a webhook that does not match its checksum is sent to" },
     Named {
@@ -168,4 +185,6 @@ pub const BUGS: &[Named] = &[
     Named { name: "signature-time-steady", says: "attempts are signed with steady time" },
     Named { name: "order-released-early", says: "a delivery with an ordering key does not wait for earlier ones" },
     Named { name: "order-not-released", says: "nobody gets the turn of a delivery with an ordering key that ended" },
+    Named { name: "upgrade-in-pieces", says: "each step of an upgrade is durable by itself" },
+    Named { name: "upgrade-drops-rows", says: "an upgrade leaves rows behind" },
 ];

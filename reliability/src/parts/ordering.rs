@@ -25,8 +25,14 @@ pub const PART: Part = Part {
     figures: &[
         Figure::count("ordering.kills", "processes killed while events with ordering keys were on their way"),
         Figure::count("ordering.deliveries", "deliveries of events with ordering keys that arrived"),
-        Figure::never("ordering.inversions", "arrivals before an earlier event of the same key was taken, or after a later one"),
-        Figure::never("ordering.lost", "events with ordering keys that were acknowledged and never delivered"),
+        Figure::never(
+            "ordering.inversions",
+            "arrivals before an earlier event of the same key was taken, or after a later one",
+        ),
+        Figure::never(
+            "ordering.lost",
+            "events with ordering keys that were acknowledged and never delivered",
+        ),
     ],
     run,
 };

@@ -30,7 +30,10 @@ pub const PART: Part = Part {
         Figure::count("upgrade.rows", "rows of older stores compared before and after"),
         Figure::never("upgrade.lost", "rows of older stores that were missing or different after"),
         Figure::count("upgrade.delivered", "deliveries pending in older stores that the program made"),
-        Figure::never("upgrade.left", "deliveries pending and due in older stores that the program did not make"),
+        Figure::never(
+            "upgrade.left",
+            "deliveries pending and due in older stores that the program did not make",
+        ),
     ],
     run,
 };
@@ -116,7 +119,9 @@ fn compare(
     context.report("upgrade.rows", rows as f64)?;
     context.report("upgrade.lost", lost as f64)?;
     if lost > 0 {
-        context.object(format!("version {version}: {lost} of {rows} rows are missing or different after the upgrade"));
+        context.object(format!(
+            "version {version}: {lost} of {rows} rows are missing or different after the upgrade"
+        ));
     }
     Ok(())
 }

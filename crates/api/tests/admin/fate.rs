@@ -80,6 +80,27 @@ async fn a_pause_holds_and_a_disabled_webhook_is_left_out() {
 }
 
 #[tokio::test]
+async fn of_one_ordering_key_the_later_event_waits() {
+    let rig = Rig::with_account("pipai").await;
+    let webhook = rig.webhook("acme", "wh_one", &["*"]).await.no;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let mut body: serde_json::Value = serde_json::from_str(EVENT).unwrap();
+        body["ordering_key"] = "order:1".into();
+        ids.push(rig.publish(&body.to_string()).await);
+        let event = rig.store.event(rig.last_event().await).await.unwrap().unwrap();
+        let key = DeliveryKey { event: event.seq, webhook };
+        let spills = vec![Spill { key, due_at: event.due_at(), chain: event.chain() }];
+        rig.record(RecordBatch { spills, ..RecordBatch::default() }).await;
+        handled(&rig, event.seq).await;
+    }
+    assert_eq!(fates(&rig, &ids[0]).await, ["wh_one pending - 2026-09-21T14:13:20.000Z"]);
+    assert_eq!(fates(&rig, &ids[1]).await, ["wh_one pending waiting_for_order -"]);
+    rig.post("/accounts/acme/webhooks/wh_one/pause", "").await.ok(200);
+    assert_eq!(fates(&rig, &ids[1]).await, ["wh_one held webhook_paused -"]);
+}
+
+#[tokio::test]
 async fn a_broadcast_tells_of_every_account() {
     let rig = Rig::with_account("pipai").await;
     rig.post("/accounts", r#"{"id":"other"}"#).await.ok(201);

@@ -111,6 +111,12 @@ async fn members_keep_their_rules() {
         ("send_at", json!(1)),
         ("send_at", json!("2026-09-21")),
         ("send_at", json!("2027-09-23T00:00:00Z")),
+        ("ordering_key", json!("")),
+        ("ordering_key", json!("x".repeat(129))),
+        ("ordering_key", json!("a b")),
+        ("ordering_key", json!("é")),
+        ("ordering_key", json!(7)),
+        ("ordering_key", json!(["a"])),
         ("id", json!("")),
         ("id", json!("x".repeat(256))),
         ("id", json!("a b")),
@@ -178,6 +184,44 @@ async fn an_event_may_wait_for_its_time() {
         rig.publish(&body.to_string()).await;
         let stored = rig.store.event(rig.last_event().await).await.unwrap().unwrap();
         assert_eq!(stored.send_at, expected.and_then(UnixMs::parse_rfc3339), "{send_at}");
+    }
+}
+
+#[tokio::test]
+async fn an_ordering_key_is_kept_and_shown() {
+    let rig = Rig::with_account("pipai").await;
+    let longest = "k".repeat(128);
+    for key in [json!(null), json!("order:4711"), json!(longest)] {
+        let body = json!({"type": TYPE, "data": {}, "account": "acme", "ordering_key": key});
+        let id = rig.publish(&body.to_string()).await;
+        assert_eq!(rig.get(&format!("/events/{id}")).await.ok(200)["ordering_key"], key);
+    }
+    let batch = json!([{"type": TYPE, "data": {}, "broadcast": true, "ordering_key": "a"},
+                       {"type": TYPE, "data": {}, "account": "acme", "ordering_key": "a b"}]);
+    let answer = rig.post("/events/batch", batch.to_string()).await.ok(202);
+    assert_eq!(answer["events"][1]["error"]["errors"][0]["pointer"], "/ordering_key");
+    let stored = rig.store.event(rig.last_event().await).await.unwrap().unwrap();
+    assert_eq!(stored.ordering_key.as_ref().map(|key| key.as_str()), Some("a"));
+}
+
+#[tokio::test]
+async fn what_goes_out_in_order_waits_for_no_time() {
+    let rig = Rig::with_account("pipai").await;
+    for send_at in ["2026-09-22T00:00:00Z", "2020-01-01T00:00:00Z"] {
+        let body = json!({"type": TYPE, "data": {}, "account": "acme", "ordering_key": "a", "send_at": send_at});
+        let answer = rig.post("/events", body.to_string()).await;
+        assert_eq!((answer.told().as_str(), answer.pointers()), ("422 invalid", vec!["/ordering_key".to_owned()]));
+    }
+}
+
+#[tokio::test]
+async fn the_same_id_with_another_ordering_key_is_a_mistake() {
+    let rig = Rig::with_account("pipai").await;
+    let body = |key| json!({"type": TYPE, "data": {}, "account": "acme", "id": "i", "ordering_key": key}).to_string();
+    rig.post("/events", body(Some("a"))).await.ok(202);
+    assert_eq!(rig.post("/events", body(Some("a"))).await.ok(202)["duplicate"], true);
+    for other in [Some("b"), None] {
+        assert_eq!(rig.post("/events", body(other)).await.told(), "409 idempotency_conflict");
     }
 }
 

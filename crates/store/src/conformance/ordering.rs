@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use posthaste_core::delivery::reasons;
-use posthaste_core::{Audience, DeliveryKey, DeliveryState, OrderingKey, Seq, UnixMs, WebhookNo, WebhookState};
+use posthaste_core::{
+    Audience, DeliveryKey, DeliveryState, OrderingKey, Seq, UnixMs, WebhookNo, WebhookState,
+};
 
 use super::scene::{NOW, Scene, after_s, begin, body, delivered, draft, failed, retried};
 use crate::change::{EventDraft, RecordBatch, Spill, WebhookPatch, Window};
@@ -47,7 +49,10 @@ impl Scene {
     async fn is_waiting(&self, key: DeliveryKey) -> bool {
         let (delivery, _, _) = self.store.delivery(key).await.unwrap().unwrap();
         let is_waiting = delivery.reason.as_deref() == Some(reasons::WAITING_FOR_ORDER);
-        assert_eq!(is_waiting, delivery.state == DeliveryState::Pending && delivery.next_attempt_at.is_none());
+        assert_eq!(
+            is_waiting,
+            delivery.state == DeliveryState::Pending && delivery.next_attempt_at.is_none()
+        );
         is_waiting
     }
 

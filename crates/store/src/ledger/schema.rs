@@ -134,7 +134,13 @@ pub(crate) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     for step in missing {
         connection.execute_batch(step)?;
+        if posthaste_faults::bug("upgrade-in-pieces") {
+            connection.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
+        }
         posthaste_faults::point("store.between-migrations");
+    }
+    if posthaste_faults::bug("upgrade-drops-rows") {
+        connection.execute_batch("DELETE FROM attempts WHERE n > 1")?;
     }
     if usize::try_from(version).is_ok_and(|version| version < CHECKS_SINCE) {
         checks::stamp_all(connection)?;

@@ -62,7 +62,9 @@ impl Lines {
         let (next, latest) = (line.next, line.latest);
         line.latest = latest.max(index);
         if index > next || index < latest {
-            books.inversions.push(format!("{taker}: event {index} of key {key} came, {latest} had come and {next} is next"));
+            books.inversions.push(format!(
+                "{taker}: event {index} of key {key} came, {latest} had come and {next} is next"
+            ));
         }
     }
 
@@ -87,7 +89,9 @@ impl Lines {
     pub fn missing(&self, keys: u64, events: u64) -> Vec<String> {
         let books = self.lock();
         let mut missing = Vec::new();
-        for (taker, key) in ["slow", "failing"].into_iter().flat_map(|taker| (0..keys).map(move |key| (taker, key))) {
+        for (taker, key) in
+            ["slow", "failing"].into_iter().flat_map(|taker| (0..keys).map(move |key| (taker, key)))
+        {
             let next = books.lines.get(&(taker, key)).map_or(0, |line| line.next);
             missing.extend((next..events).map(|index| format!("event {index} of key {key} at {taker}")));
         }
@@ -122,7 +126,8 @@ impl Taker {
     pub async fn failing(lines: &Arc<Lines>, seed: u64) -> anyhow::Result<Self> {
         let refuses = move |arrival: &Arrival| {
             let letters = arrival.header_pairs().into_iter().flat_map(|(_, value)| value.bytes());
-            let mixed = letters.fold(seed, |mixed, byte| mixed.wrapping_mul(0x100_0000_01b3) ^ u64::from(byte));
+            let mixed =
+                letters.fold(seed, |mixed, byte| mixed.wrapping_mul(0x100_0000_01b3) ^ u64::from(byte));
             mixed % FAILS_ONCE_IN == 0
         };
         Self::start("failing", lines, Duration::ZERO, refuses).await

@@ -43,14 +43,26 @@ impl Filled {
     /// If there is none of that version.
     pub fn make(version: usize, folder: &Path) -> anyhow::Result<Self> {
         let (tables, key, further) = match version {
-            1 => (include_str!("../../../upgrade/schema_1.sql"), include_str!("../../../upgrade/schema_1.key"), ""),
+            1 => (
+                include_str!("../../../upgrade/schema_1.sql"),
+                include_str!("../../../upgrade/schema_1.key"),
+                "",
+            ),
             2 => (
                 include_str!("../../../upgrade/schema_3.sql"),
                 include_str!("../../../upgrade/schema_3.key"),
                 "DROP TABLE tokens; DROP TABLE audit;",
             ),
-            3 => (include_str!("../../../upgrade/schema_3.sql"), include_str!("../../../upgrade/schema_3.key"), ""),
-            4 => (include_str!("../../../upgrade/schema_4.sql"), include_str!("../../../upgrade/schema_4.key"), ""),
+            3 => (
+                include_str!("../../../upgrade/schema_3.sql"),
+                include_str!("../../../upgrade/schema_3.key"),
+                "",
+            ),
+            4 => (
+                include_str!("../../../upgrade/schema_4.sql"),
+                include_str!("../../../upgrade/schema_4.key"),
+                "",
+            ),
             5 => (
                 include_str!("../../../upgrade/schema_4.sql"),
                 include_str!("../../../upgrade/schema_4.key"),
@@ -61,7 +73,9 @@ impl Filled {
         std::fs::create_dir_all(folder)?;
         let filled = Self { folder: folder.to_owned() };
         let conn = Connection::open(filled.file())?;
-        conn.execute_batch("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;")?;
+        conn.execute_batch(
+            "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;",
+        )?;
         conn.execute_batch(tables)?;
         conn.execute_batch(further)?;
         conn.execute_batch(&format!("PRAGMA user_version = {version}"))?;
