@@ -1,15 +1,17 @@
 //! The parts of a run. Each tries one kind of fault and reports figures of its own.
 
+mod backup;
 mod clock;
-pub mod images;
-mod kill;
-mod outage;
-mod ordering;
-mod points;
-mod shutdown;
-mod health;
+mod corruption;
 mod descriptors;
 mod full_disk;
+mod health;
+pub mod images;
+mod kill;
+mod ordering;
+mod outage;
+mod points;
+mod shutdown;
 mod store_failure;
 mod upgrade;
 
@@ -36,4 +38,19 @@ pub struct Part {
 pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 /// All parts, in the order in which they are run.
-pub const PARTS: &[Part] = &[kill::PART, ordering::PART, points::PART, shutdown::PART, health::PART, descriptors::PART, images::PART, store_failure::PART, full_disk::PART, outage::PART, clock::PART, upgrade::PART];
+pub const PARTS: &[Part] = &[
+    kill::PART,
+    ordering::PART,
+    points::PART,
+    shutdown::PART,
+    health::PART,
+    descriptors::PART,
+    images::PART,
+    store_failure::PART,
+    corruption::PART,
+    backup::PART,
+    full_disk::PART,
+    outage::PART,
+    clock::PART,
+    upgrade::PART,
+];

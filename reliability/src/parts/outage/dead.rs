@@ -1,0 +1,68 @@
+//! A million deliveries that wait for a dead receiver, a healthy one beside it, and the return.
+
+use std::time::Duration;
+
+use super::door::{Door, Manner, Webhook};
+use super::past::leave_behind;
+use super::stage::{FRESH, delays_ms, p99, publish, register, too_many_at_once};
+use crate::context::Context;
+use crate::rig::receiver::becomes;
+use crate::rig::server::{PATIENCE, Plan, Server};
+
+/// Webhooks at the dead receiver.
+const WEBHOOKS: Webhook = 100;
+/// Events that each of them is owed in a run with every change.
+const EVENTS: u64 = 10_000;
+/// Fresh events of a measurement.
+const MEASURED: u64 = 150;
+/// The dead receiver is watched for so long, beside the healthy one, before it returns.
+const WATCHED_FOR: Duration = Duration::from_secs(6);
+/// How often something fresh is published.
+const EVERY: Duration = Duration::from_millis(10);
+/// Fresh events for the receiver that has returned, each for all of its webhooks.
+const TO_RETURNED: u64 = 10;
+const INSTANTLY: Manner = Manner { takes: Duration::ZERO, per_second: None };
+/// A usual receiver.
+const SOON: Manner = Manner { takes: Duration::from_millis(20), per_second: None };
+
+pub async fn run(context: &Context) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+    let (dead, well) = (Door::start(SOON, false).await?, Door::start(INSTANTLY, true).await?);
+    let mut server = Server::start(&plan).await?;
+    register(&server, "dead", &dead, 0..WEBHOOKS).await?;
+    register(&server, "well", &well, 0..1).await?;
+    let alone_ms = healthy_ms(&server, &well, FRESH).await?;
+    server.terminate()?;
+    server.wait().await?;
+    let owed = leave_behind(&plan.data(), context.times(EVENTS), "well").await?;
+    context.report("outage.dead", owed as f64)?;
+
+    let server = Server::start(&plan).await?;
+    context.report("outage.dead_ready", server.ready_after.as_secs_f64() * 1e3)?;
+    // The first attempt to a webhook finds out how it is; what is measured is the rest.
+    healthy_ms(&server, &well, 2 * FRESH).await?;
+    let beside_ms = healthy_ms(&server, &well, 3 * FRESH).await?;
+    context.report("outage.beside_dead", beside_ms - alone_ms)?;
+    tokio::time::sleep(WATCHED_FOR).await;
+    comes_back(context, &server, &dead).await?;
+    context.report("outage.dead_memory", server.memory_mib("VmHWM")?)
+}
+
+/// The p99 of a healthy webhook's first attempts.
+async fn healthy_ms(server: &Server, well: &Door, first: u64) -> anyhow::Result<f64> {
+    let begun = publish(server, "well", first..first + MEASURED, EVERY).await?;
+    becomes(PATIENCE, || delays_ms(&begun, &well.knocks(), 0).len() == begun.len()).await;
+    Ok(p99(&delays_ms(&begun, &well.knocks(), 1)))
+}
+
+/// The dead receiver answers again: slowly at first, and fresh events do not wait for the million.
+async fn comes_back(context: &Context, server: &Server, dead: &Door) -> anyhow::Result<()> {
+    dead.open();
+    let begun = publish(server, "dead", 4 * FRESH..4 * FRESH + TO_RETURNED, 10 * EVERY).await?;
+    let expected = begun.len() * WEBHOOKS as usize;
+    becomes(Duration::from_secs(10), || delays_ms(&begun, &dead.knocks(), 0).len() == expected).await;
+    let knocks = dead.knocks();
+    context.report("outage.fresh_returned", p99(&delays_ms(&begun, &knocks, WEBHOOKS as usize)))?;
+    context.report("outage.too_many", too_many_at_once(&knocks) as f64)
+}

@@ -1,0 +1,110 @@
+//! A receiver that comes back with a capacity of 50 requests in a second: under a contract that says so, and under one
+//! that does not.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use super::door::{ASKED_FOR, Door, Knock, Manner};
+use super::past::leave_behind;
+use super::stage::{FRESH, peak_per_second, publish, register, too_many_at_once};
+use crate::context::Context;
+use crate::rig::receiver::becomes;
+use crate::rig::server::{PATIENCE, Plan, Server};
+
+/// What the receiver can take in a second.
+const PER_SECOND: u32 = 50;
+/// Deliveries that wait for it.
+const BACKLOG: u64 = 200;
+/// Fresh events, published as fast as they are taken.
+const FRESH_EVENTS: u64 = 80;
+const TAKES: Duration = Duration::from_millis(5);
+const CONTRACT: &str = include_str!("../../../../contracts/standard.toml");
+const SUCCESS: &str = "success      = [\"2xx\"]";
+const DELAYS: &str =
+    "delays      = [\"5s\", \"5m\", \"30m\", \"2h\", \"5h\", \"10h\", \"14h\", \"20h\", \"24h\"]";
+
+/// The contract bounds the rate: it is kept, and fresh events have half of it.
+pub async fn paced(context: &Context) -> anyhow::Result<()> {
+    let door = Door::start(Manner { takes: TAKES, per_second: None }, true).await?;
+    let rate = format!("{SUCCESS}\nrate         = {{ limit = {PER_SECOND}, window = \"1s\" }}");
+    let (_folder, server) = with_backlog(context, &door, SUCCESS, &rate).await?;
+    publish(&server, "acme", FRESH..FRESH + FRESH_EVENTS, Duration::ZERO).await?;
+    let expected = (BACKLOG + FRESH_EVENTS) as usize;
+    becomes(PATIENCE, || door.count() >= expected).await;
+    let knocks = door.knocks();
+    report_lost(context, &knocks, expected)?;
+    context.report("outage.rate_peak", peak_per_second(&knocks) as f64)?;
+    context.report("outage.fresh_share", fresh_share(&knocks))?;
+    context.report("outage.too_many", too_many_at_once(&knocks) as f64)
+}
+
+/// The receiver refuses what is too much: it gets everything, and what it refused not before it said.
+pub async fn refusing(context: &Context) -> anyhow::Result<()> {
+    let manner = Manner { takes: TAKES, per_second: Some(PER_SECOND as usize) };
+    let door = Door::start(manner, true).await?;
+    let often = format!("delays      = [{}]", ["\"1s\""; 60].join(", "));
+    let (_folder, _server) = with_backlog(context, &door, DELAYS, &often).await?;
+    let taken = || door.knocks().iter().filter(|knock| knock.is_taken).count();
+    becomes(PATIENCE, || taken() >= BACKLOG as usize).await;
+    let knocks = door.knocks();
+    report_lost(context, &knocks, BACKLOG as usize)?;
+    context.report("outage.refused", knocks.iter().filter(|knock| !knock.is_taken).count() as f64)?;
+    context.report("outage.early", early(&knocks) as f64)
+}
+
+/// A server under the standard contract with one text replaced, and a webhook with a backlog.
+async fn with_backlog(
+    context: &Context,
+    door: &Door,
+    from: &str,
+    to: &str,
+) -> anyhow::Result<(tempfile::TempDir, Server)> {
+    ensure!(CONTRACT.contains(from), "the standard contract has no `{from}`");
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("contract.toml"), CONTRACT.replace(from, to))?;
+    let plan = plan(context, folder.path());
+    let mut server = Server::start(&plan).await?;
+    register(&server, "acme", door, 0..1).await?;
+    server.terminate()?;
+    server.wait().await?;
+    leave_behind(&plan.data(), BACKLOG, "nobody").await?;
+    let server = Server::start(&plan).await?;
+    Ok((folder, server))
+}
+
+fn plan(context: &Context, folder: &Path) -> Plan {
+    let plan = Plan::new(context.program(), folder).bug(context.bug.as_deref());
+    plan.arguments(&["--contract", "contract.toml"])
+}
+
+fn report_lost(context: &Context, knocks: &[Knock], expected: usize) -> anyhow::Result<()> {
+    let taken: HashSet<u64> =
+        knocks.iter().filter(|knock| knock.is_taken).map(|knock| knock.number).collect();
+    context.report("outage.lost", expected.saturating_sub(taken.len()) as f64)
+}
+
+/// Of what arrived from the first fresh event to the last, how much was fresh; the few that stood before them aside.
+fn fresh_share(knocks: &[Knock]) -> f64 {
+    let is_fresh = |knock: &Knock| knock.number >= FRESH;
+    let fresh = knocks.iter().filter(|knock| is_fresh(knock)).count();
+    let first = knocks.iter().position(is_fresh).unwrap_or_default();
+    let last = knocks.iter().rposition(is_fresh).unwrap_or_default();
+    fresh as f64 / (last - first + 1) as f64
+}
+
+/// How many came again before the receiver's wait was over.
+fn early(knocks: &[Knock]) -> usize {
+    let mut refused_at = HashMap::new();
+    let mut early = 0;
+    for knock in knocks {
+        let before = refused_at.remove(&knock.number);
+        early += usize::from(before.is_some_and(|at| knock.at.duration_since(at) < ASKED_FOR));
+        if !knock.is_taken {
+            refused_at.insert(knock.number, knock.at);
+        }
+    }
+    early
+}
