@@ -10,8 +10,8 @@ use expect_test::{Expect, expect};
 use posthaste_core::policy::{AttemptRate, DisableCount, DisableRule, QueuedOnDelete, StatusSet};
 use posthaste_core::{
     AccountNo, Attempt, Audience, DeliveryKey, DeliveryPolicy, Dice, Event, EventBody, Fault, FaultKind,
-    Health, Outcome, Response, RetrySchedule, Secret, Seq, SigningSecrets, Subscription, UnixMs, Webhook,
-    WebhookNo, WebhookState,
+    Health, OrderingKey, Outcome, Response, RetrySchedule, Secret, Seq, SigningSecrets, Subscription, UnixMs,
+    Webhook, WebhookNo, WebhookState,
 };
 use posthaste_engine::bounds::Bounds;
 use posthaste_engine::dispatcher::{Claim, Dispatcher, Effect, Input};
@@ -147,6 +147,19 @@ impl Rig {
     }
 
     fn publish_bytes(&mut self, audience: Audience, bytes: &'static [u8]) -> Arc<Event> {
+        self.publish_one(audience, bytes, None)
+    }
+
+    fn publish_ordered(&mut self, key: &str) -> Arc<Event> {
+        self.publish_one(ACCOUNT, b"{}", OrderingKey::new(key))
+    }
+
+    fn publish_one(
+        &mut self,
+        audience: Audience,
+        bytes: &'static [u8],
+        ordering_key: Option<OrderingKey>,
+    ) -> Arc<Event> {
         let (after, seq) = (self.last, Seq(self.last.0 + 1));
         self.last = seq;
         let body = EventBody { bytes: Bytes::from_static(bytes), data: 1..1, account_at: None };
@@ -158,7 +171,7 @@ impl Rig {
             send_at: None,
             body,
             watched: None,
-            ordering_key: None,
+            ordering_key,
         };
         let event = Arc::new(event);
         self.tell(Input::Hint(Hint::Events { after, events: vec![event.clone()] }));
@@ -842,4 +855,45 @@ fn fresh_deliveries_do_not_wait_where_backlogs_have_no_slot() {
         rig.claims.rotate_left(1);
         rig.answer(status(200));
     }
+}
+
+#[test]
+fn what_has_an_ordering_key_waits_in_the_store_and_goes_one_by_one() {
+    let mut rig = Rig::new(Bounds { in_flight_per_webhook: 8, ..Bounds::default() }, vec![webhook(1, 1)]);
+    let events = [rig.publish_ordered("a"), rig.publish_ordered("a"), rig.publish_ordered("a")];
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    let load = |rig: &mut Rig, at: usize| {
+        let rows = vec![pending(events[at].clone())];
+        rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows, next: None });
+    };
+    load(&mut rig, 0);
+    rig.answer(status(200));
+    load(&mut rig, 1);
+    rig.tell(Input::HeadsLoaded(vec![(WebhookNo(1), UnixMs(0))]));
+    rig.expect(expect![[r#"
+        leave event 1 to the store
+        checkpoint 1
+        read rows of 1
+        leave event 2 to the store
+        leave event 3 to the store
+        checkpoint 3
+        read rows of 1
+        attempt wh_1#1 of event 1
+        record event 1 delivered due None
+        read rows of 1
+        attempt wh_1#1 of event 2
+    "#]]);
+    // Somebody cancelled the second while it was under way, and the third is due: it is not started beside it.
+    load(&mut rig, 2);
+    rig.expect(expect![[r#"
+        read rows of 1
+    "#]]);
+    rig.answer(status(200));
+    load(&mut rig, 2);
+    rig.expect(expect![[r#"
+        record event 2 delivered due None
+        read rows of 1
+        attempt wh_1#1 of event 3
+    "#]]);
 }

@@ -44,7 +44,8 @@ async fn every_webhook_of_the_account_is_accounted_for() {
     rig.attempted(event, webhooks[2], 1, Ended::GivenUp).await;
     let key = DeliveryKey { event, webhook: webhooks[3] };
     let due_at = rig.store.event(event).await.unwrap().unwrap().due_at();
-    rig.record(RecordBatch { spills: vec![Spill { key, due_at, chain: None }], ..RecordBatch::default() }).await;
+    rig.record(RecordBatch { spills: vec![Spill { key, due_at, chain: None }], ..RecordBatch::default() })
+        .await;
     handled(&rig, event).await;
     assert_eq!(
         fates(&rig, &id).await,
@@ -74,7 +75,8 @@ async fn a_pause_holds_and_a_disabled_webhook_is_left_out() {
     let event = rig.last_event().await;
     let key = DeliveryKey { event, webhook: paused.no };
     let due_at = rig.store.event(event).await.unwrap().unwrap().due_at();
-    rig.record(RecordBatch { spills: vec![Spill { key, due_at, chain: None }], ..RecordBatch::default() }).await;
+    rig.record(RecordBatch { spills: vec![Spill { key, due_at, chain: None }], ..RecordBatch::default() })
+        .await;
     handled(&rig, event).await;
     assert_eq!(fates(&rig, &id).await, expected);
 }

@@ -208,16 +208,22 @@ async fn an_ordering_key_is_kept_and_shown() {
 async fn what_goes_out_in_order_waits_for_no_time() {
     let rig = Rig::with_account("pipai").await;
     for send_at in ["2026-09-22T00:00:00Z", "2020-01-01T00:00:00Z"] {
-        let body = json!({"type": TYPE, "data": {}, "account": "acme", "ordering_key": "a", "send_at": send_at});
+        let body =
+            json!({"type": TYPE, "data": {}, "account": "acme", "ordering_key": "a", "send_at": send_at});
         let answer = rig.post("/events", body.to_string()).await;
-        assert_eq!((answer.told().as_str(), answer.pointers()), ("422 invalid", vec!["/ordering_key".to_owned()]));
+        assert_eq!(
+            (answer.told().as_str(), answer.pointers()),
+            ("422 invalid", vec!["/ordering_key".to_owned()])
+        );
     }
 }
 
 #[tokio::test]
 async fn the_same_id_with_another_ordering_key_is_a_mistake() {
     let rig = Rig::with_account("pipai").await;
-    let body = |key| json!({"type": TYPE, "data": {}, "account": "acme", "id": "i", "ordering_key": key}).to_string();
+    let body = |key| {
+        json!({"type": TYPE, "data": {}, "account": "acme", "id": "i", "ordering_key": key}).to_string()
+    };
     rig.post("/events", body(Some("a"))).await.ok(202);
     assert_eq!(rig.post("/events", body(Some("a"))).await.ok(202)["duplicate"], true);
     for other in [Some("b"), None] {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use posthaste_core::{Health, Seq, UnixMs, Webhook, WebhookState};
+use posthaste_core::{Chain, Health, Seq, UnixMs, Webhook, WebhookState};
 
 use super::bodies::is_heavy;
 use super::line::{Job, Line, Source};
@@ -43,6 +43,8 @@ pub struct Lane {
     pub in_flight: usize,
     /// The bytes of their heavy bodies.
     pub in_flight_bytes: usize,
+    /// The chains of those under way that have an ordering key.
+    pub chains_in_flight: Vec<Chain>,
     /// Every delivery in memory: waiting, under way, or ended and not yet recorded. Rows of these are not loaded.
     pub known: BTreeSet<Seq>,
     /// Is it in the queues of turns: with the first of its fresh deliveries, and with that of its backlog?
@@ -83,6 +85,7 @@ impl Lane {
             waiting: Line::default(),
             in_flight: 0,
             in_flight_bytes: 0,
+            chains_in_flight: Vec::new(),
             known: BTreeSet::new(),
             has_turn: Queued::default(),
             stored_due: None,

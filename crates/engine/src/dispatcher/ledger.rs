@@ -59,9 +59,9 @@ impl Ledger {
         self.fanned_out = self.fanned_out.max(event);
     }
 
-    /// Collects an ended attempt. One that ends a delivery with an ordering key may make another row of the webhook due.
+    /// Collects an ended attempt. One of a delivery with an ordering key may make another row of the webhook due.
     pub fn attempt(&mut self, recorded: Recorded, is_ordered: bool) {
-        let due_at = recorded.next_attempt_at.or(is_ordered.then_some(UnixMs(0)));
+        let due_at = if is_ordered { Some(UnixMs(0)) } else { recorded.next_attempt_at };
         self.collected_due.push(Written { key: recorded.key, due_at });
         self.collecting.attempts.push(recorded);
     }

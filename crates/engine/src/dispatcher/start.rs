@@ -81,11 +81,18 @@ impl Dispatcher {
         let Some(job) = lane.waiting.take(waited_for.source) else { return };
         self.waiting.remove(&job.event, waited_for.source, &self.bounds);
         let webhook = self.roster.get(no);
+        // Where a webhook was switched off and on, what was cancelled meanwhile may be under way still. The next of its
+        // chain stays in the store until that has ended, which makes it read again.
+        if job.event.chain().is_some_and(|chain| lane.chains_in_flight.contains(&chain)) {
+            lane.known.remove(&job.key.event);
+            return;
+        }
         match (judge(&job, webhook.as_deref(), &self.policy), webhook) {
             (Turn::Start, Some(webhook)) => {
                 lane.see(&webhook, &self.bounds);
                 let body = Body::of(&job.event, &webhook, &self.bounds);
                 lane.in_flight += 1;
+                lane.chains_in_flight.extend(job.event.chain());
                 lane.in_flight_bytes += body.as_ref().map_or(0, Body::bytes);
                 let slot = self.slots.take(now, waited_for, body);
                 let Job { key, event, attempts, is_written } = job;
@@ -139,6 +146,9 @@ impl Dispatcher {
         self.slots.give_back(claim.slot);
         let Some(lane) = self.lanes.get_mut(&key.webhook) else { return };
         lane.in_flight -= 1;
+        if let Some(chain) = claim.event.chain() {
+            lane.chains_in_flight.retain(|under_way| *under_way != chain);
+        }
         if is_heavy(&claim.event, &self.bounds) {
             lane.in_flight_bytes -= claim.event.body.bytes.len();
         }

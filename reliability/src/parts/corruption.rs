@@ -1,0 +1,144 @@
+//! Files that a disk or a person has damaged: nobody is served what is not as it was accepted, and the damage is seen.
+
+mod damage;
+mod fill;
+mod judge;
+mod program;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::ensure;
+
+use super::{Part, Running};
+use crate::context::Context;
+use crate::dice::Dice;
+use crate::figures::Figure;
+use damage::Kind;
+use fill::{Filled, Snapshot};
+use judge::{Dump, Verdict};
+
+/// The part.
+pub const PART: Part = Part {
+    name: "corruption",
+    says: "flipped bits, lost and swapped pages, files that are cut short, logs and files of different times",
+    is_alone: false,
+    figures: &[
+        Figure::count("corruption.copies", "damaged copies of stores opened and read"),
+        Figure::count("corruption.refused", "of them not opened, with the file named"),
+        Figure::count("corruption.read_errors", "of them opened, and the damage met by a read and named"),
+        Figure::count("corruption.found", "of them opened and read, and the damage found by `verify` alone"),
+        Figure::count("corruption.harmless", "of them no different in what they hold"),
+        Figure::count("corruption.cut_logs", "of them logs damaged in their last commit, which a crash leaves as well"),
+        Figure::count("corruption.minor", "of them with unnoticed damage in what is neither sent nor decides anything"),
+        Figure::never("corruption.unnoticed", "unnoticed damage in events, webhooks, accounts, keys, tokens, deliveries"),
+        Figure::count("corruption.programs", "damaged copies that the program ran on"),
+        Figure::never("corruption.wrong_bytes", "bodies that arrived and were never published"),
+        Figure::never("corruption.wrong_urls", "requests that arrived where nobody registered a webhook"),
+    ],
+    run,
+};
+
+/// How many damaged copies there are in a run with every change.
+const COPIES: u64 = 2_000;
+/// How many objections of one sort are told.
+const TOLD_MAX: u64 = 5;
+
+/// What became of the copies, counted.
+#[derive(Default)]
+struct Counts {
+    copies: AtomicU64,
+    by_verdict: [AtomicU64; 6],
+    unnoticed: AtomicU64,
+}
+
+fn run(context: Context) -> Running {
+    Box::pin(async move {
+        let folder = tempfile::tempdir()?;
+        let filled = fill::fill(&context, folder.path()).await?;
+        program::try_out(&context, &filled).await?;
+        if context.bug.is_some() {
+            // The bugs are in the program, not in this process.
+            return Ok(());
+        }
+        let trying = context.clone();
+        tokio::task::spawn_blocking(move || damage_all(&trying, &filled)).await??;
+        Ok(())
+    })
+}
+
+fn damage_all(context: &Context, filled: &Filled) -> anyhow::Result<()> {
+    let sound: Vec<Dump> = filled.snapshots.iter().map(Snapshot::dump).collect::<anyhow::Result<_>>()?;
+    let (counts, next) = (Counts::default(), AtomicU64::new(0));
+    let copies = context.times(COPIES);
+    let work = || -> anyhow::Result<()> {
+        let place = scratch()?;
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= copies {
+                return Ok(());
+            }
+            let mut dice = Dice::new(context.seed.wrapping_mul(1_000_003).wrapping_add(number));
+            one(context, filled, &sound, place.path(), &mut dice, &counts)?;
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..context.workers.max(1)).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| {
+            worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a damaged copy ended in a panic")))
+        })
+    })?;
+    report(context, &counts)
+}
+
+/// In memory where there is such a file system: nothing here has to survive anything.
+fn scratch() -> anyhow::Result<tempfile::TempDir> {
+    let memory = Path::new("/dev/shm");
+    Ok(if memory.is_dir() { tempfile::tempdir_in(memory)? } else { tempfile::tempdir()? })
+}
+
+fn one(
+    context: &Context,
+    filled: &Filled,
+    sound: &[Dump],
+    place: &Path,
+    dice: &mut Dice,
+    counts: &Counts,
+) -> anyhow::Result<()> {
+    let at = dice.below(filled.snapshots.len() as u64) as usize;
+    let kind = Kind::choose(dice);
+    let copy = place.join("copy");
+    filled.snapshots[at].copy_to(&copy)?;
+    let Some(done) = kind.apply(&copy, filled, at, dice)? else { return Ok(()) };
+    counts.copies.fetch_add(1, Ordering::Relaxed);
+    let verdict = judge::judge(&copy, sound, at, done.may_look_cut);
+    counts.by_verdict[verdict.place()].fetch_add(1, Ordering::Relaxed);
+    if let Verdict::Unnoticed(tables) = &verdict
+        && counts.unnoticed.fetch_add(1, Ordering::Relaxed) < TOLD_MAX
+    {
+        context.object(format!("{} of copy {at} went unnoticed in {tables:?}", done.says));
+    }
+    std::fs::remove_dir_all(&copy)?;
+    Ok(())
+}
+
+fn report(context: &Context, counts: &Counts) -> anyhow::Result<()> {
+    let copies = counts.copies.load(Ordering::Relaxed);
+    ensure!(copies > 0, "nothing was damaged: this proves nothing");
+    context.report("corruption.copies", copies as f64)?;
+    for (count, id) in counts.by_verdict.iter().zip([
+        "corruption.refused",
+        "corruption.read_errors",
+        "corruption.found",
+        "corruption.harmless",
+        "corruption.cut_logs",
+        "corruption.minor",
+    ]) {
+        context.report(id, count.load(Ordering::Relaxed) as f64)?;
+    }
+    context.report("corruption.unnoticed", counts.unnoticed.load(Ordering::Relaxed) as f64)
+}
+
+/// What is shared by those who look at one store.
+type Shared<T> = Arc<std::sync::Mutex<T>>;

@@ -1,0 +1,147 @@
+//! Ways in which files are damaged.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use super::fill::Filled;
+use crate::dice::Dice;
+
+const PAGE_BYTES: u64 = 8_192;
+/// The header of a log, and of each page in it.
+const LOG_HEADER_BYTES: u64 = 32;
+const FRAME_BYTES: u64 = PAGE_BYTES + 24;
+
+/// A way.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    FlipBit,
+    FlipByte,
+    ZeroPage,
+    SwapPages,
+    Truncate,
+    FlipBitInLog,
+    ZeroInLog,
+    TruncateLog,
+    OtherLog,
+    OtherFile,
+    Empty,
+    GarbageHeader,
+}
+
+/// What was done.
+pub struct Done {
+    /// In words.
+    pub says: String,
+    /// Does a crash leave a log so, too?
+    pub may_look_cut: bool,
+}
+
+impl Kind {
+    /// One of them; the commonest most often.
+    pub fn choose(dice: &mut Dice) -> Self {
+        match dice.below(40) {
+            0..12 => Self::FlipBit,
+            12..18 => Self::FlipByte,
+            18..21 => Self::ZeroPage,
+            21..24 => Self::SwapPages,
+            24..26 => Self::Truncate,
+            26..30 => Self::FlipBitInLog,
+            30..32 => Self::ZeroInLog,
+            32..34 => Self::TruncateLog,
+            34..36 => Self::OtherLog,
+            36..38 => Self::OtherFile,
+            38 => Self::Empty,
+            _ => Self::GarbageHeader,
+        }
+    }
+
+    /// Damages a copy of the snapshot `at`; `None` if there is nothing of the sort to damage.
+    pub fn apply(self, copy: &Path, filled: &Filled, at: usize, dice: &mut Dice) -> anyhow::Result<Option<Done>> {
+        let (database, log) = (copy.join("posthaste.db"), copy.join("posthaste.db-wal"));
+        let size = |file: &Path| file.metadata().map_or(0, |file| file.len());
+        let (pages, log_bytes) = (size(&database) / PAGE_BYTES, size(&log));
+        let is_in_log = matches!(self, Self::FlipBitInLog | Self::ZeroInLog | Self::TruncateLog);
+        if (is_in_log && log_bytes == 0) || pages < 2 {
+            return Ok(None);
+        }
+        let offset = dice.below(if is_in_log { log_bytes } else { pages * PAGE_BYTES });
+        let page = dice.below(pages);
+        let mut may_look_cut = false;
+        match self {
+            Self::FlipBit => flip(&database, offset, 1 << dice.below(8))?,
+            Self::FlipByte => flip(&database, offset, dice.below(255) as u8 + 1)?,
+            Self::ZeroPage => zero(&database, page * PAGE_BYTES, PAGE_BYTES)?,
+            Self::SwapPages => swap(&database, page, dice.below(pages))?,
+            Self::Truncate => cut(&database, offset)?,
+            Self::FlipBitInLog => {
+                may_look_cut = offset >= last_commit_at(&log)?;
+                flip(&log, offset, 1 << dice.below(8))?;
+            }
+            Self::ZeroInLog => {
+                // A whole page with its header.
+                let from = LOG_HEADER_BYTES + offset / FRAME_BYTES * FRAME_BYTES;
+                may_look_cut = from >= last_commit_at(&log)?;
+                zero(&log, from, FRAME_BYTES.min(log_bytes.saturating_sub(from)))?;
+            }
+            Self::TruncateLog => {
+                may_look_cut = true;
+                cut(&log, offset)?;
+            }
+            Self::OtherLog | Self::OtherFile => {
+                let other = dice.below(filled.snapshots.len() as u64) as usize;
+                let name = if matches!(self, Self::OtherLog) { "posthaste.db-wal" } else { "posthaste.db" };
+                let source = filled.snapshots[other].file(name);
+                if other == at || size(&source) == 0 {
+                    return Ok(None);
+                }
+                std::fs::copy(source, copy.join(name))?;
+                return Ok(Some(Done { says: format!("{name} of copy {other}"), may_look_cut }));
+            }
+            Self::Empty => cut(&database, 0)?,
+            Self::GarbageHeader => (0..100).try_for_each(|at| flip(&database, at, dice.below(255) as u8 + 1))?,
+        }
+        Ok(Some(Done { says: format!("{self:?} at {offset} or page {page}"), may_look_cut }))
+    }
+}
+
+fn open(file: &Path) -> std::io::Result<std::fs::File> {
+    OpenOptions::new().read(true).write(true).open(file)
+}
+
+fn flip(file: &Path, at: u64, mask: u8) -> std::io::Result<()> {
+    let (file, mut byte) = (open(file)?, [0]);
+    file.read_exact_at(&mut byte, at)?;
+    file.write_all_at(&[byte[0] ^ mask], at)
+}
+
+fn zero(file: &Path, at: u64, bytes: u64) -> std::io::Result<()> {
+    open(file)?.write_all_at(&vec![0; bytes as usize], at)
+}
+
+fn cut(file: &Path, bytes: u64) -> std::io::Result<()> {
+    open(file)?.set_len(bytes)
+}
+
+fn swap(file: &Path, one: u64, other: u64) -> std::io::Result<()> {
+    let file = open(file)?;
+    let mut pages = [vec![0; PAGE_BYTES as usize], vec![0; PAGE_BYTES as usize]];
+    file.read_exact_at(&mut pages[0], one * PAGE_BYTES)?;
+    file.read_exact_at(&mut pages[1], other * PAGE_BYTES)?;
+    file.write_all_at(&pages[1], one * PAGE_BYTES)?;
+    file.write_all_at(&pages[0], other * PAGE_BYTES)
+}
+
+/// Where the frames of the last commit in a log begin.
+fn last_commit_at(log: &Path) -> std::io::Result<u64> {
+    let bytes = std::fs::read(log)?;
+    let salts = bytes.get(16..24).unwrap_or_default();
+    let (mut at, mut last, mut before) = (LOG_HEADER_BYTES as usize, LOG_HEADER_BYTES, LOG_HEADER_BYTES);
+    while let Some(header) = bytes.get(at..at + 24).filter(|header| &header[8..16] == salts) {
+        at += FRAME_BYTES as usize;
+        if header[4..8] != [0; 4] {
+            (before, last) = (last, at as u64);
+        }
+    }
+    Ok(before)
+}

@@ -1,0 +1,129 @@
+//! A store with something of everything in it, as it lay there at several times.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::judge::Dump;
+use crate::context::Context;
+use crate::rig::ledger::Ledger;
+use crate::rig::receiver::{Receiver, becomes};
+use crate::rig::server::{Plan, Server};
+
+/// Events of each life of the process.
+const EVENTS: u64 = 40;
+/// How long deliveries are waited for in each life.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The store as it lay there at one time.
+pub struct Snapshot {
+    folder: PathBuf,
+}
+
+impl Snapshot {
+    fn take(data: &Path, folder: PathBuf) -> anyhow::Result<Self> {
+        copy_files(data, &folder)?;
+        Ok(Self { folder })
+    }
+
+    /// Puts a copy somewhere.
+    pub fn copy_to(&self, folder: &Path) -> anyhow::Result<()> {
+        copy_files(&self.folder, folder)
+    }
+
+    /// One of its files.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// What it holds.
+    pub fn dump(&self) -> anyhow::Result<Dump> {
+        let copy = tempfile::tempdir()?;
+        self.copy_to(copy.path())?;
+        Dump::of(&copy.path().join("posthaste.db"))
+    }
+}
+
+fn copy_files(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for name in ["posthaste.db", "posthaste.db-wal", "master.key", "posthaste.lock"] {
+        match std::fs::copy(from.join(name), to.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What was filled, and what it is read with.
+pub struct Filled {
+    /// At several times, oldest first; the last one is owed to its receivers and was killed.
+    pub snapshots: Vec<Snapshot>,
+    /// The receivers of the webhooks there.
+    pub receivers: Vec<Receiver>,
+}
+
+/// Runs the program and takes copies of its files after it was ended and after it was killed.
+pub async fn fill(context: &Context, folder: &Path) -> anyhow::Result<Filled> {
+    let plan = Plan::new(&context.programs.shipped, folder);
+    let ledger = Arc::new(Ledger::default());
+    let receivers =
+        [Receiver::start("taking", ledger.clone()).await?, Receiver::start("failing", ledger.clone()).await?];
+    receivers[1].answer_with(500);
+    let mut snapshots = Vec::new();
+    for life in 0..5 {
+        let mut server = Server::start(&plan).await?;
+        if life == 0 {
+            settle(&server, &receivers).await?;
+        }
+        let is_last = life == 4;
+        receivers[0].set_open(!is_last);
+        publish(&server, &ledger, life).await?;
+        if !is_last {
+            becomes(PATIENCE, || ledger.missing("taking").is_empty()).await;
+            // What arrived is to be recorded.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        match life % 2 {
+            1 => {
+                server.terminate()?;
+                server.wait().await?;
+            }
+            _ => server.kill().await?,
+        }
+        snapshots.push(Snapshot::take(&plan.data(), folder.join(format!("snapshot-{life}")))?);
+    }
+    receivers[0].set_open(true);
+    receivers[1].answer_with(200);
+    Ok(Filled { snapshots, receivers: receivers.into() })
+}
+
+/// Two accounts with keys and webhooks, one of them paused, and tokens.
+async fn settle(server: &Server, receivers: &[Receiver]) -> anyhow::Result<()> {
+    for account in ["acme", "other"] {
+        let key = server.account(account).await?;
+        server.admin.post(&format!("/accounts/{account}/keys"), &json!({"description": "a second one"})).await?;
+        for receiver in receivers {
+            server.webhook(&key, &receiver.url).await?;
+        }
+        let paused = server.webhook(&key, &format!("{}/paused", receivers[0].url)).await?;
+        let id = paused["id"].as_str().context("no id")?;
+        server.admin.post(&format!("/accounts/{account}/webhooks/{id}/pause"), &json!({})).await?;
+        server.admin.post("/tokens", &json!({"name": format!("for {account}"), "scope": "read"})).await?;
+    }
+    Ok(())
+}
+
+async fn publish(server: &Server, ledger: &Ledger, life: u64) -> anyhow::Result<()> {
+    for account in ["acme", "other"] {
+        let product = server.product(account)?.padded(if life == 2 { 20_000 } else { 300 });
+        for number in 0..EVENTS / 2 {
+            let number = life * 1_000 + number + if account == "acme" { 0 } else { 500 };
+            product.publish(number, ledger).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! The program on damaged copies: whatever it does, nothing arrives that was not published, and nowhere else.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use http::StatusCode;
+use posthaste::receiver::{Receiver as Listening, Reply};
+use rusqlite::{Connection, OpenFlags};
+
+use super::Shared;
+use super::damage::Kind;
+use super::fill::Filled;
+use crate::context::Context;
+use crate::dice::Dice;
+use crate::rig::receiver::becomes;
+use crate::rig::server::{Plan, Server};
+
+/// How long the program runs on a copy that is not expected to send anything more.
+const LIFE: Duration = Duration::from_millis(600);
+/// How long is waited for what should arrive.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Copies that are damaged by chance.
+const BY_CHANCE: u64 = 6;
+
+/// What is done to a store of which everything else must go on.
+const AIMED: [(&str, &str); 4] = [
+    ("a body", "UPDATE events SET body = CAST(replace(CAST(body AS TEXT), '\"number\":4001', '\"number\":9001') AS BLOB)"),
+    ("a URL", "UPDATE webhooks SET url = :trap, canonical_url = :trap WHERE no = 1"),
+    ("an audience", "UPDATE events SET audience_no = 3 - audience_no WHERE seq = (SELECT max(seq) FROM events)"),
+    ("a webhook's account", "UPDATE webhooks SET account = 3 - account WHERE no = 1"),
+];
+
+/// A request: the path, and the body.
+type Request = (String, Vec<u8>);
+
+/// Who takes everything, wherever it goes.
+struct Taker {
+    address: std::net::SocketAddr,
+    taken: Shared<Vec<Request>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Taker {
+    async fn start() -> anyhow::Result<Self> {
+        let listening = Listening::bind(([127, 0, 0, 1], 0).into(), None).await?;
+        let (address, taken) = (listening.address, Shared::<Vec<Request>>::default());
+        let noted = taken.clone();
+        let task = tokio::spawn(listening.run(Arc::new(move |arrival| {
+            let request = (arrival.target.clone(), arrival.body.to_vec());
+            noted.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+            Box::pin(async { Reply::empty(StatusCode::OK) })
+        })));
+        Ok(Self { address, taken, task })
+    }
+
+    fn taken(&self) -> Vec<Request> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Taker {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Runs the program on the last snapshot, damaged in several ways.
+pub async fn try_out(context: &Context, filled: &Filled) -> anyhow::Result<()> {
+    let mut dice = context.dice();
+    for (says, sql) in AIMED {
+        run_on(context, filled, says, |data, trap| aim(data, sql, trap)).await?;
+    }
+    for _ in 0..BY_CHANCE {
+        let mut own = Dice::new(dice.next());
+        let damaged = |data: &Path, _: &str| {
+            Kind::choose(&mut own).apply(data, filled, filled.snapshots.len() - 1, &mut own).map(drop)
+        };
+        run_on(context, filled, "something", damaged).await?;
+    }
+    context.report("corruption.programs", AIMED.len() as f64 + BY_CHANCE as f64)
+}
+
+fn aim(data: &Path, sql: &str, trap: &str) -> anyhow::Result<()> {
+    let connection = open(data)?;
+    let mut statement = connection.prepare(sql)?;
+    match statement.parameter_count() {
+        0 => statement.execute([])?,
+        _ => statement.execute([trap])?,
+    };
+    Ok(())
+}
+
+fn open(data: &Path) -> anyhow::Result<Connection> {
+    Ok(Connection::open_with_flags(data.join("posthaste.db"), OpenFlags::SQLITE_OPEN_READ_WRITE)?)
+}
+
+async fn run_on(
+    context: &Context,
+    filled: &Filled,
+    says: &str,
+    damage: impl FnOnce(&Path, &str) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+    let Some(last) = filled.snapshots.last() else { return Ok(()) };
+    last.copy_to(&plan.data())?;
+    let published = published(&plan.data())?;
+    // Whatever the webhooks point to, it is led to one who notes where it was to go.
+    let (taker, trap) = (Taker::start().await?, Taker::start().await?);
+    let plan = lead(plan, filled, &taker);
+    damage(&plan.data(), &format!("http://{}/trap", trap.address))?;
+    let started = Server::start_or_end(&plan).await?;
+    if let Ok(mut server) = started {
+        let is_aimed = says != "something";
+        if is_aimed {
+            let others_go_on = becomes(PATIENCE, || taker.taken().len() >= 20).await;
+            if !others_go_on && context.bug.is_none() {
+                context.object(format!("with {says} damaged, what is sound is not sent either: {}", server.log()));
+            }
+        }
+        tokio::time::sleep(LIFE).await;
+        server.kill().await?;
+    }
+    let wrong = taker.taken().iter().filter(|(_, body)| !published.contains(body)).count();
+    let misled = trap.taken().len() + misdirected(&taker.taken());
+    context.report("corruption.wrong_bytes", wrong as f64)?;
+    context.report("corruption.wrong_urls", misled as f64)?;
+    if wrong > 0 {
+        context.object(format!("with {says} damaged, {wrong} bodies arrived that were never published"));
+    }
+    if misled > 0 {
+        context.object(format!("with {says} damaged, {misled} requests went where nobody registered"));
+    }
+    Ok(())
+}
+
+fn misdirected(taken: &[Request]) -> usize {
+    let known = ["/taking", "/failing", "/taking/paused"];
+    taken.iter().filter(|(path, _)| !known.contains(&path.as_str())).count()
+}
+
+/// The bodies of all events.
+fn published(data: &Path) -> anyhow::Result<BTreeSet<Vec<u8>>> {
+    let copy = tempfile::tempdir()?;
+    for name in ["posthaste.db", "posthaste.db-wal"] {
+        std::fs::copy(data.join(name), copy.path().join(name))?;
+    }
+    let connection = open(copy.path())?;
+    let mut statement = connection.prepare("SELECT body FROM events")?;
+    let bodies = statement.query_map([], |row| row.get(0))?;
+    Ok(bodies.collect::<Result<_, _>>()?)
+}
+
+/// The same program, which reaches the taker where it would reach the receivers.
+fn lead(plan: Plan, filled: &Filled, taker: &Taker) -> Plan {
+    let ports = filled.receivers.iter().filter_map(|receiver| receiver.url.split([':', '/']).nth(4));
+    ports.fold(plan, |plan, port| {
+        plan.arguments(&["--connect-to", &format!("127.0.0.1:{port}:{}:{}", taker.address.ip(), taker.address.port())])
+    })
+}
+
