@@ -122,6 +122,9 @@ async fn while_all_is_well(context: &Context) -> anyhow::Result<()> {
     reds += more_reds;
     context.report("health.looks", looks as f64)?;
     context.report("health.false_reds", reds as f64)?;
+    if reds > 0 {
+        context.object(format!("readiness was red {reds} times of {looks} while all was well"));
+    }
     drop(silent);
     let (sum, wrong) = world.close(server).await?;
     context.report("health.lost", sum.lost as f64)?;

@@ -108,8 +108,11 @@ impl Diary {
 
     /// The numbers of events that a receiver took with success.
     pub fn taken(&self, receiver: &str) -> BTreeSet<u64> {
-        let taken = |copies: &Copies| copies.copies.iter().any(|copy| copy.is_taken);
-        self.at(receiver).into_iter().filter(|(_, copies)| taken(copies)).map(|(number, _)| number).collect()
+        let pages = self.lock();
+        let first = (receiver.to_owned(), 0);
+        let of_it = pages.copies.range(first..).take_while(|((name, _), _)| name == receiver);
+        let taken = of_it.filter(|(_, copies)| copies.copies.iter().any(|copy| copy.is_taken));
+        taken.map(|((_, number), _)| *number).collect()
     }
 
     /// How many requests arrived in all.

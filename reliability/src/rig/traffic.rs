@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -23,6 +24,9 @@ const BROADCAST_EVERY: u64 = 5;
 const LARGE_EVERY: u64 = 7;
 /// The padding of each event of a large batch.
 const LARGE_BYTES: usize = 16 * 1024;
+
+/// How long a webhook stays that comes and goes.
+const STAY: Duration = Duration::from_millis(30);
 
 /// Where, as whom, and into which books.
 #[derive(Clone)]
@@ -121,7 +125,7 @@ impl Desk {
         let base = format!("{}/v1/webhooks", self.product.base);
         let made = call(Method::POST, &base, &self.key, None, json!({"url": url}).to_string()).await;
         let Some((201, webhook)) = made else { return made.is_some() };
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(STAY).await;
         let one = format!("{base}/{}", webhook["id"].as_str().unwrap_or_default());
         match call(Method::DELETE, &one, &self.key, None, String::new()).await {
             Some((status, _)) if (200..300).contains(&status) => {

@@ -9,12 +9,12 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use posthaste_core::Secret;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::diary::Diary;
 use super::ledger::Ledger;
 use super::mailbox::{Mailbox, Manner};
 use super::publishers::{Answer, Product};
-use super::receiver::becomes;
 use super::server::{PATIENCE, Plan, Server};
 use super::stored::Stored;
 use super::traffic::{Desk, is_broadcast};
@@ -29,8 +29,12 @@ const NOBODY: &str = "nobody";
 const FILLING_BYTES: usize = 200 * 1024;
 /// How long the slow receiver takes.
 const SLOW: Duration = Duration::from_millis(40);
+/// How long a customer's webhook takes that comes and goes: when it goes, something waits for it.
+const GUESTS_TAKE: Duration = Duration::from_millis(500);
+/// How often it is looked whether everything has arrived.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How many acknowledged events are published again after a restart, to see that they are known.
-const REPEATED: usize = 10;
+const REPEATED: usize = 4;
 /// How many events are asked about at the end.
 const ASKED_ABOUT: usize = 60;
 /// How long the log is waited for after the last event was received.
@@ -97,7 +101,7 @@ impl World {
             Mailbox::start("slow", Manner::Slow(SLOW), &diary).await?,
             Mailbox::start("other", Manner::Prompt, &diary).await?,
         ];
-        let guests = Mailbox::start("guests", Manner::Prompt, &diary).await?;
+        let guests = Mailbox::start("guests", Manner::Slow(GUESTS_TAKE), &diary).await?;
         let guests_at = guests.url.clone();
         let further = vec![Mailbox::start("failing", Manner::Failing, &diary).await?, guests];
         let desk = Desk {
@@ -220,8 +224,7 @@ impl World {
     /// If the process does not answer, or does not end.
     pub async fn close(&mut self, mut server: Server) -> anyhow::Result<(Sum, Vec<String>)> {
         let mut wrong = Vec::new();
-        becomes(PATIENCE, || self.missing().is_empty()).await;
-        let missing = self.missing();
+        let missing = self.wait_for_missing(&mut server).await;
         let mut sum = Sum { lost: missing.len() as u64, ..Sum::default() };
         if let Some(first) = missing.first() {
             wrong.push(format!(
@@ -229,10 +232,13 @@ impl World {
                 missing.len()
             ));
         }
-        let asked = self.ask(&server, missing.is_empty()).await?;
-        wrong.extend(asked);
-        server.terminate()?;
-        ensure!(server.wait().await?.success(), "it does not end in order:\n{}", server.log());
+        if server.has_ended() {
+            wrong.push(format!("the process ended by itself:\n{}", server.log()));
+        } else {
+            wrong.extend(self.ask(&server, missing.is_empty()).await?);
+            server.terminate()?;
+            ensure!(server.wait().await?.success(), "it does not end in order:\n{}", server.log());
+        }
         self.count_copies(&mut sum, &mut wrong);
         self.hold_log_against_receivers(&mut wrong)?;
         let counts = self.stored.events_by_number(&self.plan.data())?;
@@ -243,6 +249,19 @@ impl World {
         wrong.extend(self.verify().await?);
         sum.faults = wrong.len() as u64;
         Ok((sum, wrong))
+    }
+
+    /// Waits until nothing is missing, at most as long as patience lasts and the process does; answers what is missing
+    /// then.
+    async fn wait_for_missing(&self, server: &mut Server) -> Vec<(&'static str, u64)> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let missing = self.missing();
+            if missing.is_empty() || server.has_ended() || Instant::now() > until {
+                return missing;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Acknowledged events that a healthy receiver has not taken.
@@ -262,7 +281,7 @@ impl World {
     async fn ask(&self, server: &Server, is_delivered: bool) -> anyhow::Result<Vec<String>> {
         let ids = self.desk.ledger.acknowledged_ids();
         let step = (ids.len() / ASKED_ABOUT).max(1);
-        let until = tokio::time::Instant::now() + RECORD_PATIENCE;
+        let until = Instant::now() + RECORD_PATIENCE;
         let mut wrong = Vec::new();
         for (number, id) in ids.iter().step_by(step) {
             loop {
@@ -270,7 +289,7 @@ impl World {
                     anyhow::anyhow!("acknowledged event {number} ({id}) is not to be found: {failure}")
                 })?;
                 let told = unaccounted(&event, is_broadcast(*number));
-                if told.is_none() || !is_delivered || tokio::time::Instant::now() > until {
+                if told.is_none() || !is_delivered || Instant::now() > until {
                     wrong.extend(told.map(|told| format!("event {number}: {told}")));
                     break;
                 }
@@ -348,9 +367,11 @@ fn unaccounted(event: &Value, is_broadcast: bool) -> Option<String> {
     let count = |wanted: &str| webhooks.iter().filter(|webhook| webhook["status"] == wanted).count();
     let delivered = count("delivered");
     let expected = if is_broadcast { 3 } else { 2 };
-    let known = ["delivered", "pending", "held", "failed", "canceled", "not_sent"].map(count).iter().sum::<usize>();
+    let known =
+        ["delivered", "pending", "held", "failed", "canceled", "not_sent"].map(count).iter().sum::<usize>();
     if known != webhooks.len() {
         return Some(format!("an outcome is none: {}", event["webhooks"]));
     }
-    (delivered < expected).then(|| format!("{delivered} of {expected} deliveries are told: {}", event["webhooks"]))
+    (delivered < expected)
+        .then(|| format!("{delivered} of {expected} deliveries are told: {}", event["webhooks"]))
 }
