@@ -179,7 +179,8 @@ impl DataFolder {
         copied.map_err(|error| fault(to, "written", &error))
     }
 
-    /// Writes a file for the owner alone; whoever reads it sees the old or the new, never half of it.
+    /// Writes a file for the owner alone; whoever reads it sees the old or the new, never half of it, and once this
+    /// returns the new one stays: a token that was shown must not be another after a power failure.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let path = self.0.join(name);
         let beside = self.0.join(format!("{name}.new"));
@@ -188,7 +189,8 @@ impl DataFolder {
             let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&beside)?;
             file.write_all(bytes)?;
             file.sync_all()?;
-            std::fs::rename(&beside, &path)
+            std::fs::rename(&beside, &path)?;
+            std::fs::File::open(&self.0)?.sync_all()
         };
         written().map_err(|error| fault(&path, "written", &error))
     }

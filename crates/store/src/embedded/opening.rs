@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand;
 use posthaste_core::{Clock, UnixMs};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::leftovers;
 use crate::folder::{Folder, OpenError};
 use crate::log_file;
 use crate::ledger::horizon::Horizon;
@@ -32,13 +34,15 @@ pub(crate) fn open(folder: &Folder, keys: &MasterKeys, now: UnixMs) -> Result<Op
     }
     let file = folder.database();
     if folder.has_database() {
+        leftovers::sync_log(&file)?;
+        leftovers::take_back_unfinished(&file, || open_writer(&file))?;
         check(&file, keys)?;
     } else {
         folder.create_database()?;
         posthaste_faults::point("store.database-created");
     }
     let bad = |error: rusqlite::Error| OpenError::damaged(&file, error);
-    let writer = Connection::open_with_flags(&file, flags(OpenFlags::SQLITE_OPEN_READ_WRITE)).map_err(bad)?;
+    let writer = open_writer(&file).map_err(bad)?;
     schema::prepare_writer(&writer).map_err(bad)?;
     load(writer, keys, now).map_err(|trouble| OpenError::damaged(&file, crate::StoreError::from(trouble)))
 }
@@ -144,6 +148,14 @@ pub(crate) fn refuse_unfit(reader: &Connection, file: &Path, keys: &MasterKeys) 
     }
 }
 
+/// A connection that writes. Closing the last one would write the log back, and after a failed write or sync that would
+/// sync once more what could not be synced. So none does it; the writer's orderly end sees to the log itself.
+fn open_writer(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(file, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
+}
+
 /// A connection that cannot write.
 pub(crate) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
     let reader = Connection::open_with_flags(file, flags(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
@@ -153,7 +165,7 @@ pub(crate) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
 
 /// The connection that writes the log back.
 pub(crate) fn open_write_back(file: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(file, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
+    let connection = open_writer(file)?;
     schema::prepare_write_back(&connection)?;
     Ok(connection)
 }

@@ -1,0 +1,64 @@
+//! What a process that was cut off left behind, seen to before anything is read.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use crate::folder::{OpenError, sync_folder};
+
+/// Where a journal says how many pages the database had before, and how long the part up to there is.
+const PAGES_BEFORE: std::ops::Range<usize> = 16..20;
+
+/// Makes durable what is in the log, and its name.
+///
+/// A process that is killed between writing a commit and syncing it leaves a commit that nobody was told of and that the
+/// next process reads like any other. Whoever repeats the call that made it is told that it is stored: so it has to be,
+/// also if the power fails without another commit.
+pub(super) fn sync_log(database: &Path) -> Result<(), OpenError> {
+    let log = beside(database, "-wal");
+    if posthaste_faults::bug("no-sync-at-opening") {
+        return Ok(());
+    }
+    match File::open(&log) {
+        Ok(file) => file.sync_all().map_err(OpenError::io(&log))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(OpenError::io(&log)(error)),
+    }
+    let folder = database.parent().unwrap_or(Path::new("."));
+    sync_folder(folder).map_err(OpenError::io(folder))
+}
+
+/// Takes back a store that was cut off while its first page was written: its journal says that there was nothing before.
+/// A connection that only reads, such as the one that looks whether the file is ours, is refused until that is done.
+pub(super) fn take_back_unfinished(
+    database: &Path,
+    open: impl FnOnce() -> rusqlite::Result<Connection>,
+) -> Result<(), OpenError> {
+    let journal = beside(database, "-journal");
+    if !says_there_was_nothing(&journal).map_err(OpenError::io(&journal))? {
+        return Ok(());
+    }
+    let taken_back = open().and_then(|connection| {
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
+    });
+    taken_back.map(drop).map_err(|error| OpenError::damaged(database, error))
+}
+
+fn says_there_was_nothing(journal: &Path) -> io::Result<bool> {
+    let mut head = [0xff; PAGES_BEFORE.end];
+    match File::open(journal).and_then(|mut file| file.read_exact(&mut head)) {
+        Ok(()) => Ok(head[PAGES_BEFORE] == [0; 4]),
+        Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::UnexpectedEof].contains(&error.kind()) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
