@@ -101,7 +101,7 @@ pub(crate) struct Folder {
 impl Folder {
     /// Makes the folder with mode 0700 if it is absent, and locks it.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(OpenError::io(path))?;
+        make_folder(path).map_err(OpenError::io(path))?;
         let lock_path = path.join(LOCK_FILE);
         let lock =
             private().create(true).truncate(false).open(&lock_path).map_err(OpenError::io(&lock_path))?;
@@ -271,6 +271,21 @@ fn keep_owner(there: &Path, new: &Path) -> io::Result<()> {
     }
     file.set_permissions(Permissions::from_mode(there.mode() & 0o070 | 0o600))?;
     file.sync_all()
+}
+
+/// Makes a folder for the owner alone, and those it is in, if they are absent. Once this returns their names last, also if
+/// an earlier start made them and was cut off.
+fn make_folder(path: &Path) -> io::Result<()> {
+    let absent = path.ancestors().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()).count();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for holder in path.canonicalize()?.ancestors().skip(1).take(absent.max(1)) {
+        match sync_folder(holder) {
+            // Whoever may not look into it did not make the folder in it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
 }
 
 /// Is there a store in this folder?
