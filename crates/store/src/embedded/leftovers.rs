@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use crate::folder::{OpenError, sync_folder};
 
-/// Where a journal says how many pages the database had before, and how long the part up to there is.
+/// Where a journal says how many pages the database had before.
 const PAGES_BEFORE: std::ops::Range<usize> = 16..20;
 
 /// Makes durable what is in the log, and its name.
@@ -30,14 +30,15 @@ pub(super) fn sync_log(database: &Path) -> Result<(), OpenError> {
     sync_folder(folder).map_err(OpenError::io(folder))
 }
 
-/// Takes back a store that was cut off while its first page was written: its journal says that there was nothing before.
+/// Takes back a store that was cut off while its first page was written: its journal says that there was nothing before,
+/// or only that page, in which no table fits.
 /// A connection that only reads, such as the one that looks whether the file is ours, is refused until that is done.
 pub(super) fn take_back_unfinished(
     database: &Path,
     open: impl FnOnce() -> rusqlite::Result<Connection>,
 ) -> Result<(), OpenError> {
     let journal = beside(database, "-journal");
-    if !says_there_was_nothing(&journal).map_err(OpenError::io(&journal))? {
+    if !says_there_was_no_table(&journal).map_err(OpenError::io(&journal))? {
         return Ok(());
     }
     let taken_back = open().and_then(|connection| {
@@ -46,10 +47,10 @@ pub(super) fn take_back_unfinished(
     taken_back.map(drop).map_err(|error| OpenError::damaged(database, error))
 }
 
-fn says_there_was_nothing(journal: &Path) -> io::Result<bool> {
+fn says_there_was_no_table(journal: &Path) -> io::Result<bool> {
     let mut head = [0xff; PAGES_BEFORE.end];
     match File::open(journal).and_then(|mut file| file.read_exact(&mut head)) {
-        Ok(()) => Ok(head[PAGES_BEFORE] == [0; 4]),
+        Ok(()) => Ok(head[PAGES_BEFORE] <= [0, 0, 0, 1][..]),
         Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::UnexpectedEof].contains(&error.kind()) => {
             Ok(false)
         }
