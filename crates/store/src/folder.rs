@@ -59,12 +59,27 @@ pub enum OpenError {
         /// The latest layout known here.
         known: usize,
     },
+    /// There was a store, and its file is gone or empty.
+    #[error(
+        "{} is missing or empty, and there was a store here: put a backup in its place, or remove {LOCK_FILE} beside it to \
+         begin with an empty one",
+        .0.display()
+    )]
+    Lost(PathBuf),
     /// It is no store, or damaged.
     #[error("{} cannot be used: {what}", .file.display())]
     Damaged {
         /// The file.
         file: PathBuf,
         /// What is wrong with it.
+        what: String,
+    },
+    /// The disk is full.
+    #[error("the disk of {} has no room, or no files, left: {what}", .folder.display())]
+    NoRoom {
+        /// The data folder.
+        folder: PathBuf,
+        /// What could not be done.
         what: String,
     },
     /// The file system refused.
@@ -86,6 +101,20 @@ impl OpenError {
         move |source| Self::Io { file, source }
     }
 
+    /// The same, but for what a full disk may be the reason of.
+    pub(crate) fn on_disk_of(self, folder: &Path) -> Self {
+        let is_full = || {
+            rustix::fs::statvfs(folder)
+                .is_ok_and(|disk| disk.f_bavail == 0 || (disk.f_files > 0 && disk.f_favail == 0))
+        };
+        match self {
+            Self::Damaged { .. } | Self::Io { .. } if is_full() => {
+                Self::NoRoom { folder: folder.to_owned(), what: self.to_string() }
+            }
+            other => other,
+        }
+    }
+
     pub(crate) fn damaged(file: &Path, what: impl ToString) -> Self {
         Self::Damaged { file: file.to_owned(), what: what.to_string() }
     }
@@ -95,7 +124,7 @@ impl OpenError {
 pub(crate) struct Folder {
     path: PathBuf,
     /// Held until the folder is dropped; the system lets go of it if the process dies.
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -108,11 +137,31 @@ impl Folder {
         match lock.try_lock() {
             Ok(()) => {
                 posthaste_faults::point("store.folder-locked");
-                Ok(Self { path: path.to_owned(), _lock: lock })
+                let folder = Self { path: path.to_owned(), lock };
+                folder.refuse_lost()?;
+                Ok(folder)
             }
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(OpenError::Io { file: lock_path, source }),
         }
+    }
+
+    /// A store that was here does not begin anew as an empty one because its file is gone.
+    fn refuse_lost(&self) -> Result<(), OpenError> {
+        let was_here = self.lock.metadata().is_ok_and(|lock| lock.len() > 0);
+        match was_here && !self.has_database() {
+            true => Err(OpenError::Lost(self.database())),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes down that there is a store here.
+    pub fn remember_store(&self) -> Result<(), OpenError> {
+        let written = match self.lock.metadata().map(|lock| lock.len()) {
+            Ok(0) => (&self.lock).write_all(b"There is a store here.\n").and_then(|()| self.lock.sync_all()),
+            other => other.map(drop),
+        };
+        written.map_err(OpenError::io(&self.path.join(LOCK_FILE)))
     }
 
     pub fn database(&self) -> PathBuf {
@@ -271,6 +320,12 @@ fn keep_owner(there: &Path, new: &Path) -> io::Result<()> {
     }
     file.set_permissions(Permissions::from_mode(there.mode() & 0o070 | 0o600))?;
     file.sync_all()
+}
+
+/// Does a process have this folder to itself?
+pub(crate) fn is_in_use(folder: &Path) -> bool {
+    let lock = File::open(folder.join(LOCK_FILE));
+    lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// Makes a folder for the owner alone, and those it is in, if they are absent. Once this returns their names last, also if

@@ -30,7 +30,12 @@ pub const PART: Part = Part {
         Figure::count("store_failure.stopped", "runs that ended by themselves after it"),
         Figure::never("store_failure.went_on", "runs that went on after a failed write or sync"),
         Figure::never("store_failure.synced_again", "syncs tried again on a file that failed"),
-        Figure::at_most("store_failure.stop_ms", "the longest from the failure to the end", "ms", STOP_MS_MAX),
+        Figure::at_most(
+            "store_failure.stop_ms",
+            "the longest from the failure to the end",
+            "ms",
+            STOP_MS_MAX,
+        ),
         Figure::count("store_failure.acknowledged", "events acknowledged in these runs"),
         Figure::never("store_failure.lost", "of them missing after the next start"),
         Figure::count("store_failure.unknown", "events whose publishers heard 5xx or nothing"),
@@ -107,7 +112,6 @@ fn run(context: Context) -> Running {
     Box::pin(async move {
         let scene = Scene::set(&context).await?;
         let faults = choose(&scene).await?;
-        idle::both(&scene).await?;
         let trials = faults.into_iter().enumerate().map(|(number, fault)| {
             let scene = &scene;
             async move { trial::run(scene, &format!("trial-{number}"), &fault).await }
@@ -116,7 +120,7 @@ fn run(context: Context) -> Running {
         while let Some(ended) = under_way.next().await {
             ended?;
         }
-        Ok(())
+        idle::both(&scene).await
     })
 }
 

@@ -95,11 +95,21 @@ impl Embedded {
         options: Options,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, OpenError> {
+        Self::open_where_there_is_room(dir, given, options, clock).map_err(|error| error.on_disk_of(dir))
+    }
+
+    fn open_where_there_is_room(
+        dir: &Path,
+        given: Option<MasterKeys>,
+        options: Options,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, OpenError> {
         let folder = Folder::open(dir)?;
         let key_file = given.is_none().then(|| folder.key_file());
         let room = Arc::new(Room::of(folder.path().to_owned()).map_err(OpenError::io(dir))?);
         let keys = folder.master_keys(given)?;
         let opening::Opened { mut ledger, owed, id_key } = opening::open(&folder, &keys, clock.now())?;
+        folder.remember_store()?;
         opening::resume_clock(&folder, &mut ledger, &*clock)?;
         let reader_count = options.readers.max(1);
         let readers = Readers::open(&folder.database(), reader_count)?;

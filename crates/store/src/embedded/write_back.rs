@@ -11,7 +11,6 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
 use super::opening;
@@ -91,11 +90,6 @@ impl Drop for WriteBack {
 }
 
 fn run(connection: &Connection, asked: &Receiver<()>, status: &Status) {
-    // Whoever is the last to close would write the log back; after a failure nobody may.
-    let kept = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-    if let Err(error) = kept {
-        return status.fail(&format!("the log could not be seen to: {error}"));
-    }
     while asked.recv().is_ok() && status.health().is_ok() {
         posthaste_faults::point("store.before-write-back");
         match write_back(connection) {

@@ -68,7 +68,7 @@ impl Writer {
             let is_idle = matches!(first, Command::Idle);
             let (verbs, is_last) = self.gather(first);
             if let Err(why) = self.commit(verbs).and_then(|()| self.look_after(is_idle).map_err(Trouble::told)) {
-                return self.fail(&why);
+                return self.status.fail(&why);
             }
             self.status.rounds[1].fetch_add(1, Ordering::Relaxed);
             if is_last {
@@ -125,33 +125,29 @@ impl Writer {
         self.go_on(is_idle)
     }
 
-    /// A connection that is closed would write the log back and sync what could not be synced: it must not.
-    fn fail(self, why: &str) {
-        self.status.fail(why);
-        if let Err(error) = self.ledger.conn().set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
-            tracing::error!(%error, "the log may be written back although the store failed");
+    fn close(self) {
+        if self.status.health().is_err() {
+            return;
         }
-    }
-
-    /// What is written after this is of another log: none that was copied before follows upon the file.
-    fn number_after(&mut self) -> Outcome<()> {
-        self.ledger.begin()?;
-        self.ledger.number_log();
-        self.ledger.commit().map(drop)
-    }
-
-    fn close(mut self) {
-        if let Err(why) = self.status.health() {
-            return self.fail(&why);
-        }
-        if let Err(trouble) = self.number_after() {
-            return self.fail(&trouble.told());
-        }
-        self.status.close();
-        drop(self.write_back);
-        // Readers may be in the way; then the log stays and is read at the next opening.
+        let Self { mut ledger, write_back, status, .. } = self;
+        drop(write_back);
         posthaste_faults::point("store.before-last-write-back");
-        let _ = self.ledger.conn().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        if is_written_back(ledger.conn()) {
+            match number_after(&mut ledger) {
+                Err(trouble) if trouble.is_full() => _ = ledger.roll_back(),
+                Err(trouble) => return status.fail(&trouble.told()),
+                Ok(()) => {}
+            }
+        }
+        status.close();
+        posthaste_faults::point("store.log-numbered");
+        // Readers may be in the way; then the log stays and is read at the next opening.
+        let conn = ledger.conn();
+        match conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+            // Now the connection may tidy up behind itself.
+            Ok(()) => _ = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false),
+            Err(error) => tracing::error!(%error, "the log was not written back at the end; the next start reads it"),
+        }
         posthaste_faults::point("store.closed");
     }
 
@@ -223,4 +219,18 @@ impl Writer {
             hints.into_iter().for_each(|hint| _ = listener.try_send(hint));
         }
     }
+}
+
+/// Is all of the log in the file, and the log empty? Whoever reads an older state is in the way, and the log stays.
+fn is_written_back(conn: &rusqlite::Connection) -> bool {
+    let busy = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    busy.is_ok_and(|busy| busy == 0)
+}
+
+/// What is written after this is of another log: none that was copied before follows upon the file. Only where the file
+/// has all of the log before: else a start that finds both takes the file for an older one.
+fn number_after(ledger: &mut Ledger) -> Outcome<()> {
+    ledger.begin()?;
+    ledger.number_log();
+    ledger.commit().map(drop)
 }

@@ -44,6 +44,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use posthaste_core::{AccountNo, Event, KeyNo, Seq, UnixMs, Webhook, WebhookNo, WebhookState};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::sealing::Vault;
@@ -136,6 +137,7 @@ impl Facts {
 impl Ledger {
     /// Takes over a connection whose tables are up to date. Also answers every webhook that belongs in the roster.
     pub fn load(conn: Connection, vault: Arc<Vault>) -> Outcome<(Self, Recipients)> {
+        forget_on_purpose(&conn)?;
         let Facts { checkpoint, last_event, owed } = Facts::read(&conn, &vault)?;
         let time = Time::read(&conn)?;
         let latest_now = time.latest().map_or_else(|| set_back::latest_told(&conn), Ok)?;
@@ -190,6 +192,7 @@ impl Ledger {
         }
         let facts = Facts::read(&self.conn, &self.vault)?;
         (self.checkpoint, self.last_event) = (facts.checkpoint, facts.last_event);
+        self.time = Time::read(&self.conn)?;
         self.time = Time::read(&self.conn)?;
         self.standings.clear();
         self.closing.clear();
@@ -275,13 +278,24 @@ impl Ledger {
     }
 }
 
-/// A number in `meta`; 0 if it was never written.
+/// A place in `meta`; 0 if it was never written.
 fn read_seq(conn: &Connection, key: &str) -> Outcome<Seq> {
-    let value = conn
-        .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
-        .query_row([key], |row| row.get::<_, i64>(0))
-        .optional()?;
-    Ok(Seq(value.unwrap_or_default()))
+    let mut statement = conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+    let mut rows = statement.query([key])?;
+    let Some(row) = rows.next()? else { return Ok(Seq(0)) };
+    match row.get_ref(0)? {
+        // As stores before version 6 have it.
+        ValueRef::Integer(seq) => Ok(Seq(seq)),
+        ValueRef::Blob(kept) => {
+            checks::opened(key, kept).map(Seq).ok_or_else(|| Trouble::damaged("meta", key, "it does not match its checksum"))
+        }
+        _ => Err(Trouble::damaged("meta", key, "it is no number")),
+    }
+}
+
+/// Writes a place, with a checksum: one that jumped ahead would leave events out.
+fn write_seq(conn: &Connection, key: &str, Seq(seq): Seq) -> Outcome<()> {
+    write_meta(conn, key, &checks::closed(key, seq))
 }
 
 /// The last event for which, and for all before it, every owed delivery has a row.
@@ -304,5 +318,16 @@ pub(crate) fn read_bytes<const N: usize>(conn: &Connection, key: &str) -> Outcom
 pub(crate) fn write_meta(conn: &Connection, key: &str, value: &dyn rusqlite::ToSql) -> Outcome<()> {
     conn.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
         .execute(params![key, value])?;
+    Ok(())
+}
+
+/// What a start must not forget, if a test wants to know whether it would be missed.
+fn forget_on_purpose(conn: &Connection) -> Outcome<()> {
+    if posthaste_faults::bug("retry-due-forgotten") {
+        conn.execute_batch("UPDATE deliveries SET next_ms = last_ms WHERE next_ms > last_ms AND attempts > 0")?;
+    }
+    if posthaste_faults::bug("idempotency-forgotten-on-restart") {
+        conn.execute_batch("DELETE FROM idempotency")?;
+    }
     Ok(())
 }

@@ -12,6 +12,9 @@ use crate::rig::server::Server;
 /// The log is written back when it has a thousand pages of 8 KiB: these events are enough for twice that.
 const EVENTS: u64 = 100;
 const EVENT_BYTES: usize = 160 * 1024;
+/// So many at once, and then a rest.
+const AT_ONCE: u64 = 10;
+const REST: Duration = Duration::from_millis(60);
 /// How long the end is waited for.
 const PATIENCE: Duration = Duration::from_secs(6);
 
@@ -31,10 +34,14 @@ async fn one(scene: &Scene, kind: &'static str) -> anyhow::Result<()> {
     let (plan, report) = Report::prepare(plain.clone(), &scene.library, &fault)?;
     let mut server = Server::start(&plan).await?;
     let product = server.product("acme")?.padded(EVENT_BYTES);
-    let mut heard = Heard::default();
+    let mut heard = Heard { padding: EVENT_BYTES, ..Heard::default() };
     for number in 0..EVENTS {
         if report.failed_ms_ago()?.is_some() || !heard.publish(&product, number).await {
             break;
+        }
+        if number % AT_ONCE == 0 {
+            // Only a log that does not grow meanwhile is written back to its end, and then synced.
+            tokio::time::sleep(REST).await;
         }
     }
     let until = Instant::now() + PATIENCE;

@@ -27,6 +27,8 @@ pub struct Heard {
     pub unknown: Vec<u64>,
     /// Those of them that were told that there is no room.
     pub full: Vec<u64>,
+    /// Bytes of padding in each event.
+    pub padding: usize,
 }
 
 /// How a run ended.
@@ -61,7 +63,10 @@ async fn live(plan: &Plan, report: &Report, fault: &Fault, heard: &mut Heard) ->
     let mut server = match Server::spawn(plan).await {
         Ok(server) => server,
         Err(error) => {
-            ensure!(format!("{error:#}").contains("exit status: 1"), "it does not end with code 1: {error:#}");
+            ensure!(
+                format!("{error:#}").contains("exit status: 1"),
+                "it does not end with code 1: {error:#}"
+            );
             let (by_itself, failed_before) = (true, true);
             let after_ms = report.failed_ms_ago()?;
             return Ok(Ending { by_itself, has_listened: false, is_success: false, after_ms, failed_before });
@@ -94,7 +99,13 @@ fn is_vital(fault: &Fault, file: &str) -> bool {
 }
 
 /// Was the end of the run what it should be?
-fn judge(scene: &Scene, fault: &Fault, report: &Report, ending: &Ending, heard: &Heard) -> anyhow::Result<()> {
+fn judge(
+    scene: &Scene,
+    fault: &Fault,
+    report: &Report,
+    ending: &Ending,
+    heard: &Heard,
+) -> anyhow::Result<()> {
     let (context, file) = (&scene.context, report.file()?);
     let Some(after_ms) = ending.after_ms else {
         ensure!(ending.is_success || fault.is_for_room(), "it ends badly although nothing failed: {fault:?}");
@@ -137,7 +148,7 @@ pub async fn reopen(scene: &Scene, plan: &Plan, what: &str, heard: Heard) -> any
     let stored_when_full = heard.full.iter().filter(|number| before.contains_key(number)).count();
     context.report("store_failure.stored_when_full", stored_when_full as f64)?;
     let mut server = Server::start(plan).await.with_context(|| format!("{what}: it does not start again"))?;
-    let product = server.product("acme")?;
+    let product = server.product("acme")?.padded(heard.padding);
     for number in &heard.unknown {
         let told = [product.ask(*number).await, product.ask(*number).await];
         let [Told::Accepted(first), Told::Accepted(second)] = &told else {
@@ -162,7 +173,9 @@ pub async fn reopen(scene: &Scene, plan: &Plan, what: &str, heard: Heard) -> any
     context.report("store_failure.lost", lost as f64)?;
     context.report("store_failure.not_once", not_once as f64)?;
     if lost + not_once + stored_when_full > 0 {
-        context.object(format!("{what}: {lost} lost, {not_once} not once, {stored_when_full} stored though refused"));
+        context.object(format!(
+            "{what}: {lost} lost, {not_once} not once, {stored_when_full} stored though refused"
+        ));
     }
     Ok(())
 }

@@ -1,0 +1,105 @@
+//! One time that the disk fills and is freed.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use tokio::time::Instant;
+
+use super::steady::Steady;
+use crate::context::Context;
+use crate::rig::ledger::Ledger;
+use crate::rig::receiver::{Receiver, becomes};
+use crate::rig::server::Server;
+use crate::rig::small_disk::SmallDisk;
+
+/// Less than is reserved of a disk of 64 MiB, and more than nothing.
+const LITTLE_BYTES: u64 = 1024 * 1024;
+/// What is seen of the room on the disk may be a second old.
+const SEEN_AFTER: Duration = Duration::from_millis(1_300);
+/// How long each state is looked at.
+const LOOK: Duration = Duration::from_millis(1_000);
+/// How long anything may take that has a bound of its own.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What each round is made of.
+pub struct Scene<'a> {
+    pub context: &'a Context,
+    pub disk: &'a SmallDisk,
+    pub receiver: &'a Receiver,
+    pub ledger: &'a Ledger,
+    pub steady: &'a Steady,
+}
+
+/// Fills it up to a little, then altogether, and frees it.
+pub async fn one(scene: &Scene<'_>, server: &mut Server, number: u64) -> anyhow::Result<()> {
+    let Scene { context, disk, receiver, steady, .. } = *scene;
+    let spare = format!("spare-{number}");
+    server.account(&spare).await?;
+    let before = steady.accepted();
+    becomes(PATIENCE, || steady.accepted() > before + 20).await;
+    // Attempts are under way when room runs out, and end when there is none.
+    receiver.set_open(false);
+    let filling = disk.fill(LITTLE_BYTES);
+    becomes(PATIENCE, || disk.left().is_ok_and(|left| left <= LITTLE_BYTES)).await;
+    let (full, refused) = (Instant::now(), steady.refused());
+    let is_refused = becomes(PATIENCE, || steady.refused() > refused).await;
+    context.report("full_disk.refuse_ms", full.elapsed().as_secs_f64() * 1e3)?;
+    if !is_refused {
+        context.object("publishing is not refused with little room left");
+    }
+    tokio::time::sleep_until(full + SEEN_AFTER).await;
+    let accepted = steady.accepted();
+    tokio::time::sleep(LOOK).await;
+    context.report("full_disk.taken", (steady.accepted() - accepted) as f64)?;
+    if steady.accepted() > accepted {
+        context.object("events are accepted with too little room left");
+    }
+    filling.leave(0);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    receiver.set_open(true);
+    while_full(scene, server, &spare).await?;
+    ensure!(!server.has_ended(), "it ended on a full disk:\n{}", server.log());
+    drop(filling);
+    resume(context, server, steady).await?;
+    context.report("full_disk.rounds", 1.0)
+}
+
+/// What is read is answered, what frees room is done, readiness tells, and no attempt begins.
+async fn while_full(scene: &Scene<'_>, server: &Server, spare: &str) -> anyhow::Result<()> {
+    let Scene { context, ledger, .. } = *scene;
+    let deleted = server.admin.delete(&format!("/accounts/{spare}")).await;
+    if let Err(error) = deleted {
+        context.object(format!("nothing can be deleted on a full disk: {error}"));
+    }
+    let mut is_red = false;
+    let mut arrived = None;
+    let until = Instant::now() + SEEN_AFTER + LOOK;
+    while Instant::now() < until {
+        let read = server.admin.get("/accounts/acme").await;
+        context.report("full_disk.reads", f64::from(u8::from(read.is_ok())))?;
+        context.report("full_disk.unread", f64::from(u8::from(read.is_err())))?;
+        is_red |= server.status("/readyz").await == Some(503);
+        if arrived.is_none() && until - Instant::now() < LOOK {
+            arrived = Some(ledger.arrived());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let begun = ledger.arrived() - arrived.unwrap_or_else(|| ledger.arrived());
+    context.report("full_disk.begun", begun as f64)?;
+    if begun > 0 || !is_red {
+        context.object(format!("on a full disk {begun} attempts begin; /readyz tells of it: {is_red}"));
+    }
+    Ok(())
+}
+
+async fn resume(context: &Context, server: &Server, steady: &Steady) -> anyhow::Result<()> {
+    let (freed, accepted) = (Instant::now(), steady.accepted());
+    let mut is_well = becomes(PATIENCE, || steady.accepted() > accepted).await;
+    while is_well && server.status("/readyz").await != Some(200) {
+        is_well = freed.elapsed() < PATIENCE;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    context.report("full_disk.resume_ms", freed.elapsed().as_secs_f64() * 1e3)?;
+    ensure!(is_well, "it does not go on when there is room again:\n{}", server.log());
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Starts on a disk that is full, or that has no files left.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+
+use crate::context::Context;
+use crate::rig::publishers::Told;
+use crate::rig::receiver::becomes;
+use crate::rig::server::{PATIENCE, Plan, Server};
+use crate::rig::small_disk::SmallDisk;
+
+/// Numbers of events, apart from those published before.
+const FIRST_NUMBER: u64 = 1_000_000;
+/// Published while there are no files to be had.
+const EVENTS: u64 = 20;
+
+/// It starts, answers what is read, takes nothing in, and goes on when there is room.
+pub async fn on_a_full_disk(context: &Context, disk: &SmallDisk, plan: &Plan) -> anyhow::Result<()> {
+    let filling = disk.fill(0);
+    becomes(PATIENCE, || disk.left().is_ok_and(|left| left == 0)).await;
+    let mut server = Server::spawn(plan).await.context("it does not start on a full disk")?;
+    server.admin.get("/accounts/acme").await.context("nothing can be read after a start on a full disk")?;
+    let product = server.product("acme")?;
+    let told = product.ask(FIRST_NUMBER).await;
+    if !told.is_full() {
+        context.object(format!("after a start on a full disk publishing is answered {told:?}"));
+    }
+    drop(filling);
+    while !matches!(product.ask(FIRST_NUMBER).await, Told::Accepted(_)) {
+        ensure!(!server.has_ended(), "it ended after a start on a full disk:\n{}", server.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    server.terminate()?;
+    ensure!(server.wait().await?.success(), "it does not end well:\n{}", server.log());
+    Ok(())
+}
+
+/// A server that runs needs no new files. One that starts says what it lacks, and starts once it has it.
+pub async fn without_files(context: &Context) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let Some(disk) = SmallDisk::mount(folder.path(), "size=64m,nr_inodes=48").await? else { return Ok(()) };
+    let plan = disk.plan(Plan::new(context.program(), folder.path()).bug(context.bug.as_deref()))?;
+    let mut server = Server::start(&plan).await?;
+    server.account("acme").await?;
+    let files = disk.use_up_files()?;
+    let product = server.product("acme")?;
+    for number in 0..EVENTS {
+        let told = product.ask(number).await;
+        if !matches!(told, Told::Accepted(_)) {
+            context.object(format!("without files left, publishing is answered {told:?}"));
+        }
+    }
+    server.terminate()?;
+    ensure!(server.wait().await?.success(), "it does not end well:\n{}", server.log());
+    disk.use_up_files()?;
+    if let Ok(mut server) = Server::spawn(&plan).await {
+        server.kill().await?;
+    } else {
+        ensure!(log_names_it(&plan), "a start without files left does not say what is in the way");
+    }
+    std::fs::remove_dir_all(&files)?;
+    let mut server = Server::start(&plan).await.context("it does not start when there are files again")?;
+    for number in 0..EVENTS {
+        ensure!(
+            matches!(server.product("acme")?.ask(number).await, Told::Accepted(_)),
+            "event {number} is gone"
+        );
+    }
+    server.terminate()?;
+    ensure!(server.wait().await?.success(), "it does not end well:\n{}", server.log());
+    Ok(())
+}
+
+fn log_names_it(plan: &Plan) -> bool {
+    let log = std::fs::read_to_string(plan.folder.join("log")).unwrap_or_default();
+    log.lines().next_back().is_some_and(|line| line.contains("disk") || line.contains("space"))
+}
