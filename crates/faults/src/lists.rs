@@ -84,6 +84,7 @@ pub const POINTS: &[Named] = &[
         name: "store.before-last-write-back",
         says: "the writer closes, and the log is not written back",
     },
+    Named { name: "store.log-numbered", says: "the last log is numbered, and that is not written back" },
     Named { name: "store.closed", says: "the writer has closed the store" },
     Named { name: "engine.before-effects", says: "the dispatcher decided, and nothing of it is carried out" },
     Named { name: "engine.events-loaded", says: "accepted events were read, and not taken in" },

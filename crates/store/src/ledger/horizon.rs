@@ -8,7 +8,7 @@ use posthaste_core::Seq;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::trouble::Outcome;
-use super::{Ledger, events, write_meta};
+use super::{Ledger, events, read_seq, write_meta};
 
 /// The number of the log that is being written.
 const LOG_NUMBER: &str = "log_number";
@@ -33,7 +33,7 @@ impl Horizon {
         Self {
             log_number: number(conn, LOG_NUMBER),
             log_base: number(conn, LOG_BASE),
-            checkpoint: number(conn, "checkpoint"),
+            checkpoint: place(conn, "checkpoint"),
             last_event: last_event(conn),
             rows_made: rows_made(conn).unwrap_or_default(),
         }
@@ -73,9 +73,13 @@ fn number(conn: &Connection, key: &str) -> Option<i64> {
     conn.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional().ok().flatten()
 }
 
+fn place(conn: &Connection, key: &str) -> Option<i64> {
+    read_seq(conn, key).ok().map(|seq| seq.0)
+}
+
 fn last_event(conn: &Connection) -> Option<i64> {
     let stored = events::last(conn).ok()?;
-    [Some(stored.0), number(conn, "last_seq"), number(conn, "checkpoint")].into_iter().flatten().max()
+    [Some(stored.0), place(conn, "last_seq"), place(conn, "checkpoint")].into_iter().flatten().max()
 }
 
 fn rows_made(conn: &Connection) -> rusqlite::Result<Vec<(String, i64)>> {
@@ -92,15 +96,13 @@ pub(crate) fn set_copy_apart(copy: &Connection) -> Outcome<()> {
 impl Ledger {
     /// The log was begun anew: the next commit says so.
     pub fn number_log(&mut self) {
-        self.is_log_new = true;
+        // As of now: what the commit adds to the checkpoint is in the new log alone.
+        self.new_log_base = Some(self.checkpoint);
     }
 
     pub(super) fn write_log_number(&self) -> Outcome<()> {
-        if !self.is_log_new {
-            return Ok(());
-        }
+        let Some(Seq(base)) = self.new_log_base else { return Ok(()) };
         let next = number(&self.conn, LOG_NUMBER).unwrap_or_default().saturating_add(1);
-        let Seq(base) = self.checkpoint;
         write_meta(&self.conn, LOG_NUMBER, &next)?;
         write_meta(&self.conn, LOG_BASE, &base)
     }

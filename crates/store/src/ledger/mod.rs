@@ -78,7 +78,7 @@ pub(crate) struct Ledger {
     latest_now: UnixMs,
     time: Time,
     /// Was the log begun anew, and not numbered yet?
-    is_log_new: bool,
+    new_log_base: Option<Seq>,
     /// When the copy was made that this store was put back from, while nothing is sent because of that.
     held_since: Option<UnixMs>,
     effects: Effects,
@@ -155,7 +155,7 @@ impl Ledger {
             reseal: None,
             latest_now,
             time,
-            is_log_new: false,
+            new_log_base: None,
             held_since: None,
             effects: Effects::none(last_event),
         };
@@ -207,7 +207,7 @@ impl Ledger {
         self.write_log_number()?;
         posthaste_faults::point("store.before-commit");
         self.run("COMMIT")?;
-        self.is_log_new = false;
+        self.new_log_base = None;
         let effects = std::mem::replace(&mut self.effects, Effects::none(self.last_event));
         self.note_closing(&effects.changed)?;
         Ok(effects)
