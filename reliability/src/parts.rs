@@ -11,6 +11,7 @@ mod kill;
 mod ordering;
 mod outage;
 mod points;
+mod schedule;
 mod shutdown;
 mod store_failure;
 mod upgrade;
@@ -53,4 +54,5 @@ pub const PARTS: &[Part] = &[
     outage::PART,
     clock::PART,
     upgrade::PART,
+    schedule::PART,
 ];

@@ -43,8 +43,8 @@ pub use change::{
     AccountPatch, ChangeFilter, EventDraft, IdempotencyKey, NewAccount, NewKey, NewToken, NewWebhook,
     Published, RecordBatch, Recorded, Rotation, Spill, WebhookLimits, WebhookPatch, Window,
 };
-pub use embedded::{Embedded, Options};
 pub use damage::Damage;
+pub use embedded::{Embedded, Options};
 pub use error::{Refusal, StoreError};
 pub use folder::OpenError;
 pub use inline::{CommitFault, Inline};

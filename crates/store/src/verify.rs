@@ -7,11 +7,12 @@ use rusqlite::Connection;
 
 use crate::embedded::opening::{open_reader, refuse_unfit};
 use crate::error::StoreError;
-use crate::folder::{OpenError, read_keys};
+use crate::folder::{self, OpenError, read_keys};
 use crate::ledger::deliveries::NOT_ITS_TURN_MS;
 use crate::ledger::schema::{self, Marks};
 use crate::ledger::trouble::{DATABASE_FILE, Outcome, Trouble};
-use crate::ledger::{audit, events, history, keys, master_keys, tokens, webhooks};
+use crate::ledger::{audit, checks, events, history, keys, master_keys, tokens, webhooks};
+use crate::log_file;
 use crate::page::PageCursor;
 use crate::sealing::{MasterKeys, Vault};
 
@@ -37,6 +38,13 @@ pub fn verify(place: &Path, given: Option<MasterKeys>) -> Result<Report, OpenErr
     let file = if place.is_dir() { place.join(DATABASE_FILE) } else { place.to_owned() };
     let bad = |error: rusqlite::Error| OpenError::damaged(&file, error);
     file.metadata().map_err(OpenError::io(&file))?;
+    let log = log_file::log_of(&file);
+    if let Err(damaged) = log_file::refuse_damaged(&log) {
+        // While somebody writes it, what is read of it is no sign of anything.
+        if !folder::is_in_use(file.parent().unwrap_or(Path::new("."))) {
+            return Err(damaged);
+        }
+    }
     let conn = open_reader(&file).map_err(bad)?;
     match schema::marks(&conn).map_err(bad)? {
         Marks::Ours => {}
@@ -45,9 +53,12 @@ pub fn verify(place: &Path, given: Option<MasterKeys>) -> Result<Report, OpenErr
     }
     schema::show_as_of_this_version(&conn).map_err(bad)?;
     let vault = vault_for(&conn, &file, given)?;
-    let mut check = Check { conn: &conn, problems: Vec::new() };
+    // All that is read is of one moment, also beside a server that writes.
+    let moment = conn.unchecked_transaction().map_err(bad)?;
+    let mut check = Check { conn: &moment, problems: Vec::new() };
     let ended = check.run(vault.as_ref());
     let mut problems = check.problems;
+    drop(moment);
     problems.extend(ended.err().map(|trouble| StoreError::from(trouble).to_string()));
     Ok(Report { problems, has_tried_seals: vault.is_some() })
 }
@@ -78,6 +89,7 @@ impl Check<'_> {
             return Ok(());
         }
         self.relations()?;
+        self.checksums()?;
         self.events()?;
         self.audit()?;
         if let Some(vault) = vault {
@@ -87,7 +99,7 @@ impl Check<'_> {
     }
 
     fn note(&mut self, problem: String) {
-        if self.problems.len() < PROBLEMS_MAX {
+        if self.problems.len() < PROBLEMS_MAX && !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }
@@ -125,6 +137,25 @@ impl Check<'_> {
             (
                 "deliveries row event {1} webhook {2}: it is pending without a time, or ended with one",
                 "SELECT event, webhook FROM deliveries WHERE (state = 0) <> (next_ms IS NOT NULL)",
+            ),
+            (
+                "deliveries row event {1} webhook {2}: its state contradicts its reason or when it was delivered",
+                "SELECT event, webhook FROM deliveries
+                 WHERE (state = 1) <> (delivered_ms IS NOT NULL)
+                    OR (state = 2 AND reason IN ('webhook_disabled', 'webhook_deleted', 'event_damaged'))
+                    OR (state = 3 AND (reason IS NULL OR reason IN ('attempts_exhausted', 'gone')))",
+            ),
+            (
+                "deliveries row event {1} webhook {2}: it counts other attempts than there are",
+                "SELECT event, webhook FROM deliveries d WHERE attempts <> max(started_ms IS NOT NULL, coalesce(
+                     (SELECT max(n) FROM attempts a WHERE a.event = d.event AND a.webhook = d.webhook), 0))",
+            ),
+            (
+                "deliveries row event {1} webhook {2}: its last status is not that of its last attempt",
+                "SELECT event, webhook FROM deliveries d WHERE attempts > 0 AND last_status IS NOT CASE attempts
+                     WHEN 1 THEN status
+                     ELSE (SELECT status FROM attempts a
+                           WHERE a.event = d.event AND a.webhook = d.webhook AND a.n = d.attempts) END",
             ),
             (
                 "attempts row event {1} webhook {2}: its delivery is missing",
@@ -169,14 +200,28 @@ impl Check<'_> {
              GROUP BY webhook, chain HAVING sum(next_ms < {NOT_ITS_TURN_MS})"
         );
         let row = "deliveries row event {1} webhook {2}";
-        self.relation(&format!("{row}: it waits for its turn and nothing is before it"), &format!("{grouped} = 0"))?;
-        self.relation(&format!("{row}: it has its turn together with a later one"), &format!("{grouped} > 1"))?;
+        self.relation(
+            &format!("{row}: it waits for its turn and nothing is before it"),
+            &format!("{grouped} = 0"),
+        )?;
+        self.relation(
+            &format!("{row}: it has its turn together with a later one"),
+            &format!("{grouped} > 1"),
+        )?;
         self.relation(
             &format!("{row}: it waits for its turn in no chain"),
             &format!(
                 "SELECT event, webhook FROM deliveries WHERE chain IS NULL AND next_ms >= {NOT_ITS_TURN_MS}"
             ),
         )
+    }
+
+    /// Rows that do not match their checksums, also without a key at hand and where their secrets do not open.
+    fn checksums(&mut self) -> Outcome<()> {
+        for damaged in checks::damaged(self.conn, PROBLEMS_MAX)? {
+            self.note(damaged);
+        }
+        Ok(())
     }
 
     /// Every event reads and matches its checksum.

@@ -34,7 +34,10 @@ pub const PART: Part = Part {
         Figure::count("backup.cut_off", "backups that were killed"),
         Figure::never("backup.looks_whole", "files of killed or failed backups that look whole"),
         Figure::count("backup.put_back", "stores put back from a backup"),
-        Figure::never("backup.sent_unasked", "requests of old stores that were put back, before they were let go"),
+        Figure::never(
+            "backup.sent_unasked",
+            "requests of old stores that were put back, before they were let go",
+        ),
         Figure::never("backup.not_sent", "deliveries that were owed by a store put back and never came"),
     ],
     run,
@@ -84,12 +87,12 @@ async fn command(plan: &Plan, words: &[&str], environment: &[(&str, &str)]) -> a
 }
 
 async fn back_up(plan: &Plan, file: &Path) -> anyhow::Result<Output> {
-    command(plan, &["backup", text(file)?, "--data", "data"], &[]).await
+    command(plan, &["backup", text(file)?, "--data-dir", "data"], &[]).await
 }
 
 /// Does `verify` find nothing?
 async fn is_sound(plan: &Plan, place: &Path) -> anyhow::Result<bool> {
-    let output = command(plan, &["verify", text(place)?, "--data", "data"], &[]).await?;
+    let output = command(plan, &["verify", text(place)?, "--data-dir", "data"], &[]).await?;
     if !output.status.success() {
         println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     }
@@ -137,7 +140,7 @@ async fn cut_off(context: &Context, plan: &Plan, folder: &Path) -> anyhow::Resul
     for number in 0..kills {
         let file = folder.join(format!("cut-{number}.db"));
         let mut command = Command::new(&context.programs.armed);
-        command.args(["backup", text(&file)?, "--data", "data"]).current_dir(&plan.folder).env_clear();
+        command.args(["backup", text(&file)?, "--data-dir", "data"]).current_dir(&plan.folder).env_clear();
         command.envs(plan.environment.iter().map(|(name, value)| (name, value)));
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         if number % 4 < 2 {
@@ -175,7 +178,7 @@ async fn refusals(context: &Context, plan: &Plan, folder: &Path) -> anyhow::Resu
     let full = folder.join("full.db");
     let (limited, full_text) = (PathBuf::from("prlimit"), text(&full)?.to_owned());
     let mut command = Command::new(limited);
-    command.arg("--fsize=65536").arg(&plan.program).args(["backup", &full_text, "--data", "data"]);
+    command.arg("--fsize=65536").arg(&plan.program).args(["backup", &full_text, "--data-dir", "data"]);
     command.current_dir(&plan.folder).env_clear();
     let output = command.output().await?;
     let left = [full.clone(), full.with_extension("db.part")].iter().any(|file| file.exists());

@@ -30,9 +30,18 @@ pub const PART: Part = Part {
         Figure::count("corruption.read_errors", "of them opened, and the damage met by a read and named"),
         Figure::count("corruption.found", "of them opened and read, and the damage found by `verify` alone"),
         Figure::count("corruption.harmless", "of them no different in what they hold"),
-        Figure::count("corruption.cut_logs", "of them logs damaged in their last commit, which a crash leaves as well"),
-        Figure::count("corruption.minor", "of them with unnoticed damage in what is neither sent nor decides anything"),
-        Figure::never("corruption.unnoticed", "unnoticed damage in events, webhooks, accounts, keys, tokens, deliveries"),
+        Figure::count(
+            "corruption.cut_logs",
+            "of them logs damaged in their last commit, which a crash leaves as well",
+        ),
+        Figure::count(
+            "corruption.minor",
+            "of them with unnoticed damage in what is neither sent nor decides anything",
+        ),
+        Figure::never(
+            "corruption.unnoticed",
+            "unnoticed damage in events, webhooks, accounts, keys, tokens, deliveries",
+        ),
         Figure::count("corruption.programs", "damaged copies that the program ran on"),
         Figure::never("corruption.wrong_bytes", "bodies that arrived and were never published"),
         Figure::never("corruption.wrong_urls", "requests that arrived where nobody registered a webhook"),
@@ -106,13 +115,22 @@ fn one(
     dice: &mut Dice,
     counts: &Counts,
 ) -> anyhow::Result<()> {
-    let at = dice.below(filled.snapshots.len() as u64) as usize;
-    let kind = Kind::choose(dice);
     let copy = place.join("copy");
-    filled.snapshots[at].copy_to(&copy)?;
-    let Some(done) = kind.apply(&copy, filled, at, dice)? else { return Ok(()) };
+    let (at, done) = loop {
+        let at = dice.below(filled.snapshots.len() as u64) as usize;
+        filled.snapshots[at].copy_to(&copy)?;
+        match Kind::choose(dice).apply(&copy, filled, at, dice)? {
+            Some(done) => break (at, done),
+            None => std::fs::remove_dir_all(&copy)?,
+        }
+    };
     counts.copies.fetch_add(1, Ordering::Relaxed);
-    let verdict = judge::judge(&copy, sound, at, done.may_look_cut);
+    // Whoever opens it may change it: what it holds is read from a copy.
+    let twin = place.join("twin");
+    fill::copy_files(&copy, &twin)?;
+    let dump = Dump::of(&twin.join("posthaste.db")).ok();
+    std::fs::remove_dir_all(&twin)?;
+    let verdict = judge::judge(&copy, dump, sound, at, done.may_look_cut);
     counts.by_verdict[verdict.place()].fetch_add(1, Ordering::Relaxed);
     if let Verdict::Unnoticed(tables) = &verdict
         && counts.unnoticed.fetch_add(1, Ordering::Relaxed) < TOLD_MAX

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::client_settings;
 use crate::failure::{Exit, Failure};
-use crate::outside::SystemClock;
 use crate::output::Output;
+use crate::outside::SystemClock;
 use crate::settings::ClientFlags;
 
 /// What `backup` is told.

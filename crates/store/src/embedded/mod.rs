@@ -34,8 +34,8 @@ use crate::store::{Answer, Hint};
 use readers::Readers;
 use replies::Reply;
 use room::Room;
-use write_back::WriteBack;
 use status::Status;
+use write_back::WriteBack;
 use writer::{Command, Writer};
 
 /// How many hints wait for a slow listener before further ones are dropped.
@@ -313,9 +313,8 @@ mod tests {
         assert!(matches!(error, StoreError::StorageFull), "{error}");
         assert_eq!(store.health(), Ok(()));
         assert!(store.room_for_results().is_err(), "no attempt may start");
-        let free = store.write_rows(0, |ledger| {
-            Ok(ledger.conn().execute_batch("PRAGMA max_page_count = 1000000")?)
-        });
+        let free = store
+            .write_rows(0, |ledger| Ok(ledger.conn().execute_batch("PRAGMA max_page_count = 1000000")?));
         free.await.unwrap();
         until_there_is_room(&store).await;
         store.create_account(account("small".to_owned()), UnixMs(0).into()).await.unwrap();
@@ -356,7 +355,9 @@ mod tests {
     async fn the_first_failed_write_is_the_last() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
-        let failure = || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC), None);
+        let failure = || {
+            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC), None)
+        };
         let failed: Answer<()> = store.write_rows(1, move |_| Err(failure().into())).await;
         assert!(matches!(failed, Err(StoreError::Failed(_))));
         assert!(store.health().is_err());

@@ -11,13 +11,13 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::leftovers;
 use crate::folder::{Folder, OpenError};
-use crate::log_file;
 use crate::ledger::horizon::Horizon;
 use crate::ledger::master_keys::{self, Fit};
 use crate::ledger::schema::{self, Marks};
 use crate::ledger::trouble::Trouble;
 use crate::ledger::webhooks::Recipients;
 use crate::ledger::{Ledger, read_bytes, write_meta};
+use crate::log_file;
 use crate::sealing::{MasterKeys, Vault};
 
 /// A store that passed all checks.
@@ -130,7 +130,9 @@ fn open_alone(file: &Path) -> rusqlite::Result<Connection> {
     let mut uri = String::from("file:");
     for byte in file.as_os_str().as_bytes() {
         match byte {
-            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                uri.push(char::from(*byte))
+            }
             _ => uri.push_str(&format!("%{byte:02x}")),
         }
     }

@@ -20,7 +20,8 @@ use crate::change::{
 use crate::damage::Damage;
 use crate::error::{Refusal, StoreError};
 use crate::ledger::{
-    Ledger, accounts, audit, deliveries, events, history, keys, master_keys, restored, stored_checkpoint, tokens, webhooks,
+    Ledger, accounts, audit, deliveries, events, history, keys, master_keys, restored, stored_checkpoint,
+    tokens, webhooks,
 };
 use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
 use crate::roster::Roster;
@@ -315,7 +316,9 @@ impl Store for Embedded {
         loop {
             let recorded = batch.clone();
             match self.write_rows(rows, move |ledger| ledger.record(&recorded)).await {
-                Err(StoreError::StorageFull) if posthaste_faults::bug("record-dropped-when-full") => return Ok(()),
+                Err(StoreError::StorageFull) if posthaste_faults::bug("record-dropped-when-full") => {
+                    return Ok(());
+                }
                 // What happened has happened: it is kept until there is room for it.
                 Err(StoreError::StorageFull) => tokio::time::sleep(RECORDED_AGAIN_AFTER).await,
                 ended => return ended,
@@ -325,7 +328,8 @@ impl Store for Embedded {
 
     async fn tidy(&self, expired_before: UnixMs, drop_queued_of_deleted: bool, now: UnixMs) -> Answer<bool> {
         let is_short = !self.room.is_there();
-        let tidy = move |ledger: &mut Ledger| ledger.tidy(expired_before, drop_queued_of_deleted, now, is_short);
+        let tidy =
+            move |ledger: &mut Ledger| ledger.tidy(expired_before, drop_queued_of_deleted, now, is_short);
         self.write_rows(1, tidy).await
     }
 

@@ -67,7 +67,9 @@ impl Writer {
             self.status.rounds[0].fetch_add(1, Ordering::Relaxed);
             let is_idle = matches!(first, Command::Idle);
             let (verbs, is_last) = self.gather(first);
-            if let Err(why) = self.commit(verbs).and_then(|()| self.look_after(is_idle).map_err(Trouble::told)) {
+            if let Err(why) =
+                self.commit(verbs).and_then(|()| self.look_after(is_idle).map_err(Trouble::told))
+            {
                 return self.status.fail(&why);
             }
             self.status.rounds[1].fetch_add(1, Ordering::Relaxed);
@@ -146,7 +148,9 @@ impl Writer {
         match conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             // Now the connection may tidy up behind itself.
             Ok(()) => _ = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false),
-            Err(error) => tracing::error!(%error, "the log was not written back at the end; the next start reads it"),
+            Err(error) => {
+                tracing::error!(%error, "the log was not written back at the end; the next start reads it")
+            }
         }
         posthaste_faults::point("store.closed");
     }

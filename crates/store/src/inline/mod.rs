@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use posthaste_core::{
-    Account, AccountNo, ApiKey, By, Change, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret, Seq,
-    Token, UnixMs, Webhook, WebhookNo,
+    Account, AccountNo, ApiKey, By, Change, Clock, Delivery, DeliveryKey, Event, EventBody, KeyNo, Secret,
+    Seq, Token, UnixMs, Webhook, WebhookNo,
 };
 use rusqlite::Connection;
 use tokio::sync::mpsc;
@@ -24,7 +24,8 @@ use crate::error::{Refusal, StoreError};
 use crate::ledger::reseal::Left;
 use crate::ledger::trouble::Outcome;
 use crate::ledger::{
-    self, Ledger, accounts, audit, deliveries, events, history, keys, master_keys, restored, schema, tokens, webhooks,
+    self, Ledger, accounts, audit, deliveries, events, history, keys, master_keys, restored, schema, tokens,
+    webhooks,
 };
 use crate::memory::Memory;
 use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
@@ -53,6 +54,7 @@ struct Core {
     rotations: u8,
     next_commit: Option<CommitFault>,
     is_almost_full: bool,
+    clock: Option<Arc<dyn Clock>>,
 }
 
 impl Inline {
@@ -101,7 +103,8 @@ impl Inline {
             return Err(StoreError::Failed(why.clone()));
         }
         let fault = core.next_commit.take();
-        let written = write_one(&mut core.ledger, verb, fault);
+        let clock = core.clock.clone();
+        let written = write_one(&mut core.ledger, verb, fault, clock.as_deref());
         match written {
             Ok((outcome, effects)) => {
                 let hints = self.memory.apply(effects);
@@ -126,8 +129,10 @@ fn write_one<T>(
     ledger: &mut Ledger,
     verb: impl FnOnce(&mut Ledger) -> Outcome<T>,
     fault: Option<CommitFault>,
+    clock: Option<&dyn Clock>,
 ) -> Outcome<(Outcome<T>, ledger::Effects)> {
     ledger.begin()?;
+    clock.map_or(Ok(()), |clock| ledger.look_at_clock(clock))?;
     let outcome = match ledger.whole(verb) {
         Err(trouble) if trouble.is_fatal() => return Err(trouble),
         outcome => outcome,
@@ -148,6 +153,7 @@ impl Core {
             rotations,
             next_commit: None,
             is_almost_full: false,
+            clock: None,
         }
     }
 
@@ -287,8 +293,9 @@ impl Inline {
         now: UnixMs,
     ) -> Answer<Vec<Result<Published, Refusal>>> {
         self.refuse_if_almost_full()?;
+        let steady = self.core().clock.as_ref().map_or(now, |clock| clock.steady());
         self.write(|ledger| {
-            let (numbered, _) = events::number(drafts, build, ledger.last_event(), now, now);
+            let (numbered, _) = events::number(drafts, build, ledger.last_event(), now, steady);
             ledger.publish(numbered)
         })
     }

@@ -6,9 +6,9 @@
 use posthaste_core::{Chain, DeliveryKey, Seq, UnixMs, WebhookNo};
 use rusqlite::{OptionalExtension, params};
 
-use super::{Ledger, events};
 use super::deliveries::NOT_ITS_TURN_MS;
 use super::trouble::Outcome;
+use super::{Ledger, events};
 
 /// The pending deliveries of a chain, the released one first, the others by age.
 const FIRST: &str = "SELECT event, next_ms FROM deliveries INDEXED BY deliveries_chained

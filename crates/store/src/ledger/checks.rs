@@ -12,6 +12,7 @@ use rusqlite::{Connection, params};
 use siphasher::sip::SipHasher13;
 
 use super::trouble::{Outcome, Trouble};
+use crate::error::StoreError;
 
 /// A table whose rows have checksums, by a short name, and its checked columns.
 pub(crate) struct Checked {
@@ -94,12 +95,53 @@ pub(super) fn shown_as_sound(has_tokens: bool) -> String {
     views.collect()
 }
 
+/// What is to be said of the rows that do not match their checksums.
+pub(crate) fn damaged(conn: &Connection, most: usize) -> Outcome<Vec<String>> {
+    let mut damaged = Vec::new();
+    for checked in ALL {
+        let Checked { table, alias, .. } = checked;
+        if !conn.table_exists(None, *table)? {
+            continue;
+        }
+        let sql =
+            format!("SELECT {alias}.no FROM {table} {alias} WHERE NOT {} LIMIT {most}", checked.is_sound());
+        let mut statement = conn.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let trouble = checked.refuse_unless(false, row.get(0)?);
+            damaged.extend(trouble.err().map(|trouble| StoreError::from(trouble).to_string()));
+        }
+    }
+    Ok(damaged)
+}
+
 /// Teaches a connection the function.
 pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8
-        | FunctionFlags::SQLITE_DETERMINISTIC
-        | FunctionFlags::SQLITE_INNOCUOUS;
+    let flags =
+        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     conn.create_scalar_function(FUNCTION, -1, flags, |columns| Ok(checksum(columns)))
+}
+
+/// A number with a checksum behind it, as it is kept under a name.
+pub(super) fn closed(name: &str, number: i64) -> [u8; 16] {
+    let mut kept = [0; 16];
+    kept[..8].copy_from_slice(&number.to_le_bytes());
+    kept[8..].copy_from_slice(&checksum_of(name, number).to_le_bytes());
+    kept
+}
+
+/// The number in it; `None` if it does not match its checksum.
+pub(super) fn opened(name: &str, kept: &[u8]) -> Option<i64> {
+    let (number, rest) = kept.split_first_chunk::<8>()?;
+    let number = i64::from_le_bytes(*number);
+    (rest == checksum_of(name, number).to_le_bytes()).then_some(number)
+}
+
+fn checksum_of(name: &str, number: i64) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(name.as_bytes());
+    hasher.write_i64(number);
+    hasher.finish()
 }
 
 /// Tells flipped bits and swapped rows from what was written. It is not a defence against people.

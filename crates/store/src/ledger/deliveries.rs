@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use posthaste_core::delivery::reasons;
-use posthaste_core::{Attempt, Audience, Delivery, DeliveryKey, DeliveryState, Event, Seq, UnixMs, WebhookNo};
+use posthaste_core::{
+    Attempt, Audience, Delivery, DeliveryKey, DeliveryState, Event, Seq, UnixMs, WebhookNo,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::trouble::{Outcome, Trouble};
@@ -20,8 +22,7 @@ pub(crate) const NOT_ITS_TURN_MS: i64 = 1 << 60;
 
 /// The columns of a delivery in the order [`from_row`] reads them, from a table named `d`. It is due by steady time, and
 /// people are told when that is by the wall clock.
-pub(super) const COLUMNS: &str =
-    "d.event, d.webhook, d.state, d.reason, d.attempts,
+pub(super) const COLUMNS: &str = "d.event, d.webhook, d.state, d.reason, d.attempts,
     d.next_ms + coalesce((SELECT value FROM meta WHERE key = 'ahead_ms'), 0), d.delivered_ms,
     d.last_status, d.last_ms";
 
@@ -115,7 +116,8 @@ pub(crate) fn pending_heads(conn: &Connection) -> Outcome<Vec<(WebhookNo, UnixMs
              FROM webhooks w
          ) WHERE due_ms < ?1 ORDER BY no",
     )?;
-    let rows = statement.query_map([NOT_ITS_TURN_MS], |row| Ok((WebhookNo(row.get(0)?), UnixMs(row.get(1)?))))?;
+    let rows =
+        statement.query_map([NOT_ITS_TURN_MS], |row| Ok((WebhookNo(row.get(0)?), UnixMs(row.get(1)?))))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -184,7 +186,9 @@ fn pending_in_order(
         }
         let key = DeliveryKey { event: Seq(row.get(0)?), webhook: no };
         match events::from_row(row).and_then(|event| meant_for(event, account, key)) {
-            Ok(event) => pending.rows.push(PendingRow { key, event, attempts: row.get(events::WIDTH)?, due_at }),
+            Ok(event) => {
+                pending.rows.push(PendingRow { key, event, attempts: row.get(events::WIDTH)?, due_at })
+            }
             Err(Trouble::Damaged(what)) => pending.damaged.push((key, what)),
             Err(trouble) => return Err(trouble),
         }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
-use posthaste_core::{AccountNo, Action, Audience, By, Chain, Event, EventBody, OrderingKey, Reading, Seq, UnixMs, WebhookNo};
+use posthaste_core::{
+    AccountNo, Action, Audience, By, Chain, Event, EventBody, OrderingKey, Reading, Seq, UnixMs, WebhookNo,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use siphasher::sip::SipHasher13;
 
@@ -131,7 +133,12 @@ struct Checksums {
 }
 
 impl Checksums {
-    fn of(seq: Seq, body: &EventBody, words: Words<'_>, (audience, event_type, at, send_at): Head<'_>) -> Self {
+    fn of(
+        seq: Seq,
+        body: &EventBody,
+        words: Words<'_>,
+        (audience, event_type, at, send_at): Head<'_>,
+    ) -> Self {
         let mut hasher = SipHasher13::new();
         hasher.write_i64(seq.0);
         hasher.write_u32(body.data.start);
@@ -304,9 +311,10 @@ impl Ledger {
             .prepare_cached(
                 "SELECT seq, created_ms, fingerprint FROM idempotency WHERE key_hash = ?1 AND until_ms > ?2",
             )?
-            .query_row(params![key_hash(event.audience, &key.key), self.time.steady(event.created_at).0], |row| {
-                Ok((Seq(row.get(0)?), UnixMs(row.get(1)?), row.get::<_, Vec<u8>>(2)?))
-            })
+            .query_row(
+                params![key_hash(event.audience, &key.key), self.time.steady(event.created_at).0],
+                |row| Ok((Seq(row.get(0)?), UnixMs(row.get(1)?), row.get::<_, Vec<u8>>(2)?)),
+            )
             .optional()?;
         Ok(first.map(|(seq, created_at, fingerprint)| {
             if fingerprint == key.fingerprint {

@@ -42,8 +42,7 @@ impl Horizon {
     /// Why `seen`, which is this file with the log, cannot be what became of this file.
     pub fn contradiction(&self, seen: &Self) -> Option<&'static str> {
         const OLD_LOG: &str = "it is older than the database beside it and would take it back: move it away";
-        const OLD_FILE: &str =
-            "it follows upon a later state than that of the database beside it: put the database of the same time there";
+        const OLD_FILE: &str = "it follows upon a later state than that of the database beside it: put the database of the same time there";
         if let (Some(own), Some(with_log)) = (self.log_number, seen.log_number) {
             if with_log < own {
                 return Some(OLD_LOG);

@@ -49,10 +49,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::sealing::Vault;
 use standing::Standing;
-use webhooks::Recipients;
 use steady::Time;
 use tidy::Closing;
 use trouble::{Outcome, Trouble};
+use webhooks::Recipients;
 
 /// The one connection that writes, and what it knows beside the tables.
 pub(crate) struct Ledger {
@@ -286,9 +286,9 @@ fn read_seq(conn: &Connection, key: &str) -> Outcome<Seq> {
     match row.get_ref(0)? {
         // As stores before version 6 have it.
         ValueRef::Integer(seq) => Ok(Seq(seq)),
-        ValueRef::Blob(kept) => {
-            checks::opened(key, kept).map(Seq).ok_or_else(|| Trouble::damaged("meta", key, "it does not match its checksum"))
-        }
+        ValueRef::Blob(kept) => checks::opened(key, kept)
+            .map(Seq)
+            .ok_or_else(|| Trouble::damaged("meta", key, "it does not match its checksum")),
         _ => Err(Trouble::damaged("meta", key, "it is no number")),
     }
 }
@@ -324,7 +324,9 @@ pub(crate) fn write_meta(conn: &Connection, key: &str, value: &dyn rusqlite::ToS
 /// What a start must not forget, if a test wants to know whether it would be missed.
 fn forget_on_purpose(conn: &Connection) -> Outcome<()> {
     if posthaste_faults::bug("retry-due-forgotten") {
-        conn.execute_batch("UPDATE deliveries SET next_ms = last_ms WHERE next_ms > last_ms AND attempts > 0")?;
+        conn.execute_batch(
+            "UPDATE deliveries SET next_ms = last_ms WHERE next_ms > last_ms AND attempts > 0",
+        )?;
     }
     if posthaste_faults::bug("idempotency-forgotten-on-restart") {
         conn.execute_batch("DELETE FROM idempotency")?;

@@ -28,7 +28,9 @@ impl Ledger {
         self.effects.nudged.push(key.webhook);
         Ok(Delivery {
             state: DeliveryState::Pending,
-            reason: Some(if due_at.is_some() { reasons::RESENT } else { reasons::WAITING_FOR_ORDER }.to_owned()),
+            reason: Some(
+                if due_at.is_some() { reasons::RESENT } else { reasons::WAITING_FOR_ORDER }.to_owned(),
+            ),
             next_attempt_at: due_at,
             delivered_at: None,
             ..delivery

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::audit::Noted;
 use super::trouble::Outcome;
-use super::{Ledger, write_meta};
+use super::{Ledger, stored_checkpoint, write_meta};
 use crate::store::Owed;
 
 /// When the copy was made that the file is.
@@ -22,12 +22,15 @@ pub(crate) fn mark(copy: &Connection, now: UnixMs) -> Outcome<()> {
 
 /// What is owed to webhooks now.
 pub(crate) fn owed(conn: &Connection) -> Outcome<Owed> {
+    let checkpoint = stored_checkpoint(conn)?;
     let mut statement = conn.prepare_cached(
         "SELECT (SELECT count(*) FROM deliveries INDEXED BY deliveries_pending WHERE next_ms IS NOT NULL),
-             (SELECT count(*) FROM events WHERE seq > coalesce((SELECT value FROM meta WHERE key = 'checkpoint'), 0))",
+             (SELECT count(*) FROM events WHERE seq > ?1)",
     )?;
     let count = |number: i64| number.max(0).unsigned_abs();
-    Ok(statement.query_row([], |row| Ok(Owed { deliveries: count(row.get(0)?), events: count(row.get(1)?) }))?)
+    Ok(statement.query_row([checkpoint.0], |row| {
+        Ok(Owed { deliveries: count(row.get(0)?), events: count(row.get(1)?) })
+    })?)
 }
 
 impl Ledger {

@@ -8,7 +8,7 @@ use rusqlite::params;
 
 use super::deliveries::{key_at, state_number};
 use super::trouble::Outcome;
-use super::{Ledger, write_meta};
+use super::{Ledger, write_seq};
 
 /// About how many rows one step changes.
 const STEP_ROWS: usize = 250;
@@ -153,6 +153,10 @@ impl Ledger {
     /// Deletes what ended long ago, beginning where the step before left off.
     fn expire(&mut self, expired_before: UnixMs, rows: usize) -> Outcome<bool> {
         let end = Seq::first_of(expired_before).min(Seq(self.checkpoint.0.saturating_add(1)));
+        if posthaste_faults::bug("retention-takes-pending") {
+            let sql = "DELETE FROM deliveries WHERE next_ms IS NOT NULL AND event < ?1";
+            self.conn.prepare_cached(sql)?.execute([end.0])?;
+        }
         let (events, last) = self.events_between(self.sweep_at, end, rows)?;
         // Places are by steady time, ends of attempts by the wall clock. Both must be old: one alone may be wrong.
         let expired_before = self.time.wall_at(expired_before);
@@ -261,7 +265,7 @@ impl Ledger {
             )?
             .execute([from.0, last.0])?;
         if deleted > 0 && (from..=last).contains(&self.last_event) {
-            write_meta(&self.conn, "last_seq", &self.last_event.0)?;
+            write_seq(&self.conn, "last_seq", self.last_event)?;
         }
         Ok(())
     }

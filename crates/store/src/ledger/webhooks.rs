@@ -128,7 +128,8 @@ pub(crate) fn by_no(conn: &Connection, vault: &Vault, no: WebhookNo) -> Outcome<
 
 /// A webhook whether deleted or not, unless its account is.
 pub(crate) fn of_any_state(conn: &Connection, vault: &Vault, no: WebhookNo) -> Outcome<Option<Webhook>> {
-    let mut statement = conn.prepare_cached(&format!("{} WHERE w.no = ?1 AND a.deleted_ms IS NULL", select()))?;
+    let mut statement =
+        conn.prepare_cached(&format!("{} WHERE w.no = ?1 AND a.deleted_ms IS NULL", select()))?;
     let mut rows = statement.query([no.0])?;
     rows.next()?.map(|row| from_row(row, vault)).transpose()
 }
@@ -296,7 +297,8 @@ impl Ledger {
     }
 
     fn check_limit(&self, new: &NewWebhook, limits: WebhookLimits) -> Outcome<()> {
-        let Some(max) = limits.max else { return Ok(()) };
+        let is_checked = !posthaste_faults::bug("webhook-limit-unchecked");
+        let Some(max) = limits.max.filter(|_| is_checked) else { return Ok(()) };
         let count: i64 = self
             .conn
             .prepare_cached(
@@ -317,11 +319,16 @@ impl Ledger {
             )?
             .query_row(params![account.0, canonical, own.0], |row| row.get(0))
             .optional()?;
-        if other.is_some() { Err(Refusal::DuplicateUrl.into()) } else { Ok(()) }
+        let is_checked = !posthaste_faults::bug("webhook-url-unchecked");
+        if other.is_some() && is_checked { Err(Refusal::DuplicateUrl.into()) } else { Ok(()) }
     }
 
     /// A fresh start: no failures counted, and what is overdue goes out in order of age.
     fn resume(&mut self, webhook: &mut Webhook, now: UnixMs) -> Outcome<()> {
+        if posthaste_faults::bug("held-lost-at-resume") {
+            let sql = "DELETE FROM deliveries WHERE webhook = ?1 AND next_ms IS NOT NULL";
+            self.conn.prepare_cached(sql)?.execute([webhook.no.0])?;
+        }
         webhook.health.consecutive_failures = 0;
         self.change_standing(webhook.no, |standing| standing.health.consecutive_failures = 0)?;
         self.conn

@@ -134,12 +134,18 @@ async fn is_held(context: &Context, plan: &Plan, receiver: &Receiver, ledger: &L
     ensure!(sending["state"] == "held", "it says: {sending}");
     let waiting = sending["pending"].as_u64().unwrap_or(0) + sending["events"].as_u64().unwrap_or(0);
     ensure!(waiting > OWED, "it does not say how much waits: {sending}");
-    let shown = command(plan, &["sending", "release", "--data", "data"], &[]).await?;
+    let shown = command(plan, &["sending", "release", "--data-dir", "data"], &[]).await?;
     ensure!(shown.status.success(), "not let go: {}", String::from_utf8_lossy(&shown.stderr));
     becomes(PATIENCE, || ledger.missing("later").is_empty()).await;
     context.report("backup.not_sent", ledger.missing("later").len() as f64)?;
     let changes = server.admin.get("/audit?action=sending.released").await?;
-    ensure!(changes["items"].as_array().is_some_and(|items| items.len() == 1), "not in the audit log: {changes}");
-    ensure!(server.admin.post("/sending/release", &json!({})).await?["state"] == "running", "it is held again");
+    ensure!(
+        changes["data"].as_array().is_some_and(|items| items.len() == 1),
+        "not in the audit log: {changes}"
+    );
+    ensure!(
+        server.admin.post("/sending/release", &json!({})).await?["state"] == "running",
+        "it is held again"
+    );
     Ok(())
 }

@@ -57,7 +57,13 @@ impl Kind {
     }
 
     /// Damages a copy of the snapshot `at`; `None` if there is nothing of the sort to damage.
-    pub fn apply(self, copy: &Path, filled: &Filled, at: usize, dice: &mut Dice) -> anyhow::Result<Option<Done>> {
+    pub fn apply(
+        self,
+        copy: &Path,
+        filled: &Filled,
+        at: usize,
+        dice: &mut Dice,
+    ) -> anyhow::Result<Option<Done>> {
         let (database, log) = (copy.join("posthaste.db"), copy.join("posthaste.db-wal"));
         let size = |file: &Path| file.metadata().map_or(0, |file| file.len());
         let (pages, log_bytes) = (size(&database) / PAGE_BYTES, size(&log));
@@ -99,7 +105,9 @@ impl Kind {
                 return Ok(Some(Done { says: format!("{name} of copy {other}"), may_look_cut }));
             }
             Self::Empty => cut(&database, 0)?,
-            Self::GarbageHeader => (0..100).try_for_each(|at| flip(&database, at, dice.below(255) as u8 + 1))?,
+            Self::GarbageHeader => {
+                (0..100).try_for_each(|at| flip(&database, at, dice.below(255) as u8 + 1))?
+            }
         }
         Ok(Some(Done { says: format!("{self:?} at {offset} or page {page}"), may_look_cut }))
     }

@@ -47,7 +47,8 @@ impl Snapshot {
     }
 }
 
-fn copy_files(from: &Path, to: &Path) -> anyhow::Result<()> {
+/// Copies what there is of a store.
+pub fn copy_files(from: &Path, to: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(to)?;
     for name in ["posthaste.db", "posthaste.db-wal", "master.key", "posthaste.lock"] {
         match std::fs::copy(from.join(name), to.join(name)) {
@@ -105,7 +106,10 @@ pub async fn fill(context: &Context, folder: &Path) -> anyhow::Result<Filled> {
 async fn settle(server: &Server, receivers: &[Receiver]) -> anyhow::Result<()> {
     for account in ["acme", "other"] {
         let key = server.account(account).await?;
-        server.admin.post(&format!("/accounts/{account}/keys"), &json!({"description": "a second one"})).await?;
+        server
+            .admin
+            .post(&format!("/accounts/{account}/keys"), &json!({"description": "a second one"}))
+            .await?;
         for receiver in receivers {
             server.webhook(&key, &receiver.url).await?;
         }

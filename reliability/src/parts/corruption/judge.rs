@@ -98,9 +98,8 @@ impl Verdict {
     }
 }
 
-/// Reads a damaged copy in every way. What it holds may be what any of the sound ones held.
-pub fn judge(copy: &Path, sound: &[Dump], at: usize, may_look_cut: bool) -> Verdict {
-    let dump = Dump::of(&copy.join("posthaste.db")).ok();
+/// Reads a damaged copy in every way. What it holds (`dump`) may be what any of the sound ones held.
+pub fn judge(copy: &Path, dump: Option<Dump>, sound: &[Dump], at: usize, may_look_cut: bool) -> Verdict {
     let verified = verify(copy, None);
     match open_and_read(copy) {
         Err(_) => return Verdict::Refused,

@@ -26,9 +26,15 @@ const BY_CHANCE: u64 = 6;
 
 /// What is done to a store of which everything else must go on.
 const AIMED: [(&str, &str); 4] = [
-    ("a body", "UPDATE events SET body = CAST(replace(CAST(body AS TEXT), '\"number\":4001', '\"number\":9001') AS BLOB)"),
+    (
+        "a body",
+        "UPDATE events SET body = CAST(replace(CAST(body AS TEXT), '\"number\":4001', '\"number\":9001') AS BLOB)",
+    ),
     ("a URL", "UPDATE webhooks SET url = :trap, canonical_url = :trap WHERE no = 1"),
-    ("an audience", "UPDATE events SET audience_no = 3 - audience_no WHERE seq = (SELECT max(seq) FROM events)"),
+    (
+        "an audience",
+        "UPDATE events SET audience_no = 3 - audience_no WHERE seq = (SELECT max(seq) FROM events)",
+    ),
     ("a webhook's account", "UPDATE webhooks SET account = 3 - account WHERE no = 1"),
 ];
 
@@ -117,7 +123,10 @@ async fn run_on(
         if is_aimed {
             let others_go_on = becomes(PATIENCE, || taker.taken().len() >= 20).await;
             if !others_go_on && context.bug.is_none() {
-                context.object(format!("with {says} damaged, what is sound is not sent either: {}", server.log()));
+                context.object(format!(
+                    "with {says} damaged, what is sound is not sent either: {}",
+                    server.log()
+                ));
             }
         }
         tokio::time::sleep(LIFE).await;
@@ -157,7 +166,9 @@ fn published(data: &Path) -> anyhow::Result<BTreeSet<Vec<u8>>> {
 fn lead(plan: Plan, filled: &Filled, taker: &Taker) -> Plan {
     let ports = filled.receivers.iter().filter_map(|receiver| receiver.url.split([':', '/']).nth(4));
     ports.fold(plan, |plan, port| {
-        plan.arguments(&["--connect-to", &format!("127.0.0.1:{port}:{}:{}", taker.address.ip(), taker.address.port())])
+        plan.arguments(&[
+            "--connect-to",
+            &format!("127.0.0.1:{port}:{}:{}", taker.address.ip(), taker.address.port()),
+        ])
     })
 }
-
