@@ -75,7 +75,8 @@ async fn store_of_version_2(dir: &Path) {
         dir,
         "DROP TABLE tokens; DROP TABLE audit; DROP TABLE watched_values; ALTER TABLE events DROP COLUMN watched;
          ALTER TABLE events DROP COLUMN ordering_key; DROP INDEX deliveries_chained;
-         ALTER TABLE deliveries DROP COLUMN chain;
+         ALTER TABLE deliveries DROP COLUMN chain; ALTER TABLE accounts DROP COLUMN row_check;
+         ALTER TABLE keys DROP COLUMN row_check; ALTER TABLE webhooks DROP COLUMN row_check;
          PRAGMA user_version = 2;",
     );
 }
@@ -166,6 +167,6 @@ async fn damage_in_the_new_tables_is_found() {
         drop(store);
         sql(dir.path(), change);
         let problems = verify(dir.path(), None).unwrap().problems;
-        assert!(problems.len() == 1 && problems[0].ends_with(what), "{problems:?}");
+        assert!(problems.iter().any(|problem| problem.ends_with(what)), "{problems:?}");
     }
 }
