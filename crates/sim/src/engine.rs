@@ -1,50 +1,22 @@
 //! The real dispatcher in the simulated world: its effects become happenings.
 
-use std::time::Duration;
-
+use posthaste_core::policy::QueuedOnDelete;
 use posthaste_core::{Attempt, UnixMs};
-use posthaste_engine::dispatcher::{Claim, Dispatcher, Effect, Input};
-use posthaste_store::RecordBatch;
+use posthaste_engine::dispatcher::{Claim, Effect, Input};
+use posthaste_store::{CommitFault, RecordBatch};
 
+use crate::lives::{TIDY_EVERY, Written};
 use crate::receivers;
-use crate::world::{Engine, Epoch, Happening, World, empty_store};
+use crate::world::{Epoch, Happening, World};
 
 /// Steps without rest that no sound dispatcher makes.
 const MOST_STEPS: u32 = 100_000;
-const TIDY_EVERY: Duration = Duration::from_secs(60);
 
+#[expect(clippy::expect_used, reason = "reading a store in memory works, or the store is broken")]
 impl World {
-    /// Starts a new life from what the store holds.
-    pub fn restart(&mut self) {
-        if self.engine.is_some() {
-            return;
-        }
-        self.epoch = Epoch(self.epoch.0 + 1);
-        let died = std::mem::replace(&mut self.store, empty_store());
-        self.store = died.reopened().expect("the store opens again");
-        let checkpoint = self.store.checkpoint().expect("the store answers");
-        self.note(format_args!("starts from {checkpoint:?}"));
-        let dispatcher = Dispatcher::new(
-            self.script.bounds,
-            self.script.policy.clone(),
-            self.store.roster(),
-            self.dice.clone(),
-            checkpoint,
-        );
-        self.engine = Some(Engine { dispatcher, wakes_at: None });
-        self.agenda.enter(self.now.plus(TIDY_EVERY), Happening::Tidy(self.epoch));
-        self.pump();
-    }
-
-    /// The process dies: what it had in memory is gone, what was on its way to receivers is not.
-    pub fn crash(&mut self) {
-        if self.is_healed || self.engine.take().is_none() {
-            return;
-        }
-        self.note(format_args!("crashes"));
-        self.witness.crashed();
-        let down = Duration::from_millis(self.dice.between(0, 60_000).unsigned_abs());
-        self.agenda.enter(self.now.plus(down), Happening::Restart);
+    /// Is this life still going on?
+    fn is_alive(&self, epoch: Epoch) -> bool {
+        epoch == self.epoch && self.engine.is_some()
     }
 
     pub fn wake(&mut self, epoch: Epoch) {
@@ -56,73 +28,98 @@ impl World {
 
     pub fn tell(&mut self, epoch: Epoch, input: Input) {
         if let (true, Some(engine)) = (epoch == self.epoch, &mut self.engine) {
+            engine.dispatcher.set_time(self.clocks.steady(), self.clocks.ahead_ms());
             engine.dispatcher.handle(input);
             self.pump();
         }
     }
 
     pub fn end_attempt(&mut self, epoch: Epoch, claim: Claim, attempt: Attempt) {
-        if epoch == self.epoch && self.engine.is_some() {
-            self.note(format_args!(
-                "ends {:?} #{} {:?}",
-                claim.key,
-                attempt.number,
-                attempt.outcome.status()
-            ));
-            self.witness.ended(&claim, &attempt);
+        if self.is_alive(epoch) {
+            let status = attempt.outcome.status();
+            self.note(format_args!("ends {:?} #{} {status:?}", claim.key, attempt.number));
+            self.witness.ended(&claim, &attempt, self.clocks.steady());
             self.tell(epoch, Input::Ended(claim, attempt));
         }
     }
 
+    /// A batch reaches the disk, or does not, or does and nobody hears of it.
     pub fn commit(&mut self, epoch: Epoch, batch: RecordBatch) {
-        if epoch != self.epoch || self.engine.is_none() {
+        if !self.is_alive(epoch) {
             return;
         }
         self.note(format_args!(
-            "records {} attempts, {} spills, {} cancels, checkpoint {:?}",
+            "records {} attempts, {} spills, {} cancels, off {:?}, checkpoint {:?}",
             batch.attempts.len(),
             batch.spills.len(),
             batch.cancels.len(),
+            batch.disable,
             batch.checkpoint
         ));
-        self.witness.recorded(&batch);
-        if let Err(error) = self.store.record(batch) {
-            self.witness.object(&format!("the store refused a record: {error}"));
+        let now = self.clocks.true_time;
+        if self.dice.chance(self.script.faults.commits) {
+            let fault = *self.dice.pick(&[CommitFault::Lost, CommitFault::Kept]);
+            self.store.fail_next_commit(fault);
+            if fault == CommitFault::Kept {
+                self.witness.recorded(&batch, now);
+            }
+            if self.store.record(batch).is_ok() {
+                self.witness.object("a commit failed and the store says that it did not");
+            }
+            self.lose_commit::<()>();
+            return;
         }
-        self.soon(Input::Recorded);
-        self.pass_hints_on();
+        self.witness.recorded(&batch, now);
+        let answer = self.store.record(batch);
+        match self.hear(answer) {
+            Written::Answered(Ok(())) => {
+                self.soon(Input::Recorded);
+                self.pass_hints_on();
+            }
+            Written::Answered(Err(error)) => {
+                self.witness.object(format!("the store refused a record: {error}"));
+            }
+            Written::Unanswered(()) | Written::Lost => {}
+        }
     }
 
     pub fn tidy(&mut self, epoch: Epoch) {
-        if epoch != self.epoch || self.engine.is_none() {
+        if !self.is_alive(epoch) {
             return;
         }
-        let drops = self.script.policy.on_delete == posthaste_core::policy::QueuedOnDelete::Drop;
-        let expired_before = self.script.retention.map_or(UnixMs(0), |kept| self.now.minus(kept));
-        while self.store.tidy(expired_before, drops, self.now).expect("housekeeping works") {}
+        let drops = self.script.policy.on_delete == QueuedOnDelete::Drop;
+        let now = self.clocks.steady();
+        let expired_before = self.script.retention.map_or(UnixMs(0), |kept| now.minus(kept));
+        self.witness.expired_before = self.witness.expired_before.max(expired_before);
+        self.witness.names.forget(now);
+        while self.store.tidy(expired_before, drops, now).expect("housekeeping works") {}
         self.pass_hints_on();
-        self.agenda.enter(self.now.plus(TIDY_EVERY), Happening::Tidy(self.epoch));
+        self.agenda.enter(self.clocks.true_time.plus(TIDY_EVERY), Happening::Tidy(self.epoch));
     }
 
     /// Hands hints to the engine, less those that get lost.
     pub fn pass_hints_on(&mut self) {
         for hint in self.store.take_hints() {
-            if self.engine.is_some() && !self.dice.chance(self.script.hint_loss) {
+            if self.dice.chance(self.script.faults.hints) {
+                self.tally.count("hint lost");
+            } else if self.engine.is_some() {
                 self.soon(Input::Hint(hint));
             }
         }
     }
 
     /// Lets the dispatcher step until it rests.
-    fn pump(&mut self) {
+    pub fn pump(&mut self) {
         for _ in 0..MOST_STEPS {
             let Some(engine) = &mut self.engine else { return };
-            let step = engine.dispatcher.step(self.now);
+            engine.dispatcher.set_time(self.clocks.steady(), self.clocks.ahead_ms());
+            let step = engine.dispatcher.step(self.clocks.steady());
             for effect in step.effects {
                 self.carry_out(effect);
             }
             if !step.has_more {
-                return self.set_alarm(step.next_due);
+                self.set_alarm(step.next_due);
+                return self.end_if_drained();
             }
         }
         self.witness.object("the dispatcher never rests");
@@ -132,7 +129,7 @@ impl World {
         let (Some(engine), Some(due)) = (&mut self.engine, due) else { return };
         if engine.wakes_at.is_none_or(|known| due < known) {
             engine.wakes_at = Some(due);
-            self.agenda.enter(due.max(self.now), Happening::Wake(self.epoch));
+            self.agenda.enter(self.clocks.true_time_of(due), Happening::Wake(self.epoch));
         }
     }
 
@@ -140,9 +137,22 @@ impl World {
         match effect {
             Effect::Attempt(claim) => self.attempt(claim),
             Effect::Record(batch) => {
-                let at = self.later();
+                let at = self.store_answers_at();
                 self.agenda.enter(at, Happening::Commit(self.epoch, Box::new(batch)));
             }
+            read => {
+                let at = self.store_answers_at();
+                self.agenda.enter(at, Happening::Read(self.epoch, Box::new(read)));
+            }
+        }
+    }
+
+    /// What the dispatcher wants to know is read now, and told later.
+    pub fn read(&mut self, epoch: Epoch, effect: Effect) {
+        if !self.is_alive(epoch) {
+            return;
+        }
+        match effect {
             Effect::LoadEvents { after, limit, with_written } => {
                 let events = self.store.events_after(after, limit).expect("the store answers");
                 let is_end = events.len() < limit;
@@ -165,15 +175,23 @@ impl World {
                 let heads = self.store.pending_heads().expect("the store answers");
                 self.soon(Input::HeadsLoaded(heads));
             }
+            Effect::Attempt(_) | Effect::Record(_) => {}
         }
     }
 
     fn attempt(&mut self, claim: Claim) {
-        let fate = receivers::fate(&self.dice, self.script.fault_rate, self.script.slowest_ms);
+        let faults = &self.script.faults;
+        let fate = receivers::fate(&self.dice, faults.network, faults.slowest_way_ms);
+        if let Some(fault) = fate.fault {
+            self.tally.count(fault);
+        }
         self.note(format_args!("attempts {:?} #{}", claim.key, claim.number));
-        self.witness.started(&claim, self.now);
+        let mut open = self.witness.owed.open_before(claim.key);
+        open.retain(|key| self.is_pending(*key));
+        self.witness.started(&claim, self.clocks.steady(), &open);
+        let now = self.clocks.true_time;
         if let Some(after) = fate.arrives_after {
-            self.agenda.enter(self.now.plus(after), Happening::Arrive(claim.key));
+            self.agenda.enter(now.plus(after), Happening::Arrive(claim.key));
         }
         let attempt = Attempt {
             number: claim.number,
@@ -182,17 +200,16 @@ impl World {
             outcome: fate.outcome,
             signatures: Vec::new(),
         };
-        let ends_at = self.now.plus(fate.ends_after);
+        let ends_at = now.plus(fate.ends_after);
         self.agenda.enter(ends_at, Happening::End(self.epoch, Box::new(claim), Box::new(attempt)));
     }
 
     fn soon(&mut self, input: Input) {
-        let at = self.later();
+        let at = self.store_answers_at();
         self.agenda.enter(at, Happening::Tell(self.epoch, Box::new(input)));
     }
 
-    fn later(&self) -> UnixMs {
-        self.now
-            .plus(Duration::from_millis(self.dice.between(0, self.script.slowest_ms.min(100)).unsigned_abs()))
+    fn store_answers_at(&self) -> UnixMs {
+        self.within_ms(self.script.faults.slowest_store_ms)
     }
 }

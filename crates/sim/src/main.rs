@@ -1,44 +1,69 @@
-//! Runs worlds: `posthaste-sim SEED` prints one world's trace, `posthaste-sim FIRST..LAST` runs many and counts.
+//! Runs worlds: `posthaste-sim SEED` prints one world's story, `posthaste-sim FIRST..LAST` runs many and counts.
 
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
-    let Some(wanted) = std::env::args().nth(1) else {
-        eprintln!("usage: posthaste-sim SEED | FIRST..LAST");
-        return ExitCode::from(2);
-    };
-    if let Ok(seed) = wanted.parse() {
-        let report = posthaste_sim::run(seed);
-        print!("{}", report.trace);
-        report.violations.iter().for_each(|violation| println!("VIOLATION {violation}"));
-        return if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    }
-    let range =
-        wanted.split_once("..").and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
-    let Some((first, last)) = range else {
-        eprintln!("neither a seed nor a range: {wanted}");
-        return ExitCode::from(2);
-    };
-    run_many(first, last)
+use posthaste_sim::{Totals, Wishes, run, run_many};
+
+const USAGE: &str =
+    "usage: posthaste-sim SEED | FIRST..LAST [--jobs N], with --clocks to set the wall clock too";
+
+enum Wish {
+    One(u64),
+    Many(std::ops::Range<u64>, usize),
 }
 
-fn run_many(first: u64, last: u64) -> ExitCode {
-    let (mut events, mut attempts, mut crashes, mut seconds, mut failed) = (0, 0, 0, 0, 0);
-    for seed in first..last {
-        let report = posthaste_sim::run(seed);
-        events += report.events;
-        attempts += report.attempts;
-        crashes += report.crashes;
-        seconds += report.lasted.as_secs();
-        for violation in &report.violations {
-            println!("seed {seed}: {violation}");
+fn main() -> ExitCode {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let given = arguments.len();
+    arguments.retain(|argument| argument != "--clocks");
+    let wishes = Wishes { is_traced: false, sets_clocks: arguments.len() < given };
+    match wish(&arguments) {
+        Some(Wish::One(seed)) => tell(seed, wishes),
+        Some(Wish::Many(seeds, jobs)) => count(&run_many(seeds, jobs, wishes)),
+        None => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
         }
-        failed += u32::from(!report.violations.is_empty());
     }
+}
+
+fn wish(arguments: &[String]) -> Option<Wish> {
+    let (seeds, jobs) = match arguments {
+        [seeds] => (seeds, 1),
+        [seeds, flag, jobs] if flag == "--jobs" => (seeds, jobs.parse().ok()?),
+        _ => return None,
+    };
+    if let Ok(seed) = seeds.parse() {
+        return Some(Wish::One(seed));
+    }
+    let (first, last) = seeds.split_once("..")?;
+    Some(Wish::Many(first.parse().ok()?..last.parse().ok()?, jobs))
+}
+
+fn tell(seed: u64, wishes: Wishes) -> ExitCode {
+    let report = run(seed, Wishes { is_traced: true, ..wishes });
+    print!("{}", report.trace);
+    report.violations.iter().for_each(|violation| println!("VIOLATION {violation}"));
+    exit_code(report.violations.is_empty())
+}
+
+fn count(totals: &Totals) -> ExitCode {
+    totals.failures().for_each(|line| println!("{line}"));
     println!(
-        "{} worlds: {events} events, {attempts} attempts, {crashes} crashes, {} simulated hours; {failed} failed",
-        last - first,
-        seconds / 3600
+        "{} worlds: {} events, {} attempts, {} repeated after an end of the process, {} ends of processes, {} simulated hours; {} failed",
+        totals.worlds,
+        totals.events,
+        totals.attempts,
+        totals.repeated,
+        totals.processes_ended,
+        totals.hours(),
+        totals.failed.len()
     );
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("{} faults:", totals.faults.total());
+    totals.faults.kinds().for_each(|(kind, count)| println!("  {count:>9} {kind}"));
+    exit_code(totals.failed.is_empty())
+}
+
+fn exit_code(is_good: bool) -> ExitCode {
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

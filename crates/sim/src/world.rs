@@ -3,15 +3,17 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use posthaste_core::{AccountNo, Audience, DeliveryKey, Seq, UnixMs, WebhookNo};
-use posthaste_engine::dispatcher::{Claim, Dispatcher, Input};
-use posthaste_store::Inline;
+use posthaste_core::{AccountNo, Attempt, DeliveryKey, Seq, UnixMs};
+use posthaste_engine::dispatcher::{Claim, Dispatcher, Effect, Input};
 use posthaste_store::RecordBatch;
 
 use crate::agenda::Agenda;
+use crate::clocks::Clocks;
 use crate::dice::SeededDice;
+use crate::disk::Disk;
 use crate::receivers::Seen;
 use crate::script::{BEGINNING, Script};
+use crate::tally::Tally;
 use crate::witness::Witness;
 
 /// What can happen.
@@ -22,20 +24,30 @@ pub enum Happening {
     Act,
     /// The process dies.
     Crash,
+    /// The process is told to end.
+    Shutdown,
+    /// Its patience is over with what is still under way.
+    Impatience(Epoch),
     /// It is started again.
     Restart,
+    /// Somebody sets the wall clock by so many milliseconds.
+    SetClock(i64),
+    /// The disk is almost full, or not any more.
+    Fill(bool),
     /// Faults stop, what is paused is resumed.
     Heal,
     /// The engine's next due time has come.
     Wake(Epoch),
     /// A batch reaches the disk.
     Commit(Epoch, Box<RecordBatch>),
+    /// The store is read.
+    Read(Epoch, Box<Effect>),
     /// The store answers, or a hint arrives.
     Tell(Epoch, Box<Input>),
     /// A request reaches its receiver.
     Arrive(DeliveryKey),
     /// An attempt ends at the sender's side.
-    End(Epoch, Box<Claim>, Box<posthaste_core::Attempt>),
+    End(Epoch, Box<Claim>, Box<Attempt>),
     /// A step of housekeeping.
     Tidy(Epoch),
 }
@@ -44,33 +56,39 @@ pub enum Happening {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Epoch(pub u32);
 
+/// What is wanted of a world beside what its seed says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wishes {
+    /// Tells its story.
+    pub is_traced: bool,
+    /// Sets the wall clock now and then, where the seed says so.
+    pub sets_clocks: bool,
+}
+
 /// A world.
 pub struct World {
-    pub now: UnixMs,
+    pub clocks: Clocks,
     pub dice: Arc<SeededDice>,
     pub script: Script,
-    pub store: Inline,
+    pub store: Disk,
     pub agenda: Agenda<Happening>,
     pub engine: Option<Engine>,
     pub epoch: Epoch,
+    pub ended_at: UnixMs,
     pub accounts: Vec<AccountNo>,
-    pub webhooks: Vec<WebhookNo>,
     pub seen: Seen,
     pub witness: Witness,
     pub is_healed: bool,
-    /// Idempotency keys of calls whose answer never came.
-    pub unanswered: Vec<Call>,
+    pub is_disk_full: bool,
+    /// Calls whose answer never came: they are repeated.
+    pub unanswered: Vec<crate::publishers::Call>,
+    /// Calls that were answered, with their keys, some of which are used again.
+    pub named: Vec<crate::publishers::Call>,
     pub last_event: Seq,
-    pub trace: String,
-}
-
-/// A publish call, kept to repeat it when its answer does not come.
-#[derive(Clone)]
-pub struct Call {
-    pub audience: Audience,
-    pub event_type: &'static str,
-    pub send_at: Option<UnixMs>,
-    pub key: Option<String>,
+    pub tally: Tally,
+    pub processes_ended: u64,
+    pub sets_clocks: bool,
+    trace: Option<String>,
 }
 
 /// One life of the engine.
@@ -80,35 +98,48 @@ pub struct Engine {
 }
 
 impl World {
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, wishes: Wishes) -> Self {
         let dice = Arc::new(SeededDice::new(seed));
         let script = Script::of(&dice);
         Self {
-            now: BEGINNING,
-            witness: Witness::new(script.policy.clone()),
+            clocks: Clocks::new(BEGINNING),
+            witness: Witness::new(script.policy.clone(), script.people.limits),
             dice,
             script,
-            store: empty_store(),
+            store: Disk::empty(),
             agenda: Agenda::new(),
             engine: None,
             epoch: Epoch(0),
+            ended_at: BEGINNING,
             accounts: Vec::new(),
-            webhooks: Vec::new(),
             seen: Seen::default(),
             is_healed: false,
+            is_disk_full: false,
             unanswered: Vec::new(),
+            named: Vec::new(),
             last_event: Seq(0),
-            trace: String::new(),
+            tally: Tally::default(),
+            processes_ended: 0,
+            sets_clocks: wishes.sets_clocks,
+            trace: wishes.is_traced.then(String::new),
         }
     }
 
     /// Adds a line to the trace.
     pub fn note(&mut self, what: std::fmt::Arguments<'_>) {
-        let _ = writeln!(self.trace, "{} {what}", self.now.0 - BEGINNING.0);
+        if let Some(trace) = &mut self.trace {
+            let _ = writeln!(trace, "{} {what}", self.clocks.true_time.0 - BEGINNING.0);
+        }
     }
-}
 
-/// A store with nothing in it.
-pub fn empty_store() -> Inline {
-    Inline::open_in_memory([7; 16]).expect("an empty store in memory opens")
+    /// True time later than now by up to so many milliseconds.
+    pub fn within_ms(&self, most_ms: i64) -> UnixMs {
+        UnixMs(self.clocks.true_time.0 + self.dice.between(0, most_ms.max(0)))
+    }
+
+    /// Takes the story, and keeps the store for the next world.
+    pub fn end(self) -> String {
+        self.store.put_aside();
+        self.trace.unwrap_or_default()
+    }
 }

@@ -17,6 +17,7 @@
 mod line;
 
 mod bodies;
+mod bugs;
 mod fan_out;
 mod ledger;
 mod pace;

@@ -6,6 +6,8 @@ use posthaste_core::policy::QueuedOnDelete;
 use posthaste_core::retry::{self, Next};
 use posthaste_core::{Attempt, DeliveryPolicy, DeliveryState, Dice, UnixMs, Webhook, WebhookState};
 
+use super::bugs;
+
 /// Where a delivery stands after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settlement {
@@ -30,6 +32,7 @@ pub fn settle(
     dice: &dyn Dice,
 ) -> Settlement {
     let next = retry::after(attempt.number, &attempt.outcome, attempt.finished_at(), policy, dice);
+    let next = bugs::next(next, attempt, policy);
     let ended =
         |state, reason, verdict| Settlement { state, reason, next_attempt_at: None, verdict, is_gone: false };
     match next {

@@ -8,6 +8,7 @@ use posthaste_core::{AccountNo, Attempt, DeliveryPolicy, UnixMs, Webhook, Webhoo
 use posthaste_store::Recorded;
 
 use super::bodies::{Body, is_heavy};
+use super::bugs;
 use super::lane::Lane;
 use super::line::{Job, Source};
 use super::machine::{Claim, Dispatcher, Effect};
@@ -152,6 +153,10 @@ impl Dispatcher {
         if is_heavy(&claim.event, &self.bounds) {
             lane.in_flight_bytes -= claim.event.body.bytes.len();
         }
+        if bugs::hides(&attempt) {
+            let (event, attempts) = (claim.event.clone(), claim.number - 1);
+            return self.put_in_lane(Job { key, event, attempts, is_written: claim.is_written }, Source::Fresh);
+        }
         let is_test = claim.event.is_test();
         let settlement = settle(&attempt, webhook.as_deref(), is_test, &self.policy, &*self.dice);
         // The attempt tells when it ended by the wall clock, from when it was claimed. It may have begun a little later.
@@ -160,7 +165,11 @@ impl Dispatcher {
         let next_attempt_at = settlement.next_attempt_at.map(|at| steady(at).plus(begun_late));
         if !is_test {
             lane.adapt(settlement.verdict == Verdict::Success, &self.bounds);
-            lane.health.note(settlement.verdict, attempt.finished_at(), &self.policy.disable);
+            let before = lane.health.consecutive_failures;
+            lane.health.note(settlement.verdict, attempt.finished_at(), &bugs::disable_rule(&self.policy));
+            if posthaste_faults::bug("success-keeps-failures") {
+                lane.health.consecutive_failures = lane.health.consecutive_failures.max(before);
+            }
             self.ledger.health(key.webhook, lane.health);
             let is_active = webhook.is_some_and(|webhook| webhook.state == WebhookState::Active);
             if settlement.is_gone {
@@ -221,7 +230,7 @@ fn judge(job: &Job, webhook: Option<&Webhook>, policy: &DeliveryPolicy) -> Turn 
         return Turn::CallOff(reason);
     }
     match webhook {
-        Some(webhook) if webhook.is_holding() => Turn::Hold,
+        Some(webhook) if webhook.is_holding() && !posthaste_faults::bug("paused-webhook-attempted") => Turn::Hold,
         _ => Turn::Start,
     }
 }

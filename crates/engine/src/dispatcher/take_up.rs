@@ -77,7 +77,7 @@ impl Dispatcher {
     }
 
     /// Puts a delivery behind the others from there.
-    fn put_in_lane(&mut self, job: Job, source: Source) {
+    pub(super) fn put_in_lane(&mut self, job: Job, source: Source) {
         let no = job.key.webhook;
         let job = self.sharing(job);
         let Some(lane) = self.lanes.get_mut(&no) else { return };
@@ -272,6 +272,7 @@ impl Dispatcher {
                 lane.expect_row(due_at);
                 return;
             }
+            let attempts = if posthaste_faults::bug("retry-count-in-memory") { 0 } else { attempts };
             self.put_in_lane(Job { key, event, attempts, is_written: true }, source);
         }
     }

@@ -1,0 +1,137 @@
+//! Whether attempts may start, and how they end.
+
+use posthaste_core::policy::QueuedOnDelete;
+use posthaste_core::{Attempt, Audience, DeliveryKey, UnixMs, WebhookState};
+use posthaste_engine::dispatcher::Claim;
+
+use super::Witness;
+use super::owed::{Fact, Owed};
+use crate::words;
+
+impl Witness {
+    /// An attempt starts at `now` by the steady clock. Those in `open` come before it in its chain and have not ended.
+    pub fn started(&mut self, claim: &Claim, now: UnixMs, open: &[DeliveryKey]) {
+        self.attempts += 1;
+        let key = claim.key;
+        let Some(fact) = self.owed.events.get(&key.event).cloned() else {
+            return self.object(format!("{key:?} is of an event that nobody published"));
+        };
+        if self.owed.get(key).is_none() {
+            self.start_of_unexpected(key, &fact);
+        }
+        if !self.under_way.insert(key) || self.unrecorded.contains(&key) {
+            self.object(format!("{key:?} is under way twice"));
+        }
+        self.check_webhook(claim, &fact);
+        self.check_schedule(claim, &fact, now, open);
+        self.check_rate(claim, now);
+        if claim.event.body != words::body(0, key.event, UnixMs(0)) {
+            self.object(format!("{key:?} carries another body than was published"));
+        }
+    }
+
+    /// An event that was not for the webhook when it was accepted may be by now, if that was changed since.
+    fn start_of_unexpected(&mut self, key: DeliveryKey, fact: &Fact) {
+        let changed_at = self.registry.get(key.webhook).and_then(|it| it.changed_at);
+        if changed_at.is_none_or(|at| at < fact.accepted_at) {
+            self.object(format!("{key:?} is sent and not owed"));
+        }
+        self.owed.add_late(key);
+    }
+
+    fn check_webhook(&mut self, claim: &Claim, fact: &Fact) {
+        let key = claim.key;
+        let Some(known) = self.registry.get(key.webhook).cloned() else {
+            return self.object(format!("{key:?} goes to a webhook that nobody made"));
+        };
+        let is_test = matches!(fact.audience, Audience::Webhook(_));
+        if known.is_deleted && (is_test || self.policy.on_delete == QueuedOnDelete::Drop) {
+            self.object(format!("{key:?} started after the delete was answered"));
+        }
+        match known.state {
+            WebhookState::Paused if !is_test && !known.is_deleted => {
+                self.object(format!("{key:?} started while paused"));
+            }
+            WebhookState::Disabled if !is_test => self.object(format!("{key:?} started while off")),
+            _ => {}
+        }
+        let secrets = &claim.webhook.secrets;
+        let is_current = secrets.current.expose() == words::secret(known.secret).expose();
+        let former = secrets.previous.first().map(|(secret, until)| (secret.expose().to_owned(), *until));
+        let expected = known.former_secret.map(|(no, until)| (words::secret(no).expose().to_owned(), until));
+        if !is_current || (expected.is_some() && former != expected) {
+            self.object(format!("{key:?} is signed with other secrets than its webhook has"));
+        }
+    }
+
+    fn check_schedule(&mut self, claim: &Claim, fact: &Fact, now: UnixMs, open: &[DeliveryKey]) {
+        let (key, most) = (claim.key, self.attempts_max());
+        let Some(owed) = self.owed.get_mut(key) else { return };
+        let Owed { recorded, resends, is_done, not_before, .. } = *owed;
+        owed.started += 1;
+        if claim.number != recorded + 1 {
+            self.object(format!("{key:?} #{} follows #{recorded}", claim.number));
+        }
+        if claim.number > most + resends {
+            self.object(format!("{key:?} #{} is more than promised", claim.number));
+        }
+        if is_done {
+            self.object(format!("{key:?} #{} is sent again after it was delivered", claim.number));
+        }
+        let is_too_soon =
+            fact.due_at.is_some_and(|at| now < at) && fact.send_at.is_some_and(|at| claim.at < at);
+        if is_too_soon || not_before.is_some_and(|at| now < at) {
+            self.object(format!("{key:?} #{} started early", claim.number));
+        }
+        if resends == 0 && !open.is_empty() {
+            self.object(format!("{key:?} started before {open:?} of its chain had ended"));
+        }
+    }
+
+    /// In any window start no more than the contract allows, and the one that a timer's lateness is made up with.
+    fn check_rate(&mut self, claim: &Claim, now: UnixMs) {
+        let Some(rate) = self.policy.rate else { return };
+        let starts = self.starts.entry(claim.key.webhook).or_default();
+        while starts.front().is_some_and(|at| now.since(*at) >= rate.window) {
+            starts.pop_front();
+        }
+        starts.push_back(now);
+        if starts.len() > rate.attempts.max(1) as usize + 1 {
+            let count = starts.len();
+            self.object(format!("{:?} is the {count}th attempt in {:?}", claim.key, rate.window));
+        }
+    }
+
+    /// An attempt ends at `now` by the steady clock, as its sender sees it.
+    pub fn ended(&mut self, claim: &Claim, attempt: &Attempt, now: UnixMs) {
+        self.under_way.remove(&claim.key);
+        self.unrecorded.insert(claim.key);
+        let delay = self.policy.retry.delays.get(attempt.number as usize - 1).copied().unwrap_or_default();
+        if let Some(owed) = self.owed.get_mut(claim.key) {
+            owed.is_done = matches!(attempt.outcome.status(), Some(200..=299));
+            owed.not_before = Some(now.plus(delay));
+            owed.ended_at = Some(now);
+        }
+    }
+
+    /// The process died: what was under way or not recorded is lost, and repeated at once as if it had never been.
+    pub fn crashed(&mut self) {
+        let lost = std::mem::take(&mut self.under_way);
+        for key in lost.into_iter().chain(std::mem::take(&mut self.unrecorded)) {
+            self.repeated += 1;
+            if let Some(owed) = self.owed.get_mut(key) {
+                owed.lost += 1;
+                (owed.is_done, owed.not_before) = (false, owed.recorded_not_before);
+            }
+        }
+        self.starts.clear();
+    }
+
+    /// The process ended in order: nothing may be lost.
+    pub fn shut_down(&mut self) {
+        if let Some(key) = self.under_way.iter().chain(&self.unrecorded).next() {
+            self.object(format!("{key:?} was under way when the process ended in order"));
+        }
+        self.crashed();
+    }
+}

@@ -1,0 +1,105 @@
+//! Webhooks as people made and changed them.
+
+use std::collections::BTreeMap;
+
+use posthaste_core::{AccountNo, Audience, Subscription, UnixMs, WebhookNo, WebhookState};
+use posthaste_store::{Refusal, WebhookLimits};
+
+/// A webhook as those know it who made it.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub account: AccountNo,
+    pub url: String,
+    pub subscription: Subscription,
+    pub state: WebhookState,
+    pub is_deleted: bool,
+    /// It was changed, switched off or deleted: some events may have become its own, or not its own any more.
+    pub changed_at: Option<UnixMs>,
+    /// The number of the secret that signs now, and of the one before with the wall-clock time until which it signs.
+    pub secret: u32,
+    pub former_secret: Option<(u32, UnixMs)>,
+}
+
+/// All webhooks there ever were.
+pub struct Registry {
+    limits: WebhookLimits,
+    webhooks: BTreeMap<WebhookNo, Known>,
+}
+
+impl Registry {
+    pub fn new(limits: WebhookLimits) -> Self {
+        Self { limits, webhooks: BTreeMap::new() }
+    }
+
+    pub fn add(&mut self, no: WebhookNo, webhook: Known) {
+        self.webhooks.insert(no, webhook);
+    }
+
+    pub fn get(&self, no: WebhookNo) -> Option<&Known> {
+        self.webhooks.get(&no)
+    }
+
+    pub fn get_mut(&mut self, no: WebhookNo) -> Option<&mut Known> {
+        self.webhooks.get_mut(&no)
+    }
+
+    pub fn numbers(&self) -> Vec<WebhookNo> {
+        self.webhooks.keys().copied().collect()
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = (WebhookNo, &Known)> {
+        self.webhooks.iter().map(|(no, webhook)| (*no, webhook))
+    }
+
+    /// What must come of a new webhook with this URL.
+    pub fn refusal_of_new(&self, account: AccountNo, url: &str) -> Option<Refusal> {
+        let mut own = self.webhooks.values().filter(|it| it.account == account && !it.is_deleted);
+        if self.limits.max.is_some_and(|max| own.clone().count() >= max as usize) {
+            return Some(Refusal::WebhookLimit);
+        }
+        (self.limits.unique_url && own.any(|it| it.url == url)).then_some(Refusal::DuplicateUrl)
+    }
+
+    /// What must come of moving a webhook to this URL.
+    pub fn refusal_of_move(&self, no: WebhookNo, url: &str) -> Option<Refusal> {
+        let Some(webhook) = self.get(no).filter(|it| !it.is_deleted) else { return Some(Refusal::NotFound) };
+        let is_taken = self.webhooks.iter().any(|(other, it)| {
+            *other != no && it.account == webhook.account && !it.is_deleted && it.url == url
+        });
+        (self.limits.unique_url && is_taken).then_some(Refusal::DuplicateUrl)
+    }
+
+    /// To whom an event is owed that is accepted now.
+    pub fn takers(&self, audience: Audience, event_type: &str) -> Vec<WebhookNo> {
+        let is_taker = |no: WebhookNo, it: &Known| match audience {
+            Audience::Webhook(only) => no == only && !it.is_deleted,
+            Audience::Account(account) => it.account == account && it.wants(event_type),
+            Audience::Broadcast => it.wants(event_type),
+        };
+        self.all().filter(|(no, it)| is_taker(*no, it)).map(|(no, _)| no).collect()
+    }
+}
+
+impl Known {
+    /// Would an event of this type be for it, if it were accepted now?
+    pub fn wants(&self, event_type: &str) -> bool {
+        !self.is_deleted && self.still_wants(event_type, false)
+    }
+
+    /// Is an event still for it that was when it was accepted? One that was deleted may take what it was owed.
+    pub fn still_wants(&self, event_type: &str, drops_when_deleted: bool) -> bool {
+        let is_off = self.state == WebhookState::Disabled || (self.is_deleted && drops_when_deleted);
+        !is_off && covers(&self.subscription, event_type)
+    }
+}
+
+/// In the simulator's own words: all, a type by its name, or a group of types `group.*`.
+fn covers(subscription: &Subscription, event_type: &str) -> bool {
+    match subscription {
+        Subscription::All => true,
+        Subscription::Patterns(patterns) => patterns.iter().any(|pattern| {
+            pattern == event_type
+                || pattern.strip_suffix(".*").is_some_and(|group| event_type.split('.').next() == Some(group))
+        }),
+    }
+}
