@@ -12,20 +12,15 @@ use tokio::time::{Instant, sleep};
 use super::changes::Change;
 use super::visits::{Receivers, Visit};
 use crate::rig::clock::{Face, Turn};
+use crate::rig::contract::{self, DELAYS_MS};
 use crate::rig::ledger::Ledger;
 use crate::rig::publishers::Answer;
 use crate::rig::receiver::becomes;
 use crate::rig::server::{Plan, Server};
 
-/// The standard contract with a schedule and a rate that a test can wait for.
-const STANDARD: &str = include_str!("../../../../contracts/standard.toml");
-const SHORTER: [(&str, &str); 4] = [
-    (r#"["5s", "5m", "30m", "2h", "5h", "10h", "14h", "20h", "24h"]"#, r#"["300ms", "1s", "2s"]"#),
-    ("jitter      = 0.1", "jitter      = 0.0"),
-    ("limit   = 600", "limit   = 4"),
-    (r#"window  = "1m""#, r#"window  = "4s""#),
-];
-const DELAYS_MS: [u64; 3] = [300, 1_000, 2_000];
+/// A rate that a test can wait for.
+const RATE_TEXTS: [(&str, &str); 2] =
+    [("limit   = 600", "limit   = 4"), (r#"window  = "1m""#, r#"window  = "4s""#)];
 /// How long until the rate lets one more request through, and how many it lets through at once.
 const RATE_GAP: Duration = Duration::from_secs(1);
 const RATE: usize = 4;
@@ -92,18 +87,13 @@ impl Trial {
     }
 
     async fn scene(&self, folder: &Path) -> anyhow::Result<Scene> {
-        let mut contract = STANDARD.to_owned();
-        for (long, short) in SHORTER {
-            ensure!(contract.contains(long), "the standard contract does not say `{long}`");
-            contract = contract.replace(long, short);
-        }
-        std::fs::write(folder.join("short.toml"), contract)?;
+        contract::shorten(folder, &RATE_TEXTS)?;
         let boot = folder.join("boot");
         std::fs::write(&boot, STARTS[0])?;
         let face = Arc::new(Face::new(folder)?);
         face.turn(self.change.before)?;
         let plan = Plan::new(&self.program, folder)
-            .arguments(&["--contract", "short.toml", "--retention-days", "1"])
+            .arguments(&["--contract", contract::FILE, "--retention-days", "1"])
             .with("LD_PRELOAD", self.library.to_string_lossy())
             .with("CLOCK_FILE", face.path().to_string_lossy())
             .with("CLOCK_BOOT", boot.to_string_lossy())
@@ -230,7 +220,7 @@ impl Scene {
         self.never("clock.early", is_early, || {
             format!("{which} was tried {:?} before it was due", due.duration_since(after.at))
         });
-        let was_down = before.at < stopped && after.at > ready;
+        let was_down = before.at < stopped && after.at > stopped;
         let due = if was_down { due.max(ready) } else { due };
         let late_ms = after.at.saturating_duration_since(due + delay / 10).as_secs_f64() * 1_000.0;
         if was_down && self.change.boots && self.change.stopped != Turn::None {
