@@ -176,8 +176,11 @@ impl Delivering {
                     is_end,
                 }
             }
-            Effect::LoadPending { webhook, until, limit } => {
-                let (rows, next) = self.store.pending(webhook, until, limit)?;
+            Effect::LoadPending { webhook, until, limit, newest } => {
+                let (rows, next) = match newest {
+                    true => (self.store.newest_pending(webhook, until, limit)?, None),
+                    false => self.store.pending(webhook, until, limit)?,
+                };
                 Input::PendingLoaded { webhook, rows, next }
             }
         };
