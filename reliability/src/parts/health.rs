@@ -44,6 +44,8 @@ const RED_PATIENCE: Duration = Duration::from_secs(30);
 /// How long there is traffic while all is well, and how long there is none.
 const TRAFFIC: Duration = Duration::from_secs(2);
 const REST: Duration = Duration::from_secs(7);
+/// How long a receiver takes whose webhook is deleted while much waits for it.
+const LEAVING_TAKES: Duration = Duration::from_millis(1_200);
 /// How often readiness is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Publishers of single events at one time.
@@ -107,8 +109,10 @@ async fn while_all_is_well(context: &Context) -> anyhow::Result<()> {
     let mut world = World::settled(plan).await?;
     let silent = Mailbox::start("silent", Manner::Silent, &world.desk.diary).await?;
     let paused = Mailbox::start("paused", Manner::Prompt, &world.desk.diary).await?;
+    let leaving = Mailbox::start("leaving", Manner::Slow(LEAVING_TAKES), &world.desk.diary).await?;
     let server = Server::start(&world.plan).await?;
     server.webhook(&world.desk.key, &silent.url).await?;
+    let leaver = server.webhook(&world.desk.key, &leaving.url).await?;
     let webhook = server.webhook(&world.desk.key, &paused.url).await?;
     let url = format!("{}/v1/webhooks/{}", server.base, webhook["id"].as_str().unwrap_or_default());
     let body = json!({"status": "paused"}).to_string();
@@ -117,6 +121,10 @@ async fn while_all_is_well(context: &Context) -> anyhow::Result<()> {
     let traffic = Traffic::start(&world.desk.towards(&server)?, PUBLISHERS);
     let (mut looks, mut reds) = look(&server, TRAFFIC).await;
     traffic.stop().await;
+    let url = format!("{}/v1/webhooks/{}", server.base, leaver["id"].as_str().unwrap_or_default());
+    let answer = call(http::Method::DELETE, &url, &world.desk.key, None, String::new()).await;
+    ensure!(answer.as_ref().is_some_and(|(status, _)| *status < 300), "a webhook is not deleted: {answer:?}");
+    world.desk.diary.delete("/leaving");
     let (more_looks, more_reds) = look(&server, REST).await;
     looks += more_looks;
     reds += more_reds;

@@ -162,7 +162,9 @@ impl Dispatcher {
         // The attempt tells when it ended by the wall clock, from when it was claimed. It may have begun a little later.
         let steady = |at: UnixMs| UnixMs(at.0.saturating_sub(claim.ahead_ms));
         let begun_late = self.now.since(steady(attempt.finished_at()));
-        let next_attempt_at = settlement.next_attempt_at.map(|at| steady(at).plus(begun_late));
+        let early = Duration::from_millis(if posthaste_faults::bug("retries-early") { 50 } else { 0 });
+        let next_attempt_at =
+            settlement.next_attempt_at.map(|at| steady(at).plus(begun_late).minus(early));
         if !is_test {
             lane.adapt(settlement.verdict == Verdict::Success, &self.bounds);
             let before = lane.health.consecutive_failures;
@@ -217,9 +219,6 @@ impl Dispatcher {
 
 /// What to do with a delivery as its webhook stands now. Tests go even to paused and disabled webhooks.
 fn judge(job: &Job, webhook: Option<&Webhook>, policy: &DeliveryPolicy) -> Turn {
-    if posthaste_faults::bug("deleted-webhook-attempted") {
-        return Turn::Start;
-    }
     if job.event.is_test() {
         return match webhook {
             Some(webhook) if webhook.deleted.is_none() => Turn::Start,
