@@ -1,6 +1,8 @@
 //! What the parts try the program with: a process of its own, products that publish, receivers that write everything
 //! down, and the books that are held against each other at the end.
 
+pub mod clock;
+pub mod contract;
 pub mod ledger;
 pub mod preload;
 
@@ -10,6 +12,7 @@ pub mod receiver;
 pub mod server;
 
 pub mod fail;
+pub mod small_disk;
 
 pub mod diary;
 pub mod mailbox;

@@ -181,8 +181,14 @@ pub const BUGS: &[Named] = &[
     Named { name: "retention-by-wall-clock", says: "the wall clock says how old events are" },
     Named { name: "retries-early", says: "retries come a little before their delay is over" },
     Named { name: "signature-time-steady", says: "attempts are signed with steady time" },
-    Named { name: "order-released-early", says: "a delivery with an ordering key does not wait for earlier ones" },
-    Named { name: "order-not-released", says: "nobody gets the turn of a delivery with an ordering key that ended" },
+    Named {
+        name: "order-released-early",
+        says: "a delivery with an ordering key does not wait for earlier ones",
+    },
+    Named {
+        name: "order-not-released",
+        says: "nobody gets the turn of a delivery with an ordering key that ended",
+    },
     Named { name: "upgrade-in-pieces", says: "each step of an upgrade is durable by itself" },
     Named { name: "upgrade-drops-rows", says: "an upgrade leaves rows behind" },
 ];
