@@ -13,6 +13,7 @@ mod outage;
 mod points;
 mod schedule;
 mod shutdown;
+mod simulation;
 mod store_failure;
 mod upgrade;
 
@@ -44,6 +45,7 @@ pub const PARTS: &[Part] = &[
     ordering::PART,
     points::PART,
     shutdown::PART,
+    simulation::PART,
     health::PART,
     descriptors::PART,
     images::PART,
