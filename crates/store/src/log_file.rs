@@ -121,7 +121,8 @@ impl Scan {
         // What follows upon a damaged frame goes on from the sums that stand in it.
         self.sums = stored;
         let is_commit = number(frame, 4) != 0;
-        if frame[8..16] == self.salts && summed == stored {
+        let is_ours = frame[8..16] == self.salts;
+        if is_ours && summed == stored {
             if self.has_commit_since {
                 self.damaged_before_commit = self.damaged;
                 return false;
@@ -129,12 +130,14 @@ impl Scan {
             self.has_commit_since = self.damaged.is_some() && is_commit;
             return true;
         }
-        if self.damaged.is_some() {
-            // Two in a row that do not match are the end of what was written.
-            return false;
+        match self.damaged {
+            None => self.damaged = Some(self.frames),
+            // Where the sums are lost with the frame before, this one belongs to the log by its salts alone.
+            Some(before) if is_ours && before + 1 == self.frames => {}
+            // What else does not match is the end of what was written.
+            Some(_) => return false,
         }
-        self.damaged = Some(self.frames);
-        self.has_commit_since = is_commit && frame[8..16] == self.salts;
+        self.has_commit_since = self.has_commit_since || (is_commit && is_ours);
         true
     }
 }
@@ -152,4 +155,61 @@ fn sum((mut one, mut two): Sums, bytes: &[u8], is_big_endian: bool) -> Sums {
         two = two.wrapping_add(read([*e, *f, *g, *h])).wrapping_add(one);
     }
     (one, two)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log of several commits, and where its frames begin.
+    fn log(folder: &Path) -> (PathBuf, Vec<u8>, usize) {
+        let file = folder.join("test.db");
+        let writer = rusqlite::Connection::open(&file).unwrap();
+        writer
+            .execute_batch("PRAGMA page_size = 512; PRAGMA journal_mode = WAL; CREATE TABLE t (x)")
+            .unwrap();
+        (0..4).for_each(|_| writer.execute_batch("INSERT INTO t VALUES (randomblob(300))").unwrap());
+        let log = log_of(&file);
+        let bytes = std::fs::read(&log).unwrap();
+        let frames = (bytes.len() - HEADER_BYTES) / (FRAME_HEADER_BYTES + 512);
+        drop(writer);
+        (log, bytes, frames)
+    }
+
+    #[test]
+    fn damage_before_the_last_commit_is_told_from_a_crash() {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, sound, frames) = log(folder.path());
+        let frame_bytes = FRAME_HEADER_BYTES + 512;
+        let judged = |bytes: &[u8]| {
+            std::fs::write(&log, bytes).unwrap();
+            refuse_damaged(&log).is_ok()
+        };
+        assert!(judged(&sound));
+        assert!(judged(&[]));
+        let ends_commit = |frame: &usize| number(&sound, HEADER_BYTES + frame * frame_bytes + 4) != 0;
+        let last = (0..frames - 1).rev().find(ends_commit).unwrap() + 1;
+        let mut tried = 0;
+        for frame in 0..frames {
+            let from = HEADER_BYTES + frame * frame_bytes;
+            let mut lost = sound.clone();
+            lost[from..from + frame_bytes].fill(0);
+            let mut flipped = sound.clone();
+            flipped[from + 100] ^= 1;
+            if frame < last {
+                assert!(!judged(&flipped), "frame {frame} of {frames} flipped");
+                tried += 1;
+            }
+            // A commit's end that is lost with its header looks as if the commit was the last one's.
+            if frame + 1 < last {
+                assert!(!judged(&lost), "frame {frame} of {frames} lost");
+                tried += 1;
+            }
+            assert!(judged(&sound[..from]), "cut at frame {frame}");
+        }
+        assert!(tried > 4, "{tried}");
+        let mut header = sound;
+        header[9] ^= 1;
+        assert!(!judged(&header));
+    }
 }
