@@ -19,6 +19,8 @@ const EVENTS: u64 = 20;
 pub async fn on_a_full_disk(context: &Context, disk: &SmallDisk, plan: &Plan) -> anyhow::Result<()> {
     let filling = disk.fill(0);
     becomes(PATIENCE, || disk.left().is_ok_and(|left| left == 0)).await;
+    // Whoever fills it rests; the ballast is what there is.
+    filling.leave(u64::MAX);
     let mut server = Server::spawn(plan).await.context("it does not start on a full disk")?;
     server.admin.get("/accounts/acme").await.context("nothing can be read after a start on a full disk")?;
     let product = server.product("acme")?;
