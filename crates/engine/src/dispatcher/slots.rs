@@ -100,10 +100,10 @@ impl Slots {
     /// May a webhook with this need take one? Backlogs leave half of them to fresh deliveries.
     pub fn has_room_for(&self, need: Need, bounds: &Bounds) -> bool {
         let Need { standing, source, .. } = need;
-        let is_failing = standing == Standing::Failing;
         let has_half = |taken: usize, all: usize| source == Source::Fresh || taken < (all / 2).max(1);
-        (!is_failing || self.failing < bounds.in_flight_failing)
-            && (!is_failing || has_half(self.failing_backlog, bounds.in_flight_failing))
+        let may_fail = self.failing < bounds.in_flight_failing
+            && has_half(self.failing_backlog, bounds.in_flight_failing);
+        (standing == Standing::Well || may_fail)
             && has_half(self.backlog, bounds.in_flight)
             && (source == Source::Fresh || self.backlog < self.backlog_window)
     }
