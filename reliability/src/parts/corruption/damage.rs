@@ -87,7 +87,8 @@ impl Kind {
             Self::ZeroInLog => {
                 // A whole page with its header.
                 let from = LOG_HEADER_BYTES + offset / FRAME_BYTES * FRAME_BYTES;
-                may_look_cut = from >= last_commit_at(&log)?;
+                // The end of the commit before it is lost with its header, and with it where that commit ended.
+                may_look_cut = from + FRAME_BYTES >= last_commit_at(&log)?;
                 zero(&log, from, FRAME_BYTES.min(log_bytes.saturating_sub(from)))?;
             }
             Self::TruncateLog => {
