@@ -7,25 +7,13 @@ use posthaste_store::{CommitFault, EventDraft, IdempotencyKey, Published, Refusa
 
 use crate::lives::Written;
 use crate::witness::{Expected, Fact};
-use crate::words::{TYPES, body};
+use crate::words::{Call, TYPES, body};
 use crate::world::World;
 
 /// How long a publisher's own name of an event is remembered.
 const REMEMBERED_FOR: Duration = Duration::from_hours(24);
 /// The most events published in one call.
 const BATCH_MAX: i64 = 4;
-
-/// An event as a publisher asks for it, kept to ask again when no answer comes.
-#[derive(Clone)]
-pub struct Call {
-    audience: Audience,
-    event_type: &'static str,
-    send_at: Option<UnixMs>,
-    ordering_key: Option<OrderingKey>,
-    name: Option<String>,
-    /// A number that stands for its content.
-    content: u8,
-}
 
 impl World {
     /// A publish call: a new one, or one repeated because its answer never came.

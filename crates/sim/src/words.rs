@@ -1,10 +1,22 @@
 //! What is in events and who signs: everything that is said in a world, made from its number.
 
 use bytes::Bytes;
-use posthaste_core::{EventBody, Secret, Seq, UnixMs};
+use posthaste_core::{Audience, EventBody, OrderingKey, Secret, Seq, UnixMs};
 
 /// The types of events there are.
 pub const TYPES: [&str; 3] = ["order.paid", "order.sent", "stock.low"];
+
+/// An event as a publisher asks for it, kept to ask again when no answer comes.
+#[derive(Clone)]
+pub struct Call {
+    pub audience: Audience,
+    pub event_type: &'static str,
+    pub send_at: Option<UnixMs>,
+    pub ordering_key: Option<OrderingKey>,
+    pub name: Option<String>,
+    /// A number that stands for its content.
+    pub content: u8,
+}
 
 /// The body of the event of this place.
 pub fn body(_draft: usize, seq: Seq, _at: UnixMs) -> EventBody {

@@ -15,6 +15,7 @@ use crate::receivers::Seen;
 use crate::script::{BEGINNING, Script};
 use crate::tally::Tally;
 use crate::witness::Witness;
+use crate::words::Call;
 
 /// What can happen.
 pub enum Happening {
@@ -81,9 +82,9 @@ pub struct World {
     pub is_healed: bool,
     pub is_disk_full: bool,
     /// Calls whose answer never came: they are repeated.
-    pub unanswered: Vec<crate::publishers::Call>,
+    pub unanswered: Vec<Call>,
     /// Calls that were answered, with their keys, some of which are used again.
-    pub named: Vec<crate::publishers::Call>,
+    pub named: Vec<Call>,
     pub last_event: Seq,
     pub tally: Tally,
     pub processes_ended: u64,

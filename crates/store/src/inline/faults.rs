@@ -68,6 +68,22 @@ impl Inline {
     }
 }
 
+impl Core {
+    /// A store that nothing goes wrong with yet.
+    pub(super) fn new(ledger: Ledger, rotations: u8) -> Self {
+        Self {
+            ledger,
+            hints: vec![],
+            listener: None,
+            failure: None,
+            rotations,
+            next_commit: None,
+            is_almost_full: false,
+            clock: None,
+        }
+    }
+}
+
 /// Ends a transaction as `fault` says, and fails.
 pub(super) fn fail_commit(ledger: &mut Ledger, fault: CommitFault) -> Outcome<Effects> {
     match fault {

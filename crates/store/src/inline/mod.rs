@@ -144,19 +144,6 @@ fn write_one<T>(
 }
 
 impl Core {
-    fn new(ledger: Ledger, rotations: u8) -> Self {
-        Self {
-            ledger,
-            hints: vec![],
-            listener: None,
-            failure: None,
-            rotations,
-            next_commit: None,
-            is_almost_full: false,
-            clock: None,
-        }
-    }
-
     fn send(&mut self, hints: Vec<Hint>) {
         match &self.listener {
             Some(listener) => hints.into_iter().for_each(|hint| _ = listener.try_send(hint)),
