@@ -89,6 +89,17 @@ impl Drop for WriteBack {
     }
 }
 
+/// Brings the log to its end and empties it, and answers whether that could be done: readers may be in the way.
+pub(super) fn empty(writer: &Connection) -> rusqlite::Result<bool> {
+    let mut statement = writer.prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")?;
+    let mut is_busy = true;
+    tolerant(statement.query_row([], |row| {
+        is_busy = row.get::<_, i64>(0)? != 0;
+        Ok(())
+    }))?;
+    Ok(!is_busy)
+}
+
 fn run(connection: &Connection, asked: &Receiver<()>, status: &Status) {
     while asked.recv().is_ok() && status.health().is_ok() {
         posthaste_faults::point("store.before-write-back");

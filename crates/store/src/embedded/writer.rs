@@ -16,7 +16,7 @@ use super::replies::{Replies, Reply};
 use super::room::{Room, SEEN_TO_EVERY};
 use super::settling;
 use super::status::Status;
-use super::write_back::WriteBack;
+use super::write_back::{self, WriteBack};
 use crate::folder::KeyFile;
 use crate::ledger::Ledger;
 use crate::ledger::trouble::{Outcome, Trouble};
@@ -134,7 +134,12 @@ impl Writer {
         let Self { mut ledger, write_back, status, .. } = self;
         drop(write_back);
         posthaste_faults::point("store.before-last-write-back");
-        if is_written_back(ledger.conn()) {
+        let is_written_back = match write_back::empty(ledger.conn()) {
+            Ok(is_written_back) => is_written_back,
+            // What could not be synced is not synced again.
+            Err(error) => return status.fail(&format!("the log was not written back at the end: {error}")),
+        };
+        if is_written_back {
             match number_after(&mut ledger) {
                 Err(trouble) if trouble.is_full() => _ = ledger.roll_back(),
                 Err(trouble) => return status.fail(&trouble.told()),
@@ -223,12 +228,6 @@ impl Writer {
             hints.into_iter().for_each(|hint| _ = listener.try_send(hint));
         }
     }
-}
-
-/// Is all of the log in the file, and the log empty? Whoever reads an older state is in the way, and the log stays.
-fn is_written_back(conn: &rusqlite::Connection) -> bool {
-    let busy = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-    busy.is_ok_and(|busy| busy == 0)
 }
 
 /// What is written after this is of another log: none that was copied before follows upon the file. Only where the file
