@@ -26,6 +26,8 @@ pub struct Context {
     pub seed: u64,
     /// How much is done, in parts of what a run with every change does: 1.0 there, more in longer ones.
     pub effort: f64,
+    /// How many threads a part may keep busy where it can use several.
+    pub workers: usize,
     /// A bug that the program is to be started with, in `armed`: the part must notice.
     pub bug: Option<String>,
     figures: Arc<Figures>,
@@ -47,7 +49,12 @@ impl Context {
         figures: Arc<Figures>,
         own: &'static [Figure],
     ) -> Self {
-        Self { programs, seed, effort, bug, figures, own, objections: Arc::default() }
+        Self { programs, seed, effort, workers: 1, bug, figures, own, objections: Arc::default() }
+    }
+
+    /// The same with more threads to keep busy.
+    pub fn with_workers(self, workers: usize) -> Self {
+        Self { workers: workers.max(1), ..self }
     }
 
     /// How often to do what is done `times` in a run with every change; at least once.

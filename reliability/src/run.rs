@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::context::{Context, Programs};
 use crate::figures::{Figures, check_names};
-use crate::parts::{PARTS, Part};
+use crate::parts::{PARTS, Part, images};
 use crate::report::{Ran, Report};
 
 /// How many parts share the machine, unless one wants it alone.
@@ -41,6 +41,12 @@ pub struct Wishes {
     /// Start the program with this bug: the run must fail
     #[arg(long, value_name = "NAME")]
     bug: Option<String>,
+    /// Threads that a part may keep busy where it can use several
+    #[arg(long, value_name = "THREADS", default_value_t = 1)]
+    workers: usize,
+    /// Build one crash image of a kept trace again, and check it
+    #[arg(long, value_name = "FOLDER:RECORDS:VARIANT")]
+    image: Option<String>,
     /// Where the figures go
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -48,6 +54,9 @@ pub struct Wishes {
 
 /// Runs what is wished for, and answers whether everything was as promised.
 pub async fn run(wishes: Wishes) -> anyhow::Result<bool> {
+    if let Some(image) = &wishes.image {
+        return images::again(image).await;
+    }
     let all: Vec<_> = PARTS.iter().flat_map(|part| part.figures).copied().collect();
     check_names(&all)?;
     let wanted = wanted(&wishes.parts)?;
@@ -93,7 +102,8 @@ async fn side_by_side(
         let place = places.clone().acquire_many_owned(needed).await?;
         let programs = Programs { shipped: wishes.shipped.clone(), armed: wishes.armed.clone() };
         let context =
-            Context::new(programs, seed, wishes.effort, wishes.bug.clone(), figures.clone(), part.figures);
+            Context::new(programs, seed, wishes.effort, wishes.bug.clone(), figures.clone(), part.figures)
+                .with_workers(wishes.workers);
         under_way.push(tokio::spawn(async move {
             let ran = one(part, context).await;
             drop(place);
