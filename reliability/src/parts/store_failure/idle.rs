@@ -13,8 +13,8 @@ use crate::rig::server::Server;
 const EVENTS: u64 = 100;
 const EVENT_BYTES: usize = 160 * 1024;
 /// So many at once, and then a rest.
-const AT_ONCE: u64 = 10;
-const REST: Duration = Duration::from_millis(60);
+const AT_ONCE: u64 = 20;
+const REST: Duration = Duration::from_millis(400);
 /// How long the end is waited for.
 const PATIENCE: Duration = Duration::from_secs(6);
 
