@@ -73,6 +73,19 @@ impl Report {
         table
     }
 
+    /// Each part with what it tries and how long it took at most, in seconds.
+    fn parts(&self) -> Vec<Value> {
+        let mut parts: Vec<(&str, &str, Duration)> = Vec::new();
+        for ran in &self.ran {
+            match parts.iter_mut().find(|(part, ..)| *part == ran.part) {
+                Some((_, _, longest)) => *longest = ran.took.max(*longest),
+                None => parts.push((ran.part, ran.says, ran.took)),
+            }
+        }
+        let part = |(part, says, longest): (_, _, Duration)| json!({"part": part, "says": says, "seconds": longest.as_secs()});
+        parts.into_iter().map(part).collect()
+    }
+
     /// As JSON.
     pub fn json(&self) -> anyhow::Result<String> {
         let figures: Vec<Value> =
@@ -91,6 +104,7 @@ impl Report {
             "seconds": self.took.as_secs(),
             "rounds": self.rounds,
             "is_good": self.is_good(),
+            "parts": self.parts(),
             "figures": figures,
             "objections": objections,
         });

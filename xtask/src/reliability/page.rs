@@ -49,6 +49,7 @@ fn tables(kept: &Value) -> String {
             );
         }
     }
+    text.push_str(&parts(kept));
     text.push_str("\n| what | with every change | long run | must be |\n|---|---:|---:|---|\n");
     for figure in figures(kept) {
         let _ = writeln!(
@@ -61,6 +62,17 @@ fn tables(kept: &Value) -> String {
         );
     }
     text + &bugs(kept)
+}
+
+/// What was tried, and how long each part takes with every change.
+fn parts(kept: &Value) -> String {
+    let run = KINDS.iter().map(|(kind, _)| &kept[kind]["parts"]).find(|parts| parts.is_array());
+    let mut text = String::from("\n| part | tries | seconds |\n|---|---|---:|\n");
+    for part in run.and_then(Value::as_array).into_iter().flatten() {
+        let word = |member: &str| part[member].as_str().unwrap_or_default();
+        let _ = writeln!(text, "| `{}` | {} | {} |", word("part"), word("says"), part["seconds"]);
+    }
+    text
 }
 
 /// The figures of both runs, each once.
