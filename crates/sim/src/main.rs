@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use posthaste_sim::{Totals, Wishes, run, run_many};
 
-const USAGE: &str =
-    "usage: posthaste-sim SEED | FIRST..LAST [--jobs N], with --clocks to set the wall clock too";
+const USAGE: &str = "usage: posthaste-sim SEED | FIRST..LAST [--jobs N] [--stop], with --clocks to set the wall clock in every world";
 
 enum Wish {
     One(u64),
@@ -14,9 +13,11 @@ enum Wish {
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let given = arguments.len();
-    arguments.retain(|argument| argument != "--clocks");
-    let wishes = Wishes { is_traced: false, sets_clocks: arguments.len() < given };
+    let wishes = Wishes {
+        is_traced: false,
+        sets_clocks: take(&mut arguments, "--clocks"),
+        stops: take(&mut arguments, "--stop"),
+    };
     match wish(&arguments) {
         Some(Wish::One(seed)) => tell(seed, wishes),
         Some(Wish::Many(seeds, jobs)) => count(&run_many(seeds, jobs, wishes)),
@@ -25,6 +26,13 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Is this among the arguments? Then it is taken out.
+fn take(arguments: &mut Vec<String>, flag: &str) -> bool {
+    let given = arguments.len();
+    arguments.retain(|argument| argument != flag);
+    arguments.len() < given
 }
 
 fn wish(arguments: &[String]) -> Option<Wish> {

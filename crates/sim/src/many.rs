@@ -79,6 +79,9 @@ pub fn run_many(seeds: Range<u64>, jobs: usize, wishes: Wishes) -> Totals {
                         return;
                     }
                     let report = run(seed, wishes);
+                    if wishes.stops && !report.violations.is_empty() {
+                        next.store(seeds.end, Ordering::Relaxed);
+                    }
                     totals.lock().unwrap_or_else(PoisonError::into_inner).add(seed, report);
                 }
             });

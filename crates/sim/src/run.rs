@@ -77,7 +77,7 @@ impl World {
         for (count, happening) in counts.into_iter().zip(plan) {
             (0..count).for_each(|_| self.some_time(happening()));
         }
-        for _ in 0..if self.sets_clocks { jumps } else { 0 } {
+        for _ in 0..jumps {
             let by_ms = *self.dice.pick(&CLOCK_JUMPS_MS) * *self.dice.pick(&[1, -1]);
             self.some_time(Happening::SetClock(by_ms));
         }

@@ -62,8 +62,10 @@ pub struct Epoch(pub u32);
 pub struct Wishes {
     /// Tells its story.
     pub is_traced: bool,
-    /// Sets the wall clock now and then, where the seed says so.
+    /// Sets the wall clock now and then in every world, not only where the seed says so.
     pub sets_clocks: bool,
+    /// Of many worlds: begins no more of them once one failed.
+    pub stops: bool,
 }
 
 /// A world.
@@ -88,7 +90,6 @@ pub struct World {
     pub last_event: Seq,
     pub tally: Tally,
     pub processes_ended: u64,
-    pub sets_clocks: bool,
     trace: Option<String>,
 }
 
@@ -101,7 +102,7 @@ pub struct Engine {
 impl World {
     pub fn new(seed: u64, wishes: Wishes) -> Self {
         let dice = Arc::new(SeededDice::new(seed));
-        let script = Script::of(&dice);
+        let script = Script::of(&dice, wishes.sets_clocks);
         Self {
             clocks: Clocks::new(BEGINNING),
             witness: Witness::new(script.policy.clone(), script.people.limits),
@@ -121,7 +122,6 @@ impl World {
             last_event: Seq(0),
             tally: Tally::default(),
             processes_ended: 0,
-            sets_clocks: wishes.sets_clocks,
             trace: wishes.is_traced.then(String::new),
         }
     }

@@ -5,7 +5,7 @@ use posthaste_sim::{Wishes, run, run_many};
 /// Seeds that once found a fault. They stay for ever.
 const FOUND: &[u64] = &[];
 
-const TRACED: Wishes = Wishes { is_traced: true, sets_clocks: false };
+const TRACED: Wishes = Wishes { is_traced: true, sets_clocks: false, stops: false };
 
 fn worlds(seeds: std::ops::Range<u64>) {
     let totals = run_many(seeds, 1, Wishes::default());

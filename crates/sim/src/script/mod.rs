@@ -76,17 +76,20 @@ pub struct Faults {
     pub slowest_store_ms: i64,
 }
 
+/// The share of worlds in which somebody sets the wall clock.
+const CLOCKS_SET: f64 = 0.0;
 /// When all worlds begin.
 pub const BEGINNING: UnixMs = UnixMs(1_780_000_000_000);
 
 impl Script {
-    pub fn of(dice: &SeededDice) -> Self {
+    /// With `sets_clocks` somebody sets the wall clock in every world.
+    pub fn of(dice: &SeededDice, sets_clocks: bool) -> Self {
         let minutes = *dice.pick(&[1, 10, 10, 10, 60]);
         Self {
             policy: policy::policy(dice),
             bounds: bounds::bounds(dice),
             people: People::of(dice),
-            faults: Faults::of(dice),
+            faults: Faults::of(dice, sets_clocks),
             faulty_for: Duration::from_secs(dice.between(1, minutes * 60).unsigned_abs()),
             retention: dice.chance(0.5).then(|| Duration::from_secs(dice.between(5, 400).unsigned_abs())),
         }
@@ -114,11 +117,11 @@ impl People {
 }
 
 impl Faults {
-    fn of(dice: &SeededDice) -> Self {
+    fn of(dice: &SeededDice, sets_clocks: bool) -> Self {
         Self {
             crashes: some(dice, 0.5, 5),
             shutdowns: some(dice, 0.3, 3),
-            clock_jumps: some(dice, 0.3, 4),
+            clock_jumps: some(dice, if sets_clocks { 1.0 } else { CLOCKS_SET }, 4),
             full_times: some(dice, 0.2, 3),
             network: *dice.pick(&[0.0, 0.1, 0.5, 0.9, 1.0]),
             hints: *dice.pick(&[0.0, 0.0, 0.2, 1.0]),
