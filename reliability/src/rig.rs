@@ -5,6 +5,7 @@ pub mod clock;
 pub mod contract;
 pub mod ledger;
 pub mod preload;
+pub mod scratch;
 
 pub mod publishers;
 pub mod receiver;

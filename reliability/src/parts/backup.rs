@@ -46,7 +46,7 @@ pub const PART: Part = Part {
 /// How many backups are made under load.
 const BACKUPS: u64 = 10;
 /// How often the store is checked under load.
-const CHECKS: u64 = 10;
+const CHECKS: u64 = 20;
 /// How many backups are killed.
 const KILLS: u64 = 8;
 const PUBLISHERS: usize = 4;

@@ -15,6 +15,7 @@ use super::{Part, Running};
 use crate::context::Context;
 use crate::dice::Dice;
 use crate::figures::Figure;
+use crate::rig::scratch;
 use damage::Kind;
 use fill::{Filled, Snapshot};
 use judge::{Dump, Verdict};
@@ -38,6 +39,10 @@ pub const PART: Part = Part {
             "corruption.minor",
             "of them with unnoticed damage in what is neither sent nor decides anything",
         ),
+        Figure::count(
+            "corruption.two_times",
+            "of them a log beside a file of another time, unnoticed because a power failure leaves the like",
+        ),
         Figure::never(
             "corruption.unnoticed",
             "unnoticed damage in events, webhooks, accounts, keys, tokens, deliveries",
@@ -58,22 +63,24 @@ const TOLD_MAX: u64 = 5;
 #[derive(Default)]
 struct Counts {
     copies: AtomicU64,
-    by_verdict: [AtomicU64; 6],
+    by_verdict: [AtomicU64; 7],
     unnoticed: AtomicU64,
 }
 
 fn run(context: Context) -> Running {
     Box::pin(async move {
-        let folder = tempfile::tempdir()?;
-        let filled = fill::fill(&context, folder.path()).await?;
-        program::try_out(&context, &filled).await?;
+        let folder = scratch::folder()?;
+        let filled = Arc::new(fill::fill(&context, folder.path()).await?);
         if context.bug.is_some() {
             // The bugs are in the program, not in this process.
-            return Ok(());
+            return program::try_out(&context, &filled).await;
         }
-        let trying = context.clone();
-        tokio::task::spawn_blocking(move || damage_all(&trying, &filled)).await??;
-        Ok(())
+        let (trying, given) = (context.clone(), filled.clone());
+        let damaged = tokio::task::spawn_blocking(move || damage_all(&trying, &given));
+        // The programs mostly wait.
+        let tried = program::try_out(&context, &filled).await;
+        damaged.await??;
+        tried
     })
 }
 
@@ -82,7 +89,7 @@ fn damage_all(context: &Context, filled: &Filled) -> anyhow::Result<()> {
     let (counts, next) = (Counts::default(), AtomicU64::new(0));
     let copies = context.times(COPIES);
     let work = || -> anyhow::Result<()> {
-        let place = scratch()?;
+        let place = scratch::folder()?;
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= copies {
@@ -101,12 +108,6 @@ fn damage_all(context: &Context, filled: &Filled) -> anyhow::Result<()> {
     report(context, &counts)
 }
 
-/// In memory where there is such a file system: nothing here has to survive anything.
-fn scratch() -> anyhow::Result<tempfile::TempDir> {
-    let memory = Path::new("/dev/shm");
-    Ok(if memory.is_dir() { tempfile::tempdir_in(memory)? } else { tempfile::tempdir()? })
-}
-
 fn one(
     context: &Context,
     filled: &Filled,
@@ -116,28 +117,29 @@ fn one(
     counts: &Counts,
 ) -> anyhow::Result<()> {
     let copy = place.join("copy");
-    let (at, done) = loop {
+    let (at, kind, mut again, done) = loop {
         let at = dice.below(filled.snapshots.len() as u64) as usize;
+        let kind = Kind::choose(dice);
         filled.snapshots[at].copy_to(&copy)?;
-        match Kind::choose(dice).apply(&copy, filled, at, dice)? {
-            Some(done) => break (at, done),
-            None => std::fs::remove_dir_all(&copy)?,
+        let before = dice.clone();
+        if let Some(done) = kind.apply(&copy, filled, at, dice)? {
+            break (at, kind, before, done);
         }
     };
     counts.copies.fetch_add(1, Ordering::Relaxed);
-    // Whoever opens it may change it: what it holds is read from a copy.
-    let twin = place.join("twin");
-    fill::copy_files(&copy, &twin)?;
-    let dump = Dump::of(&twin.join("posthaste.db")).ok();
-    std::fs::remove_dir_all(&twin)?;
-    let verdict = judge::judge(&copy, dump, sound, at, done.may_look_cut);
+    // Whoever opens it may change it: what it holds is read from another copy with the same damage.
+    let dump = || {
+        filled.snapshots[at].copy_to(&copy).ok()?;
+        kind.apply(&copy, filled, at, &mut again).ok()?;
+        Dump::of(&copy.join("posthaste.db")).ok()
+    };
+    let verdict = judge::judge(&copy, dump, sound, at, &done);
     counts.by_verdict[verdict.place()].fetch_add(1, Ordering::Relaxed);
     if let Verdict::Unnoticed(tables) = &verdict
         && counts.unnoticed.fetch_add(1, Ordering::Relaxed) < TOLD_MAX
     {
         context.object(format!("{} of copy {at} went unnoticed in {tables:?}", done.says));
     }
-    std::fs::remove_dir_all(&copy)?;
     Ok(())
 }
 
@@ -152,6 +154,7 @@ fn report(context: &Context, counts: &Counts) -> anyhow::Result<()> {
         "corruption.harmless",
         "corruption.cut_logs",
         "corruption.minor",
+        "corruption.two_times",
     ]) {
         context.report(id, count.load(Ordering::Relaxed) as f64)?;
     }

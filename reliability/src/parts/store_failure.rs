@@ -17,6 +17,7 @@ use crate::rig::fail::{Fault, How};
 use crate::rig::ledger::Ledger;
 use crate::rig::preload;
 use crate::rig::receiver::Receiver;
+use crate::rig::scratch;
 use crate::rig::server::{Plan, Server};
 
 /// The part.
@@ -78,7 +79,7 @@ pub(super) struct Scene {
 
 impl Scene {
     async fn set(context: &Context) -> anyhow::Result<Self> {
-        let folders = tempfile::tempdir()?;
+        let folders = scratch::folder()?;
         let library = preload::build("fail", folders.path())?;
         let receiver = Receiver::start("all", Arc::new(Ledger::default())).await?;
         let scene = Self { context: context.clone(), folders, library, receiver };
@@ -114,13 +115,16 @@ fn run(context: Context) -> Running {
         let faults = choose(&scene).await?;
         let trials = faults.into_iter().enumerate().map(|(number, fault)| {
             let scene = &scene;
-            async move { trial::run(scene, &format!("trial-{number}"), &fault).await }
+            async move {
+                if let Err(error) = trial::run(scene, &format!("trial-{number}"), &fault).await {
+                    scene.context.object(format!("{error:#}"));
+                }
+            }
         });
         let mut under_way = futures_util::stream::iter(trials).buffer_unordered(SIDE_BY_SIDE);
-        while let Some(ended) = under_way.next().await {
-            ended?;
-        }
-        idle::both(&scene).await
+        let (idle, ()) =
+            tokio::join!(idle::both(&scene), async { while under_way.next().await.is_some() {} });
+        idle
     })
 }
 

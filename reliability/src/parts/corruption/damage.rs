@@ -35,6 +35,8 @@ pub struct Done {
     pub says: String,
     /// Does a crash leave a log so, too?
     pub may_look_cut: bool,
+    /// Is each file sound, and the log of another time than the database?
+    pub is_of_two_times: bool,
 }
 
 impl Kind {
@@ -103,14 +105,16 @@ impl Kind {
                     return Ok(None);
                 }
                 std::fs::copy(source, copy.join(name))?;
-                return Ok(Some(Done { says: format!("{name} of copy {other}"), may_look_cut }));
+                let says = format!("{name} of copy {other}");
+                return Ok(Some(Done { says, may_look_cut, is_of_two_times: true }));
             }
             Self::Empty => cut(&database, 0)?,
             Self::GarbageHeader => {
                 (0..100).try_for_each(|at| flip(&database, at, dice.below(255) as u8 + 1))?
             }
         }
-        Ok(Some(Done { says: format!("{self:?} at {offset} or page {page}"), may_look_cut }))
+        let says = format!("{self:?} at {offset} or page {page}");
+        Ok(Some(Done { says, may_look_cut, is_of_two_times: false }))
     }
 }
 

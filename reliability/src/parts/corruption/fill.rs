@@ -15,6 +15,8 @@ use crate::rig::server::{Plan, Server};
 
 /// Events of each life of the process.
 const EVENTS: u64 = 40;
+/// As large as the ballast of a large disk.
+const BALLAST_BYTES: u64 = 8 * 1024 * 1024;
 /// How long deliveries are waited for in each life.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -47,15 +49,20 @@ impl Snapshot {
     }
 }
 
-/// Copies what there is of a store.
-pub fn copy_files(from: &Path, to: &Path) -> anyhow::Result<()> {
+/// Puts what there is of a store somewhere, in place of what is there.
+fn copy_files(from: &Path, to: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(to)?;
+    let _ = std::fs::remove_file(to.join("posthaste.db-shm"));
     for name in ["posthaste.db", "posthaste.db-wal", "master.key", "posthaste.lock"] {
         match std::fs::copy(from.join(name), to.join(name)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let _ = std::fs::remove_file(to.join(name));
+            }
+            other => _ = other?,
         }
     }
+    // Its room is never needed: a hole is enough, and costs nothing.
+    std::fs::File::create(to.join("posthaste.ballast"))?.set_len(BALLAST_BYTES)?;
     Ok(())
 }
 
@@ -123,7 +130,7 @@ async fn settle(server: &Server, receivers: &[Receiver]) -> anyhow::Result<()> {
 
 async fn publish(server: &Server, ledger: &Ledger, life: u64) -> anyhow::Result<()> {
     for account in ["acme", "other"] {
-        let product = server.product(account)?.padded(if life == 2 { 20_000 } else { 300 });
+        let product = server.product(account)?.padded(if life == 2 { 10_000 } else { 300 });
         for number in 0..EVENTS / 2 {
             let number = life * 1_000 + number + if account == "acme" { 0 } else { 500 };
             product.publish(number, ledger).await;

@@ -10,6 +10,8 @@ use posthaste_store::{Embedded, Options, Store, StoreError, verify};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
+use super::damage::Done;
+
 /// What decides what is sent, where and when, and who may do what.
 const DECISIVE: &[(&str, &str)] = &[
     ("events", "SELECT * FROM events ORDER BY seq"),
@@ -79,6 +81,8 @@ pub enum Verdict {
     Found,
     Harmless,
     LooksCut,
+    /// Of a log and a file of different times, which a power failure may leave as well.
+    OfTwoTimes,
     Minor,
     /// In these tables.
     Unnoticed(Vec<&'static str>),
@@ -94,12 +98,19 @@ impl Verdict {
             Self::Harmless => 3,
             Self::LooksCut => 4,
             Self::Minor | Self::Unnoticed(_) => 5,
+            Self::OfTwoTimes => 6,
         }
     }
 }
 
 /// Reads a damaged copy in every way. What it holds (`dump`) may be what any of the sound ones held.
-pub fn judge(copy: &Path, dump: Option<Dump>, sound: &[Dump], at: usize, may_look_cut: bool) -> Verdict {
+pub fn judge(
+    copy: &Path,
+    dump: impl FnOnce() -> Option<Dump>,
+    sound: &[Dump],
+    at: usize,
+    done: &Done,
+) -> Verdict {
     let verified = verify(copy, None);
     match open_and_read(copy) {
         Err(_) => return Verdict::Refused,
@@ -107,15 +118,16 @@ pub fn judge(copy: &Path, dump: Option<Dump>, sound: &[Dump], at: usize, may_loo
         Ok(Ok(())) => {}
     }
     if verified.is_ok_and(|report| report.problems.is_empty()) {
-        let Some(dump) = dump else { return Verdict::Unnoticed(vec!["all of it"]) };
+        let Some(dump) = dump() else { return Verdict::Unnoticed(vec!["all of it"]) };
         if sound.contains(&dump) {
             return Verdict::Harmless;
         }
         let decisive = dump.differs_in(&sound[at], DECISIVE);
-        return match (may_look_cut, decisive.is_empty()) {
-            (true, _) => Verdict::LooksCut,
-            (false, true) => Verdict::Minor,
-            (false, false) => Verdict::Unnoticed(decisive),
+        return match decisive.is_empty() {
+            _ if done.may_look_cut => Verdict::LooksCut,
+            _ if done.is_of_two_times => Verdict::OfTwoTimes,
+            true => Verdict::Minor,
+            false => Verdict::Unnoticed(decisive),
         };
     }
     Verdict::Found
