@@ -40,6 +40,7 @@ pub(crate) enum Kind {
     Internal,
     Unavailable,
     StorageFull,
+    StoreFailed,
 }
 
 impl Kind {
@@ -73,6 +74,7 @@ impl Kind {
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not possible just now"),
             Self::StorageFull => (StatusCode::SERVICE_UNAVAILABLE, "storage_full", "The storage is full"),
+            Self::StoreFailed => (StatusCode::SERVICE_UNAVAILABLE, "store_failed", "The store failed"),
         }
     }
 }
@@ -176,7 +178,7 @@ impl Problem {
             Kind::Unauthorized => {
                 Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"posthaste-admin\"")))
             }
-            Kind::Unavailable | Kind::StorageFull | Kind::TooManyFailedLogins => {
+            Kind::Unavailable | Kind::StorageFull | Kind::StoreFailed | Kind::TooManyFailedLogins => {
                 // Rounded up, so that nobody comes back too early.
                 let seconds = self.retry_in.as_millis().div_ceil(1000).max(1);
                 Some((RETRY_AFTER, u64::try_from(seconds).unwrap_or(u64::MAX).into()))
@@ -231,7 +233,7 @@ impl From<StoreError> for Problem {
             }
             StoreError::Failed(why) => {
                 tracing::error!(why, "the store failed under an admin request");
-                Self::new(Kind::Unavailable, "The store failed; whether the change was made is unknown.")
+                Self::new(Kind::StoreFailed, "The store failed; whether the change was made is unknown.")
             }
             StoreError::Damaged(why) => {
                 tracing::error!(why, "an admin request met damage in the store");
