@@ -178,13 +178,21 @@ impl Lane {
         (self.capacity(bounds) / 2).max(1)
     }
 
+    /// Do more wait than may?
+    pub fn has_too_many(&self, bounds: &Bounds) -> bool {
+        self.too_many(bounds).is_some()
+    }
+
+    fn too_many(&self, bounds: &Bounds) -> Option<Source> {
+        if self.waiting.count(Source::Backlog) > self.most_backlog(bounds) {
+            return Some(Source::Backlog);
+        }
+        (self.waiting.len() > self.capacity(bounds)).then_some(Source::Fresh)
+    }
+
     /// Takes a delivery out if there are more than may wait; only one with a row, so that nothing is written.
     pub fn shed(&mut self, bounds: &Bounds) -> Option<(Job, Source)> {
-        let is_over = |lane: &Self, source| match source {
-            Source::Backlog => lane.waiting.count(source) > lane.most_backlog(bounds),
-            Source::Fresh => lane.waiting.len() > lane.capacity(bounds),
-        };
-        let source = [Source::Backlog, Source::Fresh].into_iter().find(|source| is_over(self, *source))?;
+        let source = self.too_many(bounds)?;
         let job = self.waiting.take_last_written(source)?;
         self.has_overflowed |= source == Source::Fresh;
         Some((job, source))

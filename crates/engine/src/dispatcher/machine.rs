@@ -1,5 +1,6 @@
 //! The state machine: inputs in, effects out.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -339,10 +340,12 @@ impl Dispatcher {
 
     /// The lane of a webhook, made if need be; `None` if there is no such webhook.
     pub(super) fn lane(&mut self, no: WebhookNo) -> Option<&mut Lane> {
-        if !self.lanes.contains_key(&no) {
-            let webhook = self.roster.get(no)?;
-            self.lanes.insert(no, Lane::new(&webhook, &self.bounds));
+        match self.lanes.entry(no) {
+            Entry::Occupied(lane) => Some(lane.into_mut()),
+            Entry::Vacant(place) => {
+                let webhook = self.roster.get(no)?;
+                Some(place.insert(Lane::new(&webhook, &self.bounds)))
+            }
         }
-        self.lanes.get_mut(&no)
     }
 }

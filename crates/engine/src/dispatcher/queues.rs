@@ -41,9 +41,21 @@ pub struct View<'a> {
 
 impl Queues {
     /// Puts a webhook at the end of the queue for its need.
-    pub fn join(&mut self, need: Need, account: AccountNo, webhook: WebhookNo) {
+    fn join(&mut self, need: Need, account: AccountNo, webhook: WebhookNo) {
         if let Some(at) = NEEDS.iter().position(|queue| *queue == need) {
             self.turns[at].join(account, webhook);
+        }
+    }
+
+    /// Queues a webhook for its turns if it can start something.
+    pub fn give_turns(&mut self, lane: &mut Lane, no: WebhookNo, roster: &Roster, bounds: &Bounds) {
+        for source in Source::BOTH {
+            if lane.has_turn.of(source).is_none() && lane.can_start(source, bounds) {
+                let need = need(lane, source, bounds);
+                *lane.has_turn.of_mut(source) = Some(need);
+                let account = roster.get(no).map_or(AccountNo(0), |webhook| webhook.account);
+                self.join(need, account, no);
+            }
         }
     }
 

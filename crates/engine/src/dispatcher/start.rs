@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use posthaste_core::delivery::reasons;
 use posthaste_core::health::Verdict;
-use posthaste_core::{AccountNo, Attempt, DeliveryPolicy, UnixMs, Webhook, WebhookNo, WebhookState};
+use posthaste_core::{Attempt, DeliveryPolicy, UnixMs, Webhook, WebhookNo, WebhookState};
 use posthaste_store::Recorded;
 
 use super::bodies::{Body, is_heavy};
@@ -14,7 +14,8 @@ use super::line::{Job, Source};
 use super::machine::{Claim, Dispatcher, Effect};
 use super::queues::{View, need};
 use super::settle::{no_retry_reason, settle};
-use super::slots::Need;
+use super::slots::{Need, Slots};
+use crate::bounds::Bounds;
 
 /// What is to be done with a delivery whose turn it is.
 enum Turn {
@@ -31,8 +32,11 @@ impl Dispatcher {
                 View { slots: &self.slots, lanes: &self.lanes, roster: &self.roster, bounds: &self.bounds };
             let Some((waited_for, no)) = self.queues.next(&view) else { break };
             self.start_one(no, waited_for, now, effects);
-            self.give_turn(no);
-            self.refill(no);
+            let Some(lane) = self.lanes.get_mut(&no) else { continue };
+            self.queues.give_turns(lane, no, &self.roster, &self.bounds);
+            if lane.wants_rows(&self.bounds) {
+                self.set_timer(no);
+            }
         }
     }
 
@@ -45,31 +49,9 @@ impl Dispatcher {
 
     /// Queues a lane for its turns if it can start something.
     pub(super) fn give_turn(&mut self, no: WebhookNo) {
-        let Some(lane) = self.lanes.get_mut(&no) else { return };
-        for source in Source::BOTH {
-            if lane.has_turn.of(source).is_none() && lane.can_start(source, &self.bounds) {
-                let need = need(lane, source, &self.bounds);
-                *lane.has_turn.of_mut(source) = Some(need);
-                let account = self.roster.get(no).map_or(AccountNo(0), |webhook| webhook.account);
-                self.queues.join(need, account, no);
-            }
+        if let Some(lane) = self.lanes.get_mut(&no) {
+            self.queues.give_turns(lane, no, &self.roster, &self.bounds);
         }
-    }
-
-    /// May the lane whose turn has come start what it waited for? Meanwhile another delivery may have come first, or the
-    /// webhook have fared otherwise.
-    fn may_start(&self, lane: &Lane, waited_for: Need) -> bool {
-        let source = waited_for.source;
-        let is_so = need(lane, source, &self.bounds) == waited_for && lane.can_start(source, &self.bounds);
-        is_so && (lane.waiting.is_turn_of(source) || !self.can_start_soon(lane, source.other()))
-    }
-
-    /// Will the turn of this source come among those that have room now? Where bytes are short nobody waits for it.
-    fn can_start_soon(&self, lane: &Lane, source: Source) -> bool {
-        let view =
-            View { slots: &self.slots, lanes: &self.lanes, roster: &self.roster, bounds: &self.bounds };
-        let waits_for = lane.has_turn.of(source).filter(|need| !need.is_heavy);
-        lane.can_start(source, &self.bounds) && waits_for.is_some_and(|need| view.has_room_for(need))
     }
 
     /// Takes the first delivery of a lane and starts it, holds it or calls it off, as its webhook stands now.
@@ -77,8 +59,9 @@ impl Dispatcher {
         let wall_clock = self.wall_clock();
         let Some(lane) = self.lanes.get_mut(&no) else { return };
         *lane.has_turn.of_mut(waited_for.source) = None;
-        let may_start = self.lanes.get(&no).is_some_and(|lane| self.may_start(lane, waited_for));
-        let Some(lane) = self.lanes.get_mut(&no).filter(|_| may_start) else { return };
+        if !may_start(lane, waited_for, &self.slots, &self.bounds) {
+            return;
+        }
         let Some(job) = lane.waiting.take(waited_for.source) else { return };
         self.waiting.remove(&job.event, waited_for.source, &self.bounds);
         let webhook = self.roster.get(no);
@@ -155,7 +138,8 @@ impl Dispatcher {
         }
         if bugs::hides(&attempt) {
             let (event, attempts) = (claim.event.clone(), claim.number - 1);
-            return self.put_in_lane(Job { key, event, attempts, is_written: claim.is_written }, Source::Fresh);
+            return self
+                .put_in_lane(Job { key, event, attempts, is_written: claim.is_written }, Source::Fresh);
         }
         let is_test = claim.event.is_test();
         let settlement = settle(&attempt, webhook.as_deref(), is_test, &self.policy, &*self.dice);
@@ -163,8 +147,7 @@ impl Dispatcher {
         let steady = |at: UnixMs| UnixMs(at.0.saturating_sub(claim.ahead_ms));
         let begun_late = self.now.since(steady(attempt.finished_at()));
         let early = Duration::from_millis(if posthaste_faults::bug("retries-early") { 50 } else { 0 });
-        let next_attempt_at =
-            settlement.next_attempt_at.map(|at| steady(at).plus(begun_late).minus(early));
+        let next_attempt_at = settlement.next_attempt_at.map(|at| steady(at).plus(begun_late).minus(early));
         if !is_test {
             lane.adapt(settlement.verdict == Verdict::Success, &self.bounds);
             let before = lane.health.consecutive_failures;
@@ -186,8 +169,12 @@ impl Dispatcher {
         if !claim.is_written {
             self.ledger.close(key.event);
         }
-        self.shed(key.webhook);
-        self.give_turn(key.webhook);
+        if lane.has_too_many(&self.bounds) {
+            self.shed(key.webhook);
+            self.give_turn(key.webhook);
+        } else {
+            self.queues.give_turns(lane, key.webhook, &self.roster, &self.bounds);
+        }
     }
 
     /// Gives rows back to the store that a lane was read when its webhook did better.
@@ -217,6 +204,20 @@ impl Dispatcher {
     }
 }
 
+/// May the lane whose turn has come start what it waited for? Meanwhile another delivery may have come first, or the
+/// webhook have fared otherwise.
+fn may_start(lane: &Lane, waited_for: Need, slots: &Slots, bounds: &Bounds) -> bool {
+    let source = waited_for.source;
+    let is_so = need(lane, source, bounds) == waited_for && lane.can_start(source, bounds);
+    is_so && (lane.waiting.is_turn_of(source) || !can_start_soon(lane, source.other(), slots, bounds))
+}
+
+/// Will the turn of this source come among those that have room now? Where bytes are short nobody waits for it.
+fn can_start_soon(lane: &Lane, source: Source, slots: &Slots, bounds: &Bounds) -> bool {
+    let waits_for = lane.has_turn.of(source).filter(|need| !need.is_heavy);
+    lane.can_start(source, bounds) && waits_for.is_some_and(|need| slots.has_room_for(need, bounds))
+}
+
 /// What to do with a delivery as its webhook stands now. Tests go even to paused and disabled webhooks.
 fn judge(job: &Job, webhook: Option<&Webhook>, policy: &DeliveryPolicy) -> Turn {
     if job.event.is_test() {
@@ -229,7 +230,9 @@ fn judge(job: &Job, webhook: Option<&Webhook>, policy: &DeliveryPolicy) -> Turn 
         return Turn::CallOff(reason);
     }
     match webhook {
-        Some(webhook) if webhook.is_holding() && !posthaste_faults::bug("paused-webhook-attempted") => Turn::Hold,
+        Some(webhook) if webhook.is_holding() && !posthaste_faults::bug("paused-webhook-attempted") => {
+            Turn::Hold
+        }
         _ => Turn::Start,
     }
 }

@@ -84,7 +84,7 @@ impl Dispatcher {
         self.waiting.add(&job.event, source, &self.bounds);
         lane.known.insert(job.key.event);
         lane.waiting.put(job, source);
-        self.give_turn(no);
+        self.queues.give_turns(lane, no, &self.roster, &self.bounds);
     }
 
     /// The delivery with the body that is in memory already, if so: what was read from the store is a copy of its own.
@@ -155,7 +155,7 @@ impl Dispatcher {
     }
 
     /// Keeps the index of due times in step with a lane.
-    fn set_timer(&mut self, no: WebhookNo) {
+    pub(super) fn set_timer(&mut self, no: WebhookNo) {
         let Some(lane) = self.lanes.get_mut(&no) else { return };
         let wanted = if lane.is_loading { None } else { lane.stored_due };
         if lane.timer == wanted {

@@ -1,5 +1,6 @@
 //! Whose turn it is: accounts in turn, and within an account its webhooks in turn.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 use posthaste_core::{AccountNo, WebhookNo};
@@ -34,10 +35,10 @@ impl Turns {
 
     fn take(&mut self, place: usize) -> Option<WebhookNo> {
         let account = self.accounts.remove(place)?;
-        let queue = self.webhooks.get_mut(&account)?;
-        let webhook = queue.pop_front();
-        if queue.is_empty() {
-            self.webhooks.remove(&account);
+        let Entry::Occupied(mut queue) = self.webhooks.entry(account) else { return None };
+        let webhook = queue.get_mut().pop_front();
+        if queue.get().is_empty() {
+            queue.remove();
         } else {
             self.accounts.push_back(account);
         }

@@ -1,5 +1,7 @@
 //! Accounts.
 
+use std::sync::LazyLock;
+
 use posthaste_core::{Account, AccountNo, Action, By, Details, UnixMs};
 use rusqlite::{Connection, Row, params};
 
@@ -10,6 +12,10 @@ use super::trouble::{Outcome, name_of};
 use crate::change::{AccountPatch, NewAccount};
 use crate::error::Refusal;
 use crate::page::{PageCursor, Slice};
+
+/// Put together once: every event that is accepted asks for its account.
+static BY_ID: LazyLock<String> =
+    LazyLock::new(|| format!("{} WHERE a.id = ?1 AND a.deleted_ms IS NULL", select()));
 
 fn select() -> String {
     format!("SELECT a.no, a.id, a.name, a.created_ms, a.updated_ms, {} FROM accounts a", ACCOUNTS.is_sound())
@@ -32,8 +38,7 @@ fn read_row(row: &Row<'_>) -> Outcome<Account> {
 }
 
 pub(crate) fn by_id(conn: &Connection, id: &str) -> Outcome<Option<Account>> {
-    let sql = format!("{} WHERE a.id = ?1 AND a.deleted_ms IS NULL", select());
-    let mut statement = conn.prepare_cached(&sql)?;
+    let mut statement = conn.prepare_cached(&BY_ID)?;
     let mut rows = statement.query([id])?;
     rows.next()?.map(from_row).transpose()
 }

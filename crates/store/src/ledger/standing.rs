@@ -68,6 +68,10 @@ impl Ledger {
 
     /// Writes what was changed and forgets the rest, so that memory stays bounded by one transaction.
     pub(super) fn write_standings(&mut self) -> Outcome<()> {
+        // No attempt is recorded where an event is accepted: such commits do not pay for the statement.
+        if self.standings.is_empty() {
+            return Ok(());
+        }
         let mut statement = self.conn.prepare_cached(
             "UPDATE standings SET fails = ?2, last_attempt_ms = ?3, last_success_ms = ?4, head_event = ?5,
                  head_n = ?6, attempted = ?7
