@@ -138,7 +138,7 @@ fn shown_value(figure: &Figure, value: Option<f64>) -> String {
 fn shown_bound(figure: &Figure) -> String {
     match figure.bound {
         Bound::None => String::new(),
-        Bound::AtMost(most) if most == 0.0 => "0".to_owned(),
+        Bound::AtMost(0.0) => "0".to_owned(),
         Bound::AtMost(most) => format!("at most {}", with_unit(most, figure.unit)),
         Bound::AtLeast(least) => format!("at least {}", with_unit(least, figure.unit)),
     }

@@ -2,6 +2,7 @@
 //! process stays, loses nothing, and goes on by itself when there are some again.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use super::{Part, Running};
 use crate::context::Context;
 use crate::figures::Figure;
+use crate::rig::publishers::Answer;
 use crate::rig::server::{Plan, Server};
 use crate::rig::traffic::Traffic;
 use crate::rig::world::World;
@@ -116,13 +118,20 @@ async fn no_threads(context: &Context) -> anyhow::Result<()> {
 async fn flood(context: &Context) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
-    let mut world = World::settled(limited(plan, LOW)).await?;
+    let world = World::settled(limited(plan, LOW)).await?;
     let server = Server::start(&world.plan).await?;
     let address = server.base.strip_prefix("http://").context("no address")?.to_owned();
     let flooding = tokio::spawn(hold_idle(address));
-    let traffic = Traffic::start(&world.desk.towards(&server)?, PUBLISHERS);
+    let desk = world.desk.towards(&server)?;
     let begun = Instant::now();
     while begun.elapsed() < FLOOD {
+        // One after the other: so few open files are for few attempts at one time.
+        let number = desk.numbers.fetch_add(1, Ordering::Relaxed);
+        let published = desk.publish(number).await;
+        if published != Answer::Accepted {
+            context
+                .object(format!("in a flood of connections event {number} was answered with {published:?}"));
+        }
         let looked = Instant::now();
         let answer = tokio::time::timeout(LOOK_PATIENCE, server.status("/readyz")).await;
         context.report("descriptors.looks", 1.0)?;
@@ -130,7 +139,6 @@ async fn flood(context: &Context) -> anyhow::Result<()> {
         context.report("descriptors.answer_ms", looked.elapsed().as_secs_f64() * 1000.0)?;
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    traffic.stop().await;
     flooding.abort();
     context.report("descriptors.idle", IDLE as f64)?;
     close(context, world, server).await
@@ -167,7 +175,7 @@ async fn droughts(context: &Context) -> anyhow::Result<()> {
 async fn a_few_droughts(context: &Context) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
-    let mut world = World::settled(plan).await?;
+    let world = World::settled(plan).await?;
     let mut server = Server::start(&world.plan).await?;
     let id = Pid::from_raw(i32::try_from(server.process_id)?).context("no process")?;
     for _ in 0..DROUGHTS {

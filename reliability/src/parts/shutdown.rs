@@ -136,7 +136,7 @@ async fn end(server: &mut Server, cycle: u64) -> anyhow::Result<(ExitStatus, Dur
 async fn while_nobody_answers(context: &Context) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
-    let mut world = World::settled(plan).await?;
+    let world = World::settled(plan).await?;
     let silent = Mailbox::start("silent", Manner::Silent, &world.desk.diary).await?;
     let mut server = Server::start(&world.plan).await?;
     server.webhook(&world.desk.key, &silent.url).await?;

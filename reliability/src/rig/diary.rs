@@ -115,11 +115,6 @@ impl Diary {
         taken.map(|((_, number), _)| *number).collect()
     }
 
-    /// How many requests arrived in all.
-    pub fn arrived(&self) -> u64 {
-        self.lock().copies.values().map(|copies| copies.copies.len() as u64).sum()
-    }
-
     /// Events whose copies differ in their id or their bytes.
     pub fn altered(&self) -> u64 {
         self.lock().copies.values().filter(|copies| copies.is_altered).count() as u64

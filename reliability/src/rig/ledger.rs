@@ -93,16 +93,6 @@ impl Ledger {
         self.received(receiver).values().map(|copies| copies.taken.saturating_sub(1)).sum()
     }
 
-    /// Events that a receiver got although their publishers were told that they are not accepted, or that nobody ever
-    /// published.
-    pub fn uninvited(&self, receiver: &str) -> Vec<u64> {
-        let received = self.received(receiver);
-        let books = self.lock();
-        let is_known =
-            |number: &u64| books.acknowledged.contains_key(number) || books.unknown.contains(number);
-        received.into_keys().filter(|number| !is_known(number)).collect()
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, Books> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

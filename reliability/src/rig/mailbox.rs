@@ -1,7 +1,6 @@
 //! Receivers with manners, who write everything into a [`Diary`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -30,7 +29,6 @@ pub struct Mailbox {
     pub name: &'static str,
     /// Where webhooks point to reach it.
     pub url: String,
-    under_way: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
@@ -42,43 +40,18 @@ impl Mailbox {
     pub async fn start(name: &'static str, manner: Manner, diary: &Arc<Diary>) -> anyhow::Result<Self> {
         let listening = Listening::bind(([127, 0, 0, 1], 0).into(), None).await?;
         let url = format!("http://{}/{name}", listening.address);
-        let under_way = Arc::new(AtomicU64::new(0));
-        let (diary, counted) = (diary.clone(), under_way.clone());
+        let diary = diary.clone();
         let task = tokio::spawn(listening.run(Arc::new(move |arrival| {
-            let (diary, counted) = (diary.clone(), counted.clone());
-            Box::pin(async move {
-                let _here = Here::come(&counted);
-                answer(manner, &diary, &arrival).await
-            })
+            let diary = diary.clone();
+            Box::pin(async move { answer(manner, &diary, &arrival).await })
         })));
-        Ok(Self { name, url, under_way, task })
-    }
-
-    /// How many requests arrived and are not answered yet.
-    pub fn under_way(&self) -> u64 {
-        self.under_way.load(Ordering::Relaxed)
+        Ok(Self { name, url, task })
     }
 }
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// A request that waits for its answer, or whose sender has gone.
-struct Here<'c>(&'c AtomicU64);
-
-impl<'c> Here<'c> {
-    fn come(count: &'c AtomicU64) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Here<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

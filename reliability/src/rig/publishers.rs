@@ -73,7 +73,9 @@ impl Product {
             Some((status, body)) if (200..300).contains(&status) => {
                 Told::Accepted(body["id"].as_str().unwrap_or_default().to_owned())
             }
-            Some((status, body)) => Told::Refused(status, body["code"].as_str().unwrap_or_default().to_owned()),
+            Some((status, body)) => {
+                Told::Refused(status, body["code"].as_str().unwrap_or_default().to_owned())
+            }
             None => Told::Nothing,
         }
     }

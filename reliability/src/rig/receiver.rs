@@ -14,8 +14,6 @@ use super::ledger::Ledger;
 
 /// A receiver over plain HTTP. It answers until it is dropped.
 pub struct Receiver {
-    /// Its name in the books.
-    pub name: String,
     /// Where webhooks point to reach it.
     pub url: String,
     status: Arc<AtomicU16>,
@@ -39,7 +37,7 @@ impl Receiver {
                 (ledger.clone(), answered.clone(), noted.clone(), gate.clone());
             Box::pin(async move { answer(&ledger, &noted, &status, gate, &arrival).await })
         })));
-        Ok(Self { name: name.to_owned(), url, status, open, task })
+        Ok(Self { url, status, open, task })
     }
 
     /// What it answers from now on.

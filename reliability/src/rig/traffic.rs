@@ -60,7 +60,7 @@ impl Desk {
 
     /// One event by its number; the same number is the same event whenever it is published.
     fn event(&self, number: u64) -> Value {
-        let is_large = (number / BATCH) % LARGE_EVERY == 0;
+        let is_large = (number / BATCH).is_multiple_of(LARGE_EVERY);
         let padding = "x".repeat(if is_large { LARGE_BYTES } else { 10 });
         let mut event = json!({
             "id": format!("number-{number}"),
@@ -78,7 +78,7 @@ impl Desk {
     pub async fn publish(&self, number: u64) -> Answer {
         let mut event = self.event(number);
         let name = event["id"].as_str().unwrap_or_default().to_owned();
-        let header = (number % 2 == 0).then_some(("idempotency-key", name.as_str()));
+        let header = number.is_multiple_of(2).then_some(("idempotency-key", name.as_str()));
         if header.is_some() {
             event.as_object_mut().map(|event| event.remove("id"));
         }

@@ -51,7 +51,7 @@ impl Dump {
 
     fn differs_in(&self, other: &Self, tables: &[(&'static str, &str)]) -> Vec<&'static str> {
         let differs = |name: &&'static str| self.0.get(name) != other.0.get(name);
-        tables.iter().map(|(name, _)| *name).filter(|name| differs(&name)).collect()
+        tables.iter().map(|(name, _)| *name).filter(|name| differs(name)).collect()
     }
 }
 
@@ -145,7 +145,7 @@ fn open_and_read(copy: &Path) -> anyhow::Result<Result<(), StoreError>> {
     let store = Embedded::open(copy, None, Options { readers: 1 }, Arc::new(Now))?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     Ok(runtime.block_on(async {
-        let read = read_all(&*store).await;
+        let read = read_all(&store).await;
         store.close().await;
         read
     }))

@@ -157,7 +157,7 @@ impl Disk {
                 self.name(place, Naming::Put(path.clone(), Node::Folder));
             }
             Record::SyncEnded { inode, begun_at } => self.sync(*inode, *begun_at),
-            Record::SyncBegun { .. } | Record::Answer { .. } | Record::AnswerFailed { .. } => {}
+            Record::SyncBegun | Record::Answer { .. } | Record::AnswerFailed { .. } => {}
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ fn places(trace: &Trace) -> anyhow::Result<Vec<usize>> {
     let mut places = Vec::new();
     for (at, record) in trace.records.iter().enumerate() {
         disk.take(at, record)?;
-        let is_change = !matches!(record, Record::SyncBegun { .. } | Record::AnswerFailed { .. });
+        let is_change = !matches!(record, Record::SyncBegun | Record::AnswerFailed { .. });
         if is_change && (disk.is_unsynced() || matches!(record, Record::SyncEnded { .. })) {
             places.push(at + 1);
         }

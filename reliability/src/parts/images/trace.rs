@@ -23,7 +23,7 @@ pub enum Record {
     /// A folder was made.
     FolderMade { path: PathBuf },
     /// A sync was asked for.
-    SyncBegun { inode: u64 },
+    SyncBegun,
     /// A sync has come back; it was asked for at this place in the trace.
     SyncEnded { inode: u64, begun_at: usize },
     /// An answer of success is about to be sent.
@@ -88,7 +88,7 @@ fn one(bytes: &[u8], first: usize) -> anyhow::Result<(Record, usize)> {
         }
         6 => Record::Unlinked { path: text().into() },
         7 => Record::FolderMade { path: text().into() },
-        8 => Record::SyncBegun { inode },
+        8 => Record::SyncBegun,
         9 => Record::SyncEnded { inode, begun_at: place(a) },
         10 => Record::Answer { head: text() },
         11 => Record::AnswerFailed { answer_at: place(a) },

@@ -170,7 +170,7 @@ impl Filled {
 
 fn rows_of(conn: &Connection, table: &str) -> anyhow::Result<Vec<Row>> {
     let mut statement = conn.prepare(&format!("SELECT * FROM \"{table}\""))?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement.query([])?;
     let mut read = Vec::new();
     while let Some(row) = rows.next()? {
