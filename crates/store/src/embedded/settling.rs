@@ -70,6 +70,8 @@ impl Writer {
             Left::Log => match self.ledger.clear_log()? {
                 true => {
                     posthaste_faults::point("store.log-cleared");
+                    self.write_back.was_emptied();
+                    self.ledger.number_log();
                     self.tries = 0;
                 }
                 false => self.tries += 1,

@@ -68,17 +68,24 @@ impl WriteBack {
         Ok(is_anew)
     }
 
-    /// Gives the room of a long log back to a disk that has little. Whoever reads may be in the way; then it stays.
-    pub fn shorten(&self, writer: &Connection) -> rusqlite::Result<()> {
+    /// Gives the room of a long log back to a disk that has little, and answers whether it is empty now. Whoever reads
+    /// may be in the way; then it stays.
+    pub fn shorten(&mut self, writer: &Connection) -> rusqlite::Result<bool> {
         if self.log.metadata().is_ok_and(|log| log.len() <= SHORT_BYTES) {
-            return Ok(());
+            return Ok(false);
         }
         writer.busy_timeout(Duration::ZERO)?;
-        let mut statement = writer.prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")?;
-        let shortened = tolerant(statement.query_row([], |_| Ok(())));
-        drop(statement);
+        let is_empty = empty(writer);
         writer.busy_timeout(ORDINARY_PATIENCE)?;
-        shortened
+        if matches!(is_empty, Ok(true)) {
+            self.was_emptied();
+        }
+        is_empty
+    }
+
+    /// The log has no pages: what comes next is no second beginning.
+    pub fn was_emptied(&mut self) {
+        self.pages = 0;
     }
 }
 

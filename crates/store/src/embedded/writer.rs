@@ -114,13 +114,12 @@ impl Writer {
 
     /// What there is to do besides what was asked for.
     fn look_after(&mut self, is_idle: bool) -> Outcome<()> {
-        if self.write_back.look(self.ledger.conn())? {
-            self.ledger.number_log();
-        }
+        let is_anew = self.write_back.look(self.ledger.conn())?;
+        self.ledger.look_at_log(is_anew);
         if !self.room.is_in_order() && self.room_seen_to.is_none_or(|at| at.elapsed() >= SEEN_TO_EVERY) {
             self.room_seen_to = Some(tokio::time::Instant::now());
-            if !self.room.is_there() {
-                self.write_back.shorten(self.ledger.conn())?;
+            if !self.room.is_there() && self.write_back.shorten(self.ledger.conn())? {
+                self.ledger.number_log();
             }
             self.room.restore_ballast();
         }

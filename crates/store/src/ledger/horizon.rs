@@ -3,39 +3,47 @@
 //! SQLite writes whatever log lies beside a file into it. An old log beside a newer file, or an old file beside a newer
 //! log, would make one store of two that never were. So logs are numbered: each time one is begun anew its number goes
 //! into `meta`, with how far the checkpoint was.
+//!
+//! What a crash leaves must never be refused. SQLite begins a log anew only when all of the one before is in the file and
+//! the file is synced, and takes into the file only what is synced in the log. So each page of the file is as it was when
+//! its log was begun or as a later commit of it left it, or torn: some sectors as of one and some as of another of these.
+//! Three rules make what is read of such a file lie between that beginning and the log's end:
+//! - Only `meta` is read, which is one page. Other tables may lead from a new page to one that is not theirs yet.
+//! - Each number has a checksum with its name, so a number that is put together of two is none.
+//! - A number is changed where it lies and never taken out, so no older one is left on the page for a torn one to point at.
+//!
+//! A log has at most one number of its own, and the checkpoint written with it is not beyond the one it was begun at.
 
 use posthaste_core::Seq;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::trouble::Outcome;
-use super::{Ledger, events, read_seq, write_meta};
+use super::{Ledger, checks, write_seq};
 
 /// The number of the log that is being written.
 const LOG_NUMBER: &str = "log_number";
-/// The checkpoint as it was when that log was begun: all of it is in the file.
+/// A checkpoint that was in the file when that log was begun.
 const LOG_BASE: &str = "log_base";
 /// A copy counts on from so far ahead that no log of the store it was taken from follows upon it.
 const COPY_STRIDE: i64 = 1 << 32;
 
 /// What a file says of its past; what it does not say, or not legibly, is `None`.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Horizon {
     log_number: Option<i64>,
     log_base: Option<i64>,
     checkpoint: Option<i64>,
-    last_event: Option<i64>,
-    /// How many rows were ever made, by table.
-    rows_made: Vec<(String, i64)>,
+    last_seq: Option<i64>,
 }
 
 impl Horizon {
     pub fn of(conn: &Connection) -> Self {
+        let number = |key| number(conn, key);
         Self {
-            log_number: number(conn, LOG_NUMBER),
-            log_base: number(conn, LOG_BASE),
-            checkpoint: place(conn, "checkpoint"),
-            last_event: last_event(conn),
-            rows_made: rows_made(conn).unwrap_or_default(),
+            log_number: number(LOG_NUMBER),
+            log_base: number(LOG_BASE),
+            checkpoint: number("checkpoint"),
+            last_seq: number("last_seq"),
         }
     }
 
@@ -43,24 +51,16 @@ impl Horizon {
     pub fn contradiction(&self, seen: &Self) -> Option<&'static str> {
         const OLD_LOG: &str = "it is older than the database beside it and would take it back: move it away";
         const OLD_FILE: &str = "it follows upon a later state than that of the database beside it: put the database of the same time there";
-        if let (Some(own), Some(with_log)) = (self.log_number, seen.log_number) {
-            if with_log < own {
-                return Some(OLD_LOG);
-            }
-            let is_behind = with_log == own + 1 && is_less(self.checkpoint, seen.log_base);
-            if with_log > own + 1 || is_behind {
-                return Some(OLD_FILE);
-            }
-        }
-        let rows_went_back = || {
-            self.rows_made.iter().any(|(table, made)| {
-                seen.rows_made.iter().any(|(other, with_log)| other == table && with_log < made)
-            })
-        };
-        let went_back = is_less(seen.last_event, self.last_event)
+        let went_back = is_less(seen.log_number, self.log_number)
             || is_less(seen.checkpoint, self.checkpoint)
-            || rows_went_back();
-        went_back.then_some(OLD_LOG)
+            || is_less(seen.last_seq, self.last_seq);
+        if went_back {
+            return Some(OLD_LOG);
+        }
+        let (own, with_log) = self.log_number.zip(seen.log_number)?;
+        let logs = with_log.saturating_sub(own);
+        let is_behind = logs > 1 || (logs == 1 && is_less(self.checkpoint, seen.log_base));
+        is_behind.then_some(OLD_FILE)
     }
 }
 
@@ -69,40 +69,69 @@ fn is_less(one: Option<i64>, other: Option<i64>) -> bool {
 }
 
 fn number(conn: &Connection, key: &str) -> Option<i64> {
-    conn.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional().ok().flatten()
+    let kept = conn.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, Vec<u8>>(0));
+    checks::opened(key, &kept.optional().ok()??)
 }
 
-fn place(conn: &Connection, key: &str) -> Option<i64> {
-    read_seq(conn, key).ok().map(|seq| seq.0)
-}
-
-fn last_event(conn: &Connection) -> Option<i64> {
-    let stored = events::last(conn).ok()?;
-    [Some(stored.0), place(conn, "last_seq"), place(conn, "checkpoint")].into_iter().flatten().max()
-}
-
-fn rows_made(conn: &Connection) -> rusqlite::Result<Vec<(String, i64)>> {
-    let mut statement = conn.prepare("SELECT name, seq FROM sqlite_sequence")?;
-    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+fn write_next(conn: &Connection, ahead: i64) -> Outcome<()> {
+    let next = number(conn, LOG_NUMBER).unwrap_or_default().saturating_add(ahead);
+    write_seq(conn, LOG_NUMBER, Seq(next))
 }
 
 /// Makes a copy count on from far ahead.
 pub(crate) fn set_copy_apart(copy: &Connection) -> Outcome<()> {
-    let next = number(copy, LOG_NUMBER).unwrap_or_default().saturating_add(COPY_STRIDE);
-    write_meta(copy, LOG_NUMBER, &next)
+    write_next(copy, COPY_STRIDE)
+}
+
+/// What the writer knows of its log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LogBeginning {
+    /// A checkpoint that the file had when the log was begun anew, until the log is numbered.
+    unnumbered: Option<Seq>,
+    /// The checkpoint at the latest look at the log.
+    looked_at: Seq,
+    /// Was a log numbered since then?
+    is_numbered: bool,
+}
+
+impl LogBeginning {
+    pub fn at(checkpoint: Seq) -> Self {
+        Self { unnumbered: None, looked_at: checkpoint, is_numbered: false }
+    }
 }
 
 impl Ledger {
-    /// The log was begun anew: the next commit says so.
+    /// The log is empty and the file has all of it: the next commit begins it anew and says so.
     pub fn number_log(&mut self) {
         // As of now: what the commit adds to the checkpoint is in the new log alone.
-        self.new_log_base = Some(self.checkpoint);
+        self.log = LogBeginning { unnumbered: Some(self.checkpoint), ..LogBeginning::at(self.checkpoint) };
+    }
+
+    /// The log was looked at after a commit. If it was begun anew since the last look, the next commit says so: the file
+    /// has what there was at that look, and the commit that began the log, with what it adds, is in the log alone.
+    pub fn look_at_log(&mut self, is_anew: bool) {
+        let LogBeginning { unnumbered, looked_at, is_numbered } = self.log;
+        // One that was numbered since may be this one, and has no second number.
+        let is_due = is_anew && !is_numbered;
+        self.log = LogBeginning {
+            unnumbered: if is_due { Some(looked_at) } else { unnumbered },
+            ..LogBeginning::at(self.checkpoint)
+        };
     }
 
     pub(super) fn write_log_number(&self) -> Outcome<()> {
-        let Some(Seq(base)) = self.new_log_base else { return Ok(()) };
-        let next = number(&self.conn, LOG_NUMBER).unwrap_or_default().saturating_add(1);
-        write_meta(&self.conn, LOG_NUMBER, &next)?;
-        write_meta(&self.conn, LOG_BASE, &base)
+        let Some(base) = self.log.unnumbered else { return Ok(()) };
+        write_next(&self.conn, 1)?;
+        write_seq(&self.conn, LOG_BASE, base)
+    }
+
+    /// The transaction that numbered the log is durable.
+    pub(super) fn log_was_numbered(&mut self) {
+        if self.log.unnumbered.take().is_some() {
+            self.log.is_numbered = true;
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

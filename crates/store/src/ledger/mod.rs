@@ -77,8 +77,8 @@ pub(crate) struct Ledger {
     /// The latest steady time that housekeeping ran at or that anything was done at.
     latest_now: UnixMs,
     time: Time,
-    /// Was the log begun anew, and not numbered yet?
-    new_log_base: Option<Seq>,
+    /// How the log was begun, for its number.
+    log: horizon::LogBeginning,
     /// When the copy was made that this store was put back from, while nothing is sent because of that.
     held_since: Option<UnixMs>,
     effects: Effects,
@@ -155,7 +155,7 @@ impl Ledger {
             reseal: None,
             latest_now,
             time,
-            new_log_base: None,
+            log: horizon::LogBeginning::at(checkpoint),
             held_since: None,
             effects: Effects::none(last_event),
         };
@@ -193,7 +193,6 @@ impl Ledger {
         let facts = Facts::read(&self.conn, &self.vault)?;
         (self.checkpoint, self.last_event) = (facts.checkpoint, facts.last_event);
         self.time = Time::read(&self.conn)?;
-        self.time = Time::read(&self.conn)?;
         self.standings.clear();
         self.closing.clear();
         (self.close_at, self.sweep_at, self.purge) = (WebhookNo(0), Seq(0), None);
@@ -207,7 +206,7 @@ impl Ledger {
         self.write_log_number()?;
         posthaste_faults::point("store.before-commit");
         self.run("COMMIT")?;
-        self.new_log_base = None;
+        self.log_was_numbered();
         let effects = std::mem::replace(&mut self.effects, Effects::none(self.last_event));
         self.note_closing(&effects.changed)?;
         Ok(effects)
@@ -279,7 +278,7 @@ impl Ledger {
 }
 
 /// A place in `meta`; 0 if it was never written.
-fn read_seq(conn: &Connection, key: &str) -> Outcome<Seq> {
+pub(crate) fn read_seq(conn: &Connection, key: &str) -> Outcome<Seq> {
     let mut statement = conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
     let mut rows = statement.query([key])?;
     let Some(row) = rows.next()? else { return Ok(Seq(0)) };
@@ -314,10 +313,11 @@ pub(crate) fn read_bytes<const N: usize>(conn: &Connection, key: &str) -> Outcom
         .transpose()
 }
 
-/// Writes a fact of the store itself.
+/// Writes a fact of the store itself; one of the same size is changed where it lies (see [`horizon`]).
 pub(crate) fn write_meta(conn: &Connection, key: &str, value: &dyn rusqlite::ToSql) -> Outcome<()> {
-    conn.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
-        .execute(params![key, value])?;
+    const SQL: &str =
+        "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    conn.prepare_cached(SQL)?.execute(params![key, value])?;
     Ok(())
 }
 
