@@ -62,6 +62,18 @@ impl Event {
     }
 }
 
+/// When an event is due in steady time that is to be sent at a time of the wall clock, which is `ahead_ms` ahead now.
+///
+/// The wait was settled when the event was accepted, and a clock that is set wrong since does not move it. Of what the
+/// clock shows now and what it showed then, that counts which is nearer to steady time. Of then the second is known: where
+/// it counts, the event may be due a second late, and never early.
+#[must_use]
+pub fn due_in_steady_time(seq: Seq, created_at: UnixMs, send_at: UnixMs, ahead_ms: i64) -> UnixMs {
+    let then_ms = created_at.0.saturating_sub(seq.end_of_second().0);
+    let is_now_nearer = ahead_ms.unsigned_abs() <= then_ms.unsigned_abs().saturating_add(1_000);
+    UnixMs(send_at.0.saturating_sub(if is_now_nearer { ahead_ms } else { then_ms }))
+}
+
 /// The body to send, built once when the event was accepted.
 ///
 /// The publisher's data lies inside it as the bytes that came; `data` says where the members of the data object
@@ -117,5 +129,34 @@ mod tests {
         };
         assert_eq!(body.for_account(r#""acme""#), Bytes::from_static(br#"{"org":"acme","data":{"a":1}}"#));
         assert_eq!(body.data_json(), r#"{"a":1}"#);
+    }
+}
+
+#[cfg(test)]
+mod due_tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_set_wrong_moves_no_wait_and_one_set_right_does() {
+        const DAYS_10: i64 = 864_000_000;
+        const STEADY: i64 = 1_800_000_000_400;
+        // How far the wall clock was ahead when the event was accepted and is now, and by how much the wait is another.
+        let rows = [
+            (0, 0, 0..=0),
+            (0, DAYS_10, 0..=1_000),
+            (0, -DAYS_10, 0..=1_000),
+            (DAYS_10, DAYS_10, 0..=0),
+            (DAYS_10, 0, DAYS_10..=DAYS_10),
+            (-DAYS_10, 0, -DAYS_10..=-DAYS_10),
+            (-DAYS_10, -DAYS_10, 0..=0),
+            (i64::MAX, i64::MIN, i64::MIN..=i64::MAX),
+        ];
+        for (then_ms, now_ms, moved_ms) in rows {
+            let created_at = UnixMs(STEADY.saturating_add(then_ms));
+            let send_at = created_at.plus(std::time::Duration::from_secs(60));
+            let due_at = due_in_steady_time(Seq::first_of(UnixMs(STEADY)), created_at, send_at, now_ms);
+            let by_ms = due_at.0.saturating_sub(STEADY + 60_000);
+            assert!(moved_ms.contains(&by_ms), "{then_ms} then, {now_ms} now: moved by {by_ms} ms");
+        }
     }
 }

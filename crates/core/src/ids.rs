@@ -35,6 +35,13 @@ impl Seq {
         Self(at.seconds().saturating_sub(Self::EPOCH_S).clamp(0, LAST_S) << Self::COUNTER_BITS)
     }
 
+    /// The end of the second that it stands for: its event was accepted before that, in steady time.
+    #[must_use]
+    pub fn end_of_second(self) -> UnixMs {
+        let seconds = (self.0 >> Self::COUNTER_BITS).saturating_add(Self::EPOCH_S + 1);
+        UnixMs(seconds.saturating_mul(1_000))
+    }
+
     /// The number after `last` for an event accepted at `now`. Always larger than `last`, whatever the clock does.
     #[must_use]
     pub fn next(last: Self, now: UnixMs) -> Self {

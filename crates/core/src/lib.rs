@@ -44,7 +44,7 @@ pub use attempt::{Attempt, Fault, FaultKind, Outcome, Response};
 pub use audit::{Action, Actor, By, Change, Details};
 pub use decimal::Decimal;
 pub use delivery::{Delivery, DeliveryState};
-pub use event::{Audience, Event, EventBody};
+pub use event::{Audience, Event, EventBody, due_in_steady_time};
 pub use health::Health;
 pub use ids::{AccountNo, DeliveryKey, KeyNo, Seq, WebhookNo};
 pub use ordering::{Chain, OrderingKey};

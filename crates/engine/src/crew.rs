@@ -96,22 +96,36 @@ impl Crew {
 impl Hand {
     async fn make(self: Arc<Self>, claim: Claim) {
         posthaste_faults::point("engine.before-attempt");
-        if posthaste_faults::bug("panic-kills-worker-silently") && claim.slot.is_multiple_of(16) {
-            return;
-        }
+        let is_uncaught = posthaste_faults::bug("panic-kills-worker-silently");
         // Whatever fails in here is told as the attempt's end: a slot that is never given back would be lost for good.
         let making = async {
+            if is_uncaught {
+                panic_now_and_then(claim.slot);
+            }
             let attempt = self.sending.attempt(&claim).await;
             self.observe.attempt_ended(&claim, &attempt);
             attempt
         };
-        let attempt = AssertUnwindSafe(making).catch_unwind().await.unwrap_or_else(|_| {
+        let made = match is_uncaught {
+            true => Ok(making.await),
+            false => AssertUnwindSafe(making).catch_unwind().await,
+        };
+        let attempt = made.unwrap_or_else(|_| {
             self.observe.attempt_panicked(&claim);
             not_sent(&claim, FaultKind::Internal, "The attempt could not be made.")
         });
         posthaste_faults::point("engine.attempt-ended");
         // Nobody listens only when deliveries have stopped.
         let _ = self.ended.send(Ended { member: self.number, claim, attempt });
+    }
+}
+
+/// The fault that a test switched on.
+#[expect(clippy::panic, reason = "a test wants to see what an attempt that panics leaves behind")]
+fn panic_now_and_then(slot: u64) {
+    const ONE_IN: u64 = 16;
+    if slot.is_multiple_of(ONE_IN) {
+        panic!("a test switched on that attempts panic");
     }
 }
 

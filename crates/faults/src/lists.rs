@@ -173,6 +173,10 @@ pub const BUGS: &[Named] = &[
         says: "a start forgets the keys that publishers named their events by",
     },
     Named { name: "recovery-ignores-rows", says: "a start does not look at which deliveries were recorded" },
+    Named {
+        name: "deleted-webhook-attempted",
+        says: "what waits for a webhook when it is deleted is sent all the same",
+    },
     Named { name: "rate-ignored", says: "attempts start faster than the contract allows" },
     Named { name: "no-slow-start", says: "a webhook is sent as much at one time from the first attempt on" },
     Named { name: "fresh-wait-behind-backlog", says: "fresh deliveries stand behind those of the store" },

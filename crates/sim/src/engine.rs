@@ -84,6 +84,14 @@ impl World {
     }
 
     pub fn tidy(&mut self, epoch: Epoch) {
+        if self.is_alive(epoch) {
+            self.keep_house(epoch);
+            self.agenda.enter(self.clocks.true_time.plus(TIDY_EVERY), Happening::Tidy(epoch));
+        }
+    }
+
+    /// Housekeeping, all steps of it.
+    pub fn keep_house(&mut self, epoch: Epoch) {
         if !self.is_alive(epoch) {
             return;
         }
@@ -94,7 +102,6 @@ impl World {
         self.witness.names.forget(now);
         while self.store.tidy(expired_before, drops, now).expect("housekeeping works") {}
         self.pass_hints_on();
-        self.agenda.enter(self.clocks.true_time.plus(TIDY_EVERY), Happening::Tidy(self.epoch));
     }
 
     /// Hands hints to the engine, less those that get lost.

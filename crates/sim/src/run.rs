@@ -14,6 +14,8 @@ use crate::world::{Happening, Wishes, World};
 const MOST_HAPPENINGS: u64 = 400_000;
 /// What the engine may take for its own work when faults have stopped, beside what it must wait for.
 const DRAIN_SLACK: Duration = Duration::from_mins(15);
+/// How soon a process that has nothing to write sees that the wall clock was set.
+const SEEN_WITHIN: Duration = Duration::from_secs(1);
 /// By how much a wall clock is set, in milliseconds.
 const CLOCK_JUMPS_MS: [i64; 5] = [1_000, 61_000, 3_600_000, 86_400_000, 864_000_000];
 
@@ -131,6 +133,7 @@ impl World {
             }
             Happening::End(epoch, claim, attempt) => self.end_attempt(epoch, *claim, *attempt),
             Happening::Tidy(epoch) => self.tidy(epoch),
+            Happening::SeeClock(epoch) => self.keep_house(epoch),
         }
     }
 
@@ -139,6 +142,12 @@ impl World {
         self.tally.count(if by_ms > 0 { "clock set forward" } else { "clock set back" });
         self.witness.is_clock_wrong = true;
         self.clocks.set_wall(by_ms);
+        self.clock_was_set();
+    }
+
+    fn clock_was_set(&mut self) {
+        self.witness.clock_set(self.clocks.steady(), self.clocks.ahead_ms());
+        self.agenda.enter(self.clocks.true_time.plus(SEEN_WITHIN), Happening::SeeClock(self.epoch));
     }
 
     fn fill(&mut self, is_full: bool) {
@@ -156,6 +165,7 @@ impl World {
         self.script.faults.heal();
         self.fill(false);
         self.clocks.set_right();
+        self.clock_was_set();
         if self.engine.is_none() {
             self.restart();
         }

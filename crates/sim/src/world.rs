@@ -49,8 +49,10 @@ pub enum Happening {
     Arrive(DeliveryKey),
     /// An attempt ends at the sender's side.
     End(Epoch, Box<Claim>, Box<Attempt>),
-    /// A step of housekeeping.
+    /// Housekeeping, which comes again.
     Tidy(Epoch),
+    /// The process sees that the wall clock was set.
+    SeeClock(Epoch),
 }
 
 /// Which life of the process: what a former one was waiting for never comes.

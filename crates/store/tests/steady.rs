@@ -15,12 +15,13 @@ use posthaste_core::{
 };
 use posthaste_store::{
     Embedded, EventDraft, IdempotencyKey, NewAccount, NewWebhook, Options, Published, RecordBatch, Recorded,
-    Store, Window,
+    Spill, Store, Window,
 };
 
 const START: i64 = 1_800_000_000_000;
 const DAYS_10: i64 = 864_000_000;
 const DAY: Duration = Duration::from_hours(24);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// A machine that was started, and its clock.
 struct Turned {
@@ -92,19 +93,23 @@ async fn webhook(store: &Embedded, clock: &Turned) -> Webhook {
 }
 
 async fn publish(store: &Embedded, webhook: &Webhook, clock: &Turned) -> Published {
-    let draft = EventDraft {
+    let idempotency = IdempotencyKey { key: "key".to_owned(), fingerprint: [7; 32], remembered_for: DAY };
+    publish_draft(store, clock, draft(webhook, None, Some(idempotency))).await
+}
+
+fn draft(webhook: &Webhook, send_at: Option<UnixMs>, idempotency: Option<IdempotencyKey>) -> EventDraft {
+    EventDraft {
         audience: Audience::Account(webhook.account),
         event_type: "a.b".into(),
-        send_at: None,
-        idempotency: Some(IdempotencyKey {
-            key: "key".to_owned(),
-            fingerprint: [7; 32],
-            remembered_for: DAY,
-        }),
+        send_at,
+        idempotency,
         ordering_key: None,
         reading: None,
         test_by: None,
-    };
+    }
+}
+
+async fn publish_draft(store: &Embedded, clock: &Turned, draft: EventDraft) -> Published {
     let body = || EventBody { bytes: Bytes::from_static(b"{}"), data: 1..1, account_at: None };
     store.publish(vec![draft], &|_, _, _| body(), clock.now()).await.unwrap()[0].unwrap()
 }
@@ -200,6 +205,115 @@ async fn what_failed_is_found_by_the_time_that_the_clock_showed_then() {
     let resent = store.retry_delivery(key, clock.now().into()).await.unwrap();
     assert_eq!(resent.next_attempt_at, Some(clock.now()));
     assert_eq!(store.pending_heads().await.unwrap()[0].1, clock.steady(), "due at once");
+}
+
+/// An event to be sent in a minute, with a row dated by the clock as it is.
+async fn wait_a_minute(store: &Embedded, webhook: &Webhook, clock: &Turned) -> DeliveryKey {
+    let send_at = clock.now().plus(MINUTE);
+    let event = publish_draft(store, clock, draft(webhook, Some(send_at), None)).await;
+    let key = DeliveryKey { event: event.seq, webhook: webhook.no };
+    let spills = vec![Spill { key, due_at: clock.steady().plus(MINUTE), chain: None }];
+    store.record(RecordBatch { spills, ..RecordBatch::default() }).await.unwrap();
+    key
+}
+
+async fn tidy(store: &Embedded, clock: &Turned) {
+    while store.tidy(UnixMs(0), true, clock.steady()).await.unwrap() {}
+}
+
+#[tokio::test]
+async fn what_waits_for_a_time_follows_a_clock_that_is_set_right_and_no_other() {
+    // How far the clock is ahead when the event is accepted and later, and by how much the wait changes.
+    let rows = [
+        (0, DAYS_10, 0),
+        (0, -DAYS_10, 0),
+        (DAYS_10, 0, DAYS_10),
+        (-DAYS_10, 0, -DAYS_10),
+        (-DAYS_10, -3_600_000, 3_600_000 - DAYS_10),
+        (-3_600_000, -DAYS_10, 0),
+    ];
+    for (then_ms, later_ms, moved_ms) in rows {
+        for is_open in [true, false] {
+            let dir = tempfile::tempdir().unwrap();
+            let clock = Turned::new(1, START, 50_000);
+            let mut store = open(dir.path(), &clock);
+            let webhook = webhook(&store, &clock).await;
+            clock.set(then_ms);
+            let key = wait_a_minute(&store, &webhook, &clock).await;
+            let due_at = store.pending_heads().await.unwrap()[0].1;
+            tidy(&store, &clock).await;
+            assert_eq!(store.pending_heads().await.unwrap()[0].1, due_at, "nothing was set meanwhile");
+            if is_open {
+                clock.set(later_ms - then_ms);
+                tidy(&store, &clock).await;
+            } else {
+                store.close().await;
+                drop(store);
+                clock.set(later_ms - then_ms);
+                store = open(dir.path(), &clock);
+            }
+            let moved = store.pending_heads().await.unwrap()[0].1.0 - due_at.0;
+            assert_eq!(moved, moved_ms, "from {then_ms} to {later_ms}, open: {is_open}");
+            let told = store.delivery(key).await.unwrap().unwrap().0.next_attempt_at.unwrap();
+            assert_eq!(told.0, due_at.0 + moved_ms + later_ms, "as people's clocks show it");
+        }
+    }
+    println!("counted | reliability | waits for a time while the clock was set | {}", 2 * rows.len());
+}
+
+#[tokio::test]
+async fn thousands_that_wait_for_a_time_are_dated_anew_in_steps() {
+    const MANY: usize = 2_500;
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Turned::new(1, START, 50_000);
+    let store = open(dir.path(), &clock);
+    let webhook = webhook(&store, &clock).await;
+    clock.set(-DAYS_10);
+    let send_at = Some(clock.now().plus(MINUTE));
+    let drafts = (0..MANY).map(|_| draft(&webhook, send_at, None)).collect();
+    let body = || EventBody { bytes: Bytes::from_static(b"{}"), data: 1..1, account_at: None };
+    let published = store.publish(drafts, &|_, _, _| body(), clock.now()).await.unwrap();
+    let due_at = clock.steady().plus(MINUTE);
+    // Retries among them wait as they did.
+    let retry = DeliveryKey { event: published[7].unwrap().seq, webhook: webhook.no };
+    let others = published.iter().map(|one| one.unwrap().seq).filter(|seq| *seq != retry.event);
+    let spills = others
+        .map(|event| Spill { key: DeliveryKey { event, webhook: webhook.no }, due_at, chain: None })
+        .collect();
+    store.record(RecordBatch { spills, ..RecordBatch::default() }).await.unwrap();
+    fail(&store, retry, &clock, Some(60_000)).await;
+    clock.set(DAYS_10 - 30_000);
+    clock.pass(1_000);
+    assert!(store.tidy(UnixMs(0), true, clock.steady()).await.unwrap(), "one step is not all");
+    // The process ends between two steps.
+    store.close().await;
+    drop(store);
+    let store = open(dir.path(), &clock);
+    tidy(&store, &clock).await;
+    let (rows, _) = store.pending(webhook.no, UnixMs(i64::MAX), MANY).await.unwrap();
+    let moved = rows.iter().filter(|row| row.due_at.0 == due_at.0 - DAYS_10 + 30_000).count();
+    assert_eq!((rows.len(), moved), (MANY, MANY - 1));
+    assert!(rows.iter().any(|row| row.key == retry && row.due_at == due_at));
+}
+
+#[tokio::test]
+async fn what_is_sent_again_waits_for_its_time_only_if_it_was_never_tried() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Turned::new(1, START, 50_000);
+    let store = open(dir.path(), &clock);
+    let webhook = webhook(&store, &clock).await;
+    let (tried, canceled) =
+        (wait_a_minute(&store, &webhook, &clock).await, wait_a_minute(&store, &webhook, &clock).await);
+    let cancels = vec![(canceled, "webhook_disabled")];
+    store.record(RecordBatch { cancels, ..RecordBatch::default() }).await.unwrap();
+    fail(&store, tried, &clock, None).await;
+    clock.set(-DAYS_10);
+    let resent = async |key| {
+        let delivery = store.retry_delivery(key, clock.now().into()).await.unwrap();
+        delivery.next_attempt_at.unwrap().since(clock.now())
+    };
+    assert_eq!(resent(tried).await, Duration::ZERO);
+    assert!((MINUTE..=MINUTE + Duration::from_secs(1)).contains(&resent(canceled).await));
 }
 
 fn copy_folder(from: &Path, to: &Path) {

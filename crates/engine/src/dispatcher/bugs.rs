@@ -1,6 +1,6 @@
 //! Mistakes that tests switch on, where what is decided in `posthaste_core` is made use of.
 
-use posthaste_core::policy::{DisableCount, DisableRule};
+use posthaste_core::policy::{DisableCount, DisableRule, QueuedOnDelete};
 use posthaste_core::retry::Next;
 use posthaste_core::{Attempt, DeliveryPolicy, UnixMs};
 use posthaste_faults::bug;
@@ -31,6 +31,11 @@ pub fn disable_rule(policy: &DeliveryPolicy) -> DisableRule {
         count => count,
     };
     DisableRule { count, ..policy.disable }
+}
+
+/// Is what waits for a webhook called off when that is deleted?
+pub fn drops(on_delete: QueuedOnDelete) -> bool {
+    on_delete == QueuedOnDelete::Drop && !bug("deleted-webhook-attempted")
 }
 
 /// Is an attempt kept from the record and made once more?

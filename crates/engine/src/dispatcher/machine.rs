@@ -4,7 +4,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use posthaste_core::{Attempt, DeliveryKey, DeliveryPolicy, Dice, Event, Seq, UnixMs, Webhook, WebhookNo};
+use posthaste_core::{
+    Attempt, DeliveryKey, DeliveryPolicy, Dice, Event, Seq, UnixMs, Webhook, WebhookNo, due_in_steady_time,
+};
 use posthaste_store::{Hint, PendingRow, RecordBatch, Roster};
 
 use super::bodies::Waiting;
@@ -329,8 +331,10 @@ impl Dispatcher {
     /// When the first attempt for an event is due by steady time. One that is due at once is never due later than now,
     /// whatever the wall clock showed when it was accepted.
     pub(super) fn due_at(&self, event: &Event) -> UnixMs {
-        let due_at = UnixMs(event.due_at().0.saturating_sub(self.ahead_ms));
-        if event.send_at.is_some() { due_at } else { due_at.min(self.now) }
+        match event.send_at {
+            Some(send_at) => due_in_steady_time(event.seq, event.created_at, send_at, self.ahead_ms),
+            None => UnixMs(event.created_at.0.saturating_sub(self.ahead_ms)).min(self.now),
+        }
     }
 
     /// What the wall clock shows.

@@ -2,7 +2,6 @@
 
 use posthaste_core::delivery::reasons;
 use posthaste_core::health::Verdict;
-use posthaste_core::policy::QueuedOnDelete;
 use posthaste_core::retry::{self, Next};
 use posthaste_core::{Attempt, DeliveryPolicy, DeliveryState, Dice, UnixMs, Webhook, WebhookState};
 
@@ -66,7 +65,7 @@ pub fn no_retry_reason(webhook: Option<&Webhook>, policy: &DeliveryPolicy) -> Op
         None => Some(reasons::WEBHOOK_DELETED),
         Some(webhook) if webhook.state == WebhookState::Disabled => Some(reasons::WEBHOOK_DISABLED),
         Some(webhook) if webhook.deleted.is_some() => {
-            (policy.on_delete == QueuedOnDelete::Drop).then_some(reasons::WEBHOOK_DELETED)
+            bugs::drops(policy.on_delete).then_some(reasons::WEBHOOK_DELETED)
         }
         Some(_) => None,
     }

@@ -45,7 +45,8 @@ impl Dispatcher {
         }
         // What goes out in order waits for its turn in the store, where a crash changes nothing.
         let is_ordered = event.ordering_key.is_some();
-        if webhook.is_holding() || is_ordered || event.send_at.is_some_and(|at| at > self.wall_clock()) {
+        let is_early = event.send_at.is_some() && self.due_at(event) > now;
+        if webhook.is_holding() || is_ordered || is_early {
             return self.leave_to_store(key, event);
         }
         self.take_up(key, event, webhook, now);
@@ -137,7 +138,8 @@ impl Dispatcher {
             if let Some(lane) = self.lanes.get_mut(&job.key.webhook) {
                 lane.known.remove(&job.key.event);
             }
-            self.expect_row(job.key.webhook, self.due_at(&job.event));
+            // It was due when it was read.
+            self.expect_row(job.key.webhook, self.now);
         } else {
             self.leave_to_store(job.key, &job.event);
             self.ledger.close(job.key.event);

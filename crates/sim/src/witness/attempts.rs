@@ -1,5 +1,7 @@
 //! Whether attempts may start, and how they end.
 
+use std::time::Duration;
+
 use posthaste_core::policy::QueuedOnDelete;
 use posthaste_core::{Attempt, Audience, DeliveryKey, UnixMs, WebhookState};
 use posthaste_engine::dispatcher::Claim;
@@ -8,7 +10,22 @@ use super::Witness;
 use super::owed::{Fact, Owed};
 use crate::words;
 
+/// The second that an event is known to be accepted in, and the one in which nobody cares that a clock was set.
+const BLURRED: Duration = Duration::from_secs(2);
+
 impl Witness {
+    /// The wall clock is so far ahead now. What waits for a time of it waits as it was to when the event was accepted,
+    /// or as the clock shows that is nearer to steady time; what is due within the time that it takes to see it may go.
+    pub fn clock_set(&mut self, now: UnixMs, ahead_ms: i64) {
+        for fact in self.owed.events.values_mut() {
+            let (Some(send_at), Some(due_at)) = (fact.send_at, fact.due_at) else { continue };
+            let is_nearer = ahead_ms.unsigned_abs() < send_at.0.abs_diff(due_at.0);
+            if is_nearer && due_at > now.plus(BLURRED) {
+                fact.due_at = Some(UnixMs(send_at.0 - ahead_ms));
+            }
+        }
+    }
+
     /// An attempt starts at `now` by the steady clock. Those in `open` come before it in its chain and have not ended.
     pub fn started(&mut self, claim: &Claim, now: UnixMs, open: &[DeliveryKey]) {
         self.attempts += 1;
@@ -78,8 +95,7 @@ impl Witness {
         if is_done {
             self.object(format!("{key:?} #{} is sent again after it was delivered", claim.number));
         }
-        let is_too_soon =
-            fact.due_at.is_some_and(|at| now < at) && fact.send_at.is_some_and(|at| claim.at < at);
+        let is_too_soon = recorded == 0 && fact.due_at.is_some_and(|at| now.plus(BLURRED) < at);
         if is_too_soon || not_before.is_some_and(|at| now < at) {
             self.object(format!("{key:?} #{} started early", claim.number));
         }

@@ -9,7 +9,7 @@ use posthaste_core::{Audience, Chain, DeliveryKey, Seq, UnixMs, WebhookNo};
 pub struct Fact {
     pub audience: Audience,
     pub event_type: &'static str,
-    /// Not before this time: by the wall clock, and by the steady clock as of its acceptance.
+    /// Not before this time: by the wall clock, and what that comes to by the steady clock.
     pub send_at: Option<UnixMs>,
     pub due_at: Option<UnixMs>,
     pub chain: Option<Chain>,

@@ -149,19 +149,93 @@ fn length(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use posthaste_core::{Seq, UnixMs};
+    use tempfile::TempDir;
+
     use super::*;
+    use crate::change::RecordBatch;
     use crate::folder::Folder;
+    use crate::ledger::{Ledger, read_seq};
     use crate::sealing::MasterKey;
+
+    const KEY: [u8; 32] = [1; 32];
+
+    fn ledger(dir: &Path) -> Ledger {
+        let folder = Folder::open(dir).unwrap();
+        opening::open(&folder, &MasterKey::from_bytes(KEY).into(), UnixMs(0)).unwrap().ledger
+    }
+
+    /// A ledger and what looks at its log, as the writer has them.
+    struct Writing {
+        dir: TempDir,
+        ledger: Ledger,
+        back: WriteBack,
+    }
+
+    impl Writing {
+        fn begin() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let ledger = ledger(dir.path());
+            let file = Folder::open(dir.path()).unwrap().database();
+            let back = WriteBack::start(&file, Arc::default()).unwrap();
+            Self { dir, ledger, back }
+        }
+
+        /// One commit that moves the checkpoint on, and the look at the log after it.
+        fn commit(&mut self, checkpoint: i64) {
+            self.ledger.begin().unwrap();
+            let batch = RecordBatch { checkpoint: Some(Seq(checkpoint)), ..RecordBatch::default() };
+            self.ledger.record(&batch).unwrap();
+            self.ledger.commit().unwrap();
+            let is_anew = self.back.look(self.ledger.conn()).unwrap();
+            self.ledger.look_at_log(is_anew);
+        }
+
+        /// Opens what a kill leaves now; answers how far the checkpoint is there.
+        fn after_a_kill(&self) -> i64 {
+            let image = tempfile::tempdir().unwrap();
+            for name in ["posthaste.db", "posthaste.db-wal"] {
+                std::fs::copy(self.dir.path().join(name), image.path().join(name)).unwrap();
+            }
+            let ledger = ledger(image.path());
+            read_seq(ledger.conn(), "checkpoint").unwrap().0
+        }
+    }
+
+    /// The commit that begins a log moves the checkpoint on, which the file does not know of then.
+    #[test]
+    fn a_kill_soon_after_the_log_was_begun_anew_leaves_a_store_that_opens() {
+        let mut writing = Writing::begin();
+        let mut checkpoint = 0;
+        let mut next = || {
+            checkpoint += 1;
+            checkpoint
+        };
+        // Numbered by the writer when it sees it, or at once by whoever emptied it; the second log is shorter than what
+        // was looked at before.
+        for is_told in [false, true, false, true] {
+            for _ in 0..20 {
+                writing.commit(next());
+            }
+            assert!(empty(writing.ledger.conn()).unwrap());
+            if is_told {
+                writing.back.was_emptied();
+                writing.ledger.number_log();
+            }
+            for _ in 0..4 {
+                let at = next();
+                writing.commit(at);
+                assert_eq!(writing.after_a_kill(), at);
+            }
+        }
+    }
 
     #[test]
     fn the_log_of_a_busy_writer_stays_short() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = Folder::open(dir.path()).unwrap();
-        let opened =
-            opening::open(&folder, &MasterKey::from_bytes([1; 32]).into(), posthaste_core::UnixMs(0))
-                .unwrap();
-        let writer = opened.ledger.into_conn();
-        let mut back = WriteBack::start(&folder.database(), Arc::default()).unwrap();
+        let Writing { dir: _dir, ledger, mut back } = Writing::begin();
+        let writer = ledger.into_conn();
         writer.execute_batch("CREATE TABLE filling (bytes BLOB)").unwrap();
         let mut longest = 0;
         for _ in 0..2_000 {

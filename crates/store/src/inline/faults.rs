@@ -35,8 +35,14 @@ impl Inline {
     }
 
     /// From now on, until it is opened again, the store goes by this clock. Without one all times are what it is told.
-    pub fn set_clock(&self, clock: Arc<dyn Clock>) {
-        self.core().clock = Some(clock);
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn set_clock(&self, clock: Arc<dyn Clock>) -> Answer<()> {
+        let mut core = self.core();
+        core.ledger.resume_clock(&*clock)?;
+        core.clock = Some(clock);
+        Ok(())
     }
 
     /// The same store as if it were new: what SQLite has prepared once serves many worlds.

@@ -38,6 +38,7 @@ pub(crate) mod resend;
 mod purge;
 pub(crate) mod reseal;
 mod set_back;
+mod set_right;
 mod tidy;
 
 use std::collections::BTreeMap;

@@ -247,7 +247,8 @@ impl Ledger {
     fn spill(&mut self, spill: Spill) -> Outcome<()> {
         if self.standing(spill.key.webhook)?.is_some() {
             let pending = state_number(DeliveryState::Pending);
-            let next_ms = self.turn_in_chain(spill.key.webhook, spill.chain, spill.due_at)?;
+            let due_at = self.dated_now(spill.key.event, spill.due_at)?;
+            let next_ms = self.turn_in_chain(spill.key.webhook, spill.chain, due_at)?;
             self.insert_bare(spill.key, pending, None, Some(next_ms), spill.chain)?;
         }
         Ok(())

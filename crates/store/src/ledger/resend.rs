@@ -57,16 +57,18 @@ impl Ledger {
         Ok(found.len() as u64)
     }
 
-    /// Makes an ended delivery due now, or when its event is due if that is later, both in steady time. One with an ordering key takes its
-    /// place in the order again: it waits for the one that is being tried, and goes before all later ones.
+    /// Makes an ended delivery due now, or when its event is due if that is later and it was never tried, both in steady
+    /// time. One with an ordering key takes its place in the order again: it waits for the one that is being tried, and
+    /// goes before all later ones.
     fn make_pending(&self, key: DeliveryKey, now: UnixMs) -> Outcome<Option<UnixMs>> {
         let chain = events::chain_of(&self.conn, key.event)?;
-        let from_ms = self.turn_in_chain(key.webhook, chain, now)?;
+        let from_ms =
+            self.turn_in_chain(key.webhook, chain, self.send_time(key)?.map_or(now, |at| at.max(now)))?;
         let due_ms = self
             .conn
             .prepare_cached(
                 "UPDATE deliveries SET state = ?3, reason = ?4, delivered_ms = NULL, chain = ?6,
-                     next_ms = MAX(?5, COALESCE((SELECT send_ms FROM events WHERE seq = ?1) - ?7, 0))
+                     next_ms = ?5
                  WHERE event = ?1 AND webhook = ?2 RETURNING next_ms",
             )?
             .query_row(
@@ -77,7 +79,6 @@ impl Ledger {
                     reasons::RESENT,
                     from_ms,
                     chain.map(|chain| chain.0),
-                    self.time.ahead_ms(),
                 ],
                 |row| row.get(0),
             )?;

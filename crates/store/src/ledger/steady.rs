@@ -18,6 +18,12 @@ pub(super) const AHEAD: &str = "ahead_ms";
 /// The furthest that it ever was ahead.
 const MOST_AHEAD: &str = "most_ahead_ms";
 const MARK: &str = "steady";
+/// There is such a row while pending rows may have to be dated anew, so that the next process goes on with it.
+pub(super) const DATING_ANEW: &str = "dating_anew";
+
+/// A place in the index of pending rows: the webhook, when the row is due, the event.
+pub(super) type Place = (i64, i64, i64);
+const FIRST_PLACE: Place = (i64::MIN, i64::MIN, i64::MIN);
 
 /// What the writer knows of the time.
 #[derive(Default)]
@@ -30,13 +36,17 @@ pub(super) struct Time {
     shown_ahead_ms: i64,
     /// How far it was when it was looked at last.
     seen_ahead_ms: i64,
+    /// Behind which place rows may have to be dated anew because the wall clock was set; `None` if none has to be.
+    pub dating_anew: Option<Place>,
 }
 
 impl Time {
     pub fn read(conn: &Connection) -> Outcome<Self> {
         let mark = read(conn)?;
         let shown_ahead_ms = number(conn, AHEAD)?.unwrap_or(0);
-        Ok(Self { mark, now: None, shown_ahead_ms, seen_ahead_ms: mark.map_or(0, |mark| mark.ahead_ms) })
+        let dating_anew = number(conn, DATING_ANEW)?.map(|_| FIRST_PLACE);
+        let seen_ahead_ms = mark.map_or(0, |mark| mark.ahead_ms);
+        Ok(Self { mark, now: None, shown_ahead_ms, seen_ahead_ms, dating_anew })
     }
 
     /// The latest steady time that is written down.
@@ -47,6 +57,16 @@ impl Time {
     /// How far the wall clock is ahead of steady time, in milliseconds.
     pub fn ahead_ms(&self) -> i64 {
         self.mark.map_or(0, |mark| mark.ahead_ms)
+    }
+
+    /// The same to the millisecond, as of this transaction.
+    pub fn seen_ahead_ms(&self) -> i64 {
+        self.seen_ahead_ms
+    }
+
+    /// The steady time of this transaction, if there is a clock.
+    pub fn at(&self) -> Option<UnixMs> {
+        self.now
     }
 
     /// The steady time of what is asked for at this time of the wall clock, in this transaction.
@@ -71,6 +91,7 @@ impl Ledger {
         clock.resume(self.time.mark.as_ref());
         self.begin()?;
         self.look_at_clock(clock)?;
+        self.date_all_anew()?;
         self.commit()?;
         Ok(())
     }
@@ -83,6 +104,8 @@ impl Ledger {
         self.time.seen_ahead_ms = mark.ahead_ms;
         if moved_ms.unsigned_abs() >= SET_MS {
             tracing::warn!(by_ms = moved_ms, "the wall clock was set; what waits goes on waiting as before");
+            self.time.dating_anew = Some(FIRST_PLACE);
+            write_meta(&self.conn, DATING_ANEW, &1)?;
         }
         let known = self.time.mark;
         let has_moved = known.is_none() || self.time.shown_ahead_ms.abs_diff(mark.ahead_ms) >= NOTED_MS;

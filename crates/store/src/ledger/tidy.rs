@@ -81,7 +81,8 @@ impl Ledger {
             self.unstrand(now)?;
         }
         let rows = std::mem::take(&mut self.added).clamp(EXPIRED_MIN, EXPIRED_MAX);
-        let mut is_more = self.end_pending(drop_queued_of_deleted)?;
+        let mut is_more = self.date_anew()?;
+        is_more |= self.end_pending(drop_queued_of_deleted)?;
         self.leave_roster()?;
         is_more |= self.expire(expired_before, rows)?;
         is_more |= self.forget_tokens(now)?;
