@@ -56,6 +56,8 @@ pub const PART: Part = Part {
 
 /// How many damaged copies there are in a run with every change.
 const COPIES: u64 = 2_000;
+/// At least so many threads damage and read: each of them waits for those of the store it opens.
+const WORKERS_MIN: usize = 2;
 /// How many objections of one sort are told.
 const TOLD_MAX: u64 = 5;
 
@@ -100,7 +102,7 @@ fn damage_all(context: &Context, filled: &Filled) -> anyhow::Result<()> {
         }
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..context.workers.max(1)).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..context.workers.max(WORKERS_MIN)).map(|_| scope.spawn(work)).collect();
         workers.into_iter().try_for_each(|worker| {
             worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a damaged copy ended in a panic")))
         })

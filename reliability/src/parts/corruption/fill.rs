@@ -14,7 +14,7 @@ use crate::rig::receiver::{Receiver, becomes};
 use crate::rig::server::{Plan, Server};
 
 /// Events of each life of the process.
-const EVENTS: u64 = 40;
+const EVENTS: u64 = 24;
 /// As large as the ballast of a large disk.
 const BALLAST_BYTES: u64 = 8 * 1024 * 1024;
 /// How long deliveries are waited for in each life.

@@ -19,6 +19,9 @@ const END_PATIENCE: Duration = Duration::from_secs(5);
 /// The files that hold what was acknowledged: a failed write or sync of one of them ends everything.
 const VITAL_FILES: [&str; 3] = ["posthaste.db", "posthaste.db-wal", "posthaste.db-shm"];
 
+/// What callers are told by a store that failed, has no room, or is at its end.
+const REFUSALS: [&str; 3] = ["store_failed", "storage_full", "unavailable"];
+
 /// What publishers were told, by the numbers of their events.
 #[derive(Default)]
 pub struct Heard {
@@ -27,6 +30,8 @@ pub struct Heard {
     pub unknown: Vec<u64>,
     /// Those of them that were told that there is no room.
     pub full: Vec<u64>,
+    /// Refusals that do not say what is the matter.
+    pub odd: Vec<Told>,
     /// Bytes of padding in each event.
     pub padding: usize,
 }
@@ -147,6 +152,9 @@ pub async fn reopen(scene: &Scene, plan: &Plan, what: &str, heard: Heard) -> any
     let before = Stored::default().events_by_number(&plan.data())?;
     let stored_when_full = heard.full.iter().filter(|number| before.contains_key(number)).count();
     context.report("store_failure.stored_when_full", stored_when_full as f64)?;
+    if !heard.odd.is_empty() {
+        context.object(format!("{what}: publishing is answered {:?}", heard.odd));
+    }
     let mut server = Server::start(plan).await.with_context(|| format!("{what}: it does not start again"))?;
     let product = server.product("acme")?.padded(heard.padding);
     for number in &heard.unknown {
@@ -186,8 +194,12 @@ impl Heard {
         let told = product.ask(number).await;
         match &told {
             Told::Accepted(_) => self.acknowledged.push(number),
-            Told::Refused(..) => self.unknown.push(number),
-            Told::Nothing => self.unknown.push(number),
+            Told::Refused(..) | Told::Nothing => self.unknown.push(number),
+        }
+        if let Told::Refused(status, code) = &told
+            && (*status != 503 || !REFUSALS.contains(&code.as_str()))
+        {
+            self.odd.push(told.clone());
         }
         if told.is_full() {
             self.full.push(number);
