@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::{Part, Running};
 use crate::context::Context;
@@ -47,6 +48,8 @@ const KILLS: u64 = 6;
 const LIFE_MAX_MS: u64 = 400;
 /// The longest wait for what is owed at the end.
 const END_WITHIN: Duration = Duration::from_secs(45);
+/// How long nothing more may come of it: many times the delay of a retry.
+const STILL_MAX: Duration = Duration::from_secs(12);
 /// Retries come soon, so that many are seen.
 const DELAYS: &str = r#"delays      = ["1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s"]"#;
 
@@ -141,7 +144,15 @@ async fn finish(
     let server = Server::start(plan).await?;
     publish(server.product("acme")?, lines.clone(), reached, events).await?;
     let owed = KEYS * events;
-    becomes(END_WITHIN, || lines.taken() >= owed * lines::TAKERS).await;
+    let (mut most, mut still_since) = (0, Instant::now());
+    let is_over = || {
+        let taken = lines.taken();
+        if taken > most {
+            (most, still_since) = (taken, Instant::now());
+        }
+        taken >= owed * lines::TAKERS || still_since.elapsed() > STILL_MAX
+    };
+    becomes(END_WITHIN, is_over).await;
     let (inversions, missing) = (lines.inversions(), lines.missing(KEYS, events));
     context.report("ordering.deliveries", lines.taken() as f64)?;
     context.report("ordering.inversions", inversions.len() as f64)?;

@@ -20,6 +20,8 @@ const PER_SECOND: u32 = 50;
 const BACKLOG: u64 = 200;
 /// Fresh events, published as fast as they are taken.
 const FRESH_EVENTS: u64 = 80;
+/// By so many at one time.
+const PUBLISHERS: u64 = 8;
 const TAKES: Duration = Duration::from_millis(5);
 const CONTRACT: &str = include_str!("../../../../contracts/standard.toml");
 const SUCCESS: &str = "success      = [\"2xx\"]";
@@ -31,7 +33,11 @@ pub async fn paced(context: &Context) -> anyhow::Result<()> {
     let door = Door::start(Manner { takes: TAKES, per_second: None }, true).await?;
     let rate = format!("{SUCCESS}\nrate         = {{ limit = {PER_SECOND}, window = \"1s\" }}");
     let (_folder, server) = with_backlog(context, &door, SUCCESS, &rate).await?;
-    publish(&server, "acme", FRESH..FRESH + FRESH_EVENTS, Duration::ZERO).await?;
+    // Side by side: they must wait for their turns, and not for the commits of those before them.
+    let each = FRESH_EVENTS / PUBLISHERS;
+    let shares = (0..PUBLISHERS).map(|one| FRESH + one * each..FRESH + (one + 1) * each);
+    let publishing = shares.map(|numbers| publish(&server, "acme", numbers, Duration::ZERO));
+    futures_util::future::try_join_all(publishing).await?;
     let expected = (BACKLOG + FRESH_EVENTS) as usize;
     becomes(PATIENCE, || door.count() >= expected).await;
     let knocks = door.knocks();
