@@ -18,7 +18,7 @@ const BATCH_MAX: i64 = 4;
 impl World {
     /// A publish call: a new one, or one repeated because its answer never came.
     pub fn publish(&mut self) {
-        if !self.engine.as_ref().is_some_and(|engine| !engine.dispatcher.is_draining()) {
+        if self.engine.as_ref().is_none_or(|engine| engine.dispatcher.is_draining()) {
             return;
         }
         let calls: Vec<Call> = match self.unanswered.pop() {
