@@ -121,11 +121,11 @@ fn is_untouched(world: &World, no: WebhookNo) -> bool {
 /// May an obligation have no row? Either nobody may rely on it, or it ended so long ago that it is forgotten.
 fn is_excused(world: &World, key: DeliveryKey, owed: &Owed) -> bool {
     let expired_before = world.witness.expired_before;
-    let is_old = key.event < Seq::first_of(expired_before)
-        && owed.ended_at.is_none_or(|at| at < expired_before || world.witness.is_clock_wrong);
+    let is_place_old = key.event < Seq::first_of(expired_before);
+    let is_old = owed.is_old(key, expired_before) || (is_place_old && world.witness.is_clock_wrong);
     // Housekeeping ends what waits for a webhook that is off.
     let has_ended = owed.stand != Stand::Open || !is_untouched(world, key.webhook);
-    owed.is_uncertain || (is_old && has_ended)
+    owed.is_uncertain || owed.is_forgotten || (is_old && has_ended)
 }
 
 /// Webhooks are as people left them, and do as they did.

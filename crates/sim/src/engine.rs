@@ -85,21 +85,27 @@ impl World {
 
     pub fn tidy(&mut self, epoch: Epoch) {
         if self.is_alive(epoch) {
-            self.keep_house(epoch);
+            self.keep_house();
             self.agenda.enter(self.clocks.true_time.plus(TIDY_EVERY), Happening::Tidy(epoch));
         }
     }
 
-    /// Housekeeping, all steps of it.
-    pub fn keep_house(&mut self, epoch: Epoch) {
-        if !self.is_alive(epoch) {
-            return;
+    /// The process looks at the clock now and then, and keeps house when that was set.
+    pub fn see_clock(&mut self, epoch: Epoch) {
+        if self.is_alive(epoch) {
+            self.keep_house();
+            self.witness.clock_set(self.clocks.steady(), self.clocks.ahead_ms(), true);
         }
+    }
+
+    /// Housekeeping, all steps of it.
+    fn keep_house(&mut self) {
         let drops = self.script.policy.on_delete == QueuedOnDelete::Drop;
         let now = self.clocks.steady();
         let expired_before = self.script.retention.map_or(UnixMs(0), |kept| now.minus(kept));
         self.witness.expired_before = self.witness.expired_before.max(expired_before);
         self.witness.names.forget(now);
+        self.witness.note_forgotten();
         while self.store.tidy(expired_before, drops, now).expect("housekeeping works") {}
         self.pass_hints_on();
     }

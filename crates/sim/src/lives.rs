@@ -40,9 +40,9 @@ impl World {
             if self.dice.chance(0.2) {
                 let by_ms = self.clocks.start_machine(self.ended_at);
                 self.note(format_args!("the machine starts anew, steady time moves by {by_ms} ms"));
-                self.witness.clock_set(self.clocks.steady(), self.clocks.ahead_ms());
             }
             self.store.reopen();
+            self.witness.clock_set(self.clocks.steady(), self.clocks.ahead_ms(), true);
         }
         self.store.set_almost_full(self.is_disk_full);
         self.store.set_clock(self.clocks.shown()).expect("the store answers");

@@ -133,7 +133,7 @@ impl World {
             }
             Happening::End(epoch, claim, attempt) => self.end_attempt(epoch, *claim, *attempt),
             Happening::Tidy(epoch) => self.tidy(epoch),
-            Happening::SeeClock(epoch) => self.keep_house(epoch),
+            Happening::SeeClock(epoch) => self.see_clock(epoch),
         }
     }
 
@@ -146,7 +146,9 @@ impl World {
     }
 
     fn clock_was_set(&mut self) {
-        self.witness.clock_set(self.clocks.steady(), self.clocks.ahead_ms());
+        if self.engine.is_some() {
+            self.witness.clock_set(self.clocks.steady(), self.clocks.ahead_ms(), false);
+        }
         self.agenda.enter(self.clocks.true_time.plus(SEEN_WITHIN), Happening::SeeClock(self.epoch));
     }
 

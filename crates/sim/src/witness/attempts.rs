@@ -15,13 +15,15 @@ const BLURRED: Duration = Duration::from_secs(2);
 
 impl Witness {
     /// The wall clock is so far ahead now. What waits for a time of it waits as it was to when the event was accepted,
-    /// or as the clock shows that is nearer to steady time; what is due within the time that it takes to see it may go.
-    pub fn clock_set(&mut self, now: UnixMs, ahead_ms: i64) {
+    /// or as the clock shows that is nearer to steady time. Until a process has seen that, what waits may go at either
+    /// time, and so may what is due within the time that it takes to see it.
+    pub fn clock_set(&mut self, now: UnixMs, ahead_ms: i64, is_seen: bool) {
         for fact in self.owed.events.values_mut() {
             let (Some(send_at), Some(due_at)) = (fact.send_at, fact.due_at) else { continue };
             let is_nearer = ahead_ms.unsigned_abs() < send_at.0.abs_diff(due_at.0);
-            if is_nearer && due_at > now.plus(BLURRED) {
-                fact.due_at = Some(UnixMs(send_at.0 - ahead_ms));
+            let due_anew = UnixMs(send_at.0 - ahead_ms);
+            if is_nearer && due_at > now.plus(BLURRED) && (is_seen || due_anew < due_at) {
+                fact.due_at = Some(due_anew);
             }
         }
     }
@@ -126,7 +128,7 @@ impl Witness {
         if let Some(owed) = self.owed.get_mut(claim.key) {
             owed.is_done = matches!(attempt.outcome.status(), Some(200..=299));
             owed.not_before = Some(now.plus(delay));
-            owed.ended_at = Some(now);
+            owed.last_end = Some(now);
         }
     }
 

@@ -46,8 +46,11 @@ pub struct Owed {
     pub not_before: Option<UnixMs>,
     /// The same as what is recorded says: what holds after a crash.
     pub recorded_not_before: Option<UnixMs>,
-    /// When its latest recorded attempt ended, by the steady clock.
-    pub ended_at: Option<UnixMs>,
+    /// When its latest attempt ended and when its latest recorded one did, by the steady clock.
+    pub last_end: Option<UnixMs>,
+    pub recorded_end: Option<UnixMs>,
+    /// Housekeeping may have deleted it while an attempt of it was under way.
+    pub is_forgotten: bool,
     /// A row of it reached the disk.
     pub is_written: bool,
 }
@@ -64,9 +67,16 @@ impl Owed {
             is_done: false,
             not_before: None,
             recorded_not_before: None,
-            ended_at: None,
+            last_end: None,
+            recorded_end: None,
+            is_forgotten: false,
             is_written: false,
         }
+    }
+
+    /// Is it older than what is kept, by what is recorded of it?
+    pub fn is_old(&self, key: DeliveryKey, expired_before: UnixMs) -> bool {
+        key.event < Seq::first_of(expired_before) && self.recorded_end.is_none_or(|at| at < expired_before)
     }
 }
 

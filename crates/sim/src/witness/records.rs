@@ -2,7 +2,7 @@
 
 use posthaste_core::delivery::reasons;
 use posthaste_core::policy::QueuedOnDelete;
-use posthaste_core::{Audience, DeliveryKey, DeliveryState, UnixMs, WebhookNo, WebhookState};
+use posthaste_core::{Audience, DeliveryKey, DeliveryState, Seq, UnixMs, WebhookNo, WebhookState};
 use posthaste_store::{RecordBatch, Recorded};
 
 use super::Witness;
@@ -55,6 +55,7 @@ impl Witness {
             DeliveryState::Canceled => Stand::Canceled,
         };
         owed.recorded_not_before = owed.not_before;
+        owed.recorded_end = owed.last_end;
     }
 
     fn written(&mut self, key: DeliveryKey, stand: Option<Stand>) {
@@ -113,11 +114,26 @@ impl Witness {
         }
     }
 
+    /// Housekeeping goes by what is recorded. What it forgets of a webhook that is off may be under way.
+    pub fn note_forgotten(&mut self) {
+        let expired_before = self.expired_before;
+        for key in self.under_way.iter().chain(&self.unrecorded) {
+            let known = self.registry.get(key.webhook);
+            let is_off = known.is_none_or(|it| it.is_deleted || it.state == WebhookState::Disabled);
+            if let Some(owed) = self.owed.get_mut(*key).filter(|_| is_off) {
+                let is_place_old = key.event < Seq::first_of(expired_before);
+                owed.is_forgotten |=
+                    owed.is_old(*key, expired_before) || (is_place_old && self.is_clock_wrong);
+            }
+        }
+    }
+
     /// Somebody asked for deliveries again: those may have one attempt more, and at once.
     pub fn resent(&mut self, keys: &[DeliveryKey]) {
         for key in keys {
             if let Some(owed) = self.owed.get_mut(*key) {
                 owed.resends += 1;
+                owed.is_forgotten = false;
                 (owed.is_done, owed.not_before, owed.recorded_not_before) = (false, None, None);
                 owed.stand = Stand::Open;
             }
