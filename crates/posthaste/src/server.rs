@@ -125,7 +125,8 @@ impl Server {
         core_dumps::forbid();
         let (public, admin) = listeners.addresses()?;
         let mut registry = Registry::default();
-        let (clock, dice): (Arc<dyn Clock>, _) = (Arc::new(ServerClock::start()), Arc::new(SystemDice::default()));
+        let (clock, dice): (Arc<dyn Clock>, _) =
+            (Arc::new(ServerClock::start()), Arc::new(SystemDice::default()));
         let entrances = Entrances::read(settings, &clock, &mut registry)?;
         let outward = outward::build(settings, vec![public, admin])?;
         allowances::tell(settings);
@@ -164,7 +165,8 @@ impl Server {
         let operators = for_operators(settings, &common, &token, logins, registry, readiness.clone());
         let (shutdown, stopping) = watch::channel(false);
         let run = |(entrance, parts): (Entrance, SiteParts)| {
-            let site = Arc::new(Site::new(parts).behind(settings.trusted_proxies.clone()).noting(notes(&store)));
+            let site =
+                Arc::new(Site::new(parts).behind(settings.trusted_proxies.clone()).noting(notes(&store)));
             let (homes, stopping) = (homes.clone(), stopping.clone());
             tokio::spawn(async move {
                 serve(entrance, site, connections.server, &homes, stopping).await;
