@@ -274,3 +274,21 @@ impl From<PublishFault> for Problem {
         Self::new(kind, format!("{fault}."))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_does_not_serve_says_why() {
+        let told = |error: StoreError| {
+            let problem = Problem::from(error);
+            (problem.status(), problem.kind.row().1, problem.headers().is_some())
+        };
+        let why = || "why".to_owned();
+        assert_eq!(told(StoreError::StorageFull), (503, "storage_full", true));
+        assert_eq!(told(StoreError::Failed(why())), (503, "store_failed", true));
+        assert_eq!(told(StoreError::Unavailable(why())), (503, "unavailable", true));
+        assert_eq!(told(StoreError::Damaged(why())), (500, "internal", false));
+    }
+}
