@@ -316,8 +316,7 @@ pub(crate) fn read_bytes<const N: usize>(conn: &Connection, key: &str) -> Outcom
 
 /// Writes a fact of the store itself; one of the same size is changed where it lies (see [`horizon`]).
 pub(crate) fn write_meta(conn: &Connection, key: &str, value: &dyn rusqlite::ToSql) -> Outcome<()> {
-    const SQL: &str =
-        "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    const SQL: &str = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     conn.prepare_cached(SQL)?.execute(params![key, value])?;
     Ok(())
 }
