@@ -54,12 +54,13 @@ pub const PART: Part = Part {
 
 /// What is recorded in one round, and how many images are opened of it in a run with every change.
 const ROUND: [(Scene, u64); 6] = [
-    (Scene::Young, 1_500),
-    (Scene::Young, 1_500),
-    (Scene::Young, 1_500),
-    (Scene::Varied, 8_000),
-    (Scene::Killed, 6_800),
-    (Scene::Long, 700),
+    (Scene::Young, 2_000),
+    (Scene::Young, 2_000),
+    (Scene::Young, 2_000),
+    (Scene::Varied, 7_400),
+    (Scene::Killed, 6_480),
+    // Each takes as long as twenty others.
+    (Scene::Long, 120),
 ];
 
 fn run(context: Context) -> Running {

@@ -1,6 +1,9 @@
 //! What may be left on a disk when the power goes.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -103,17 +106,42 @@ impl Image {
         Self(files.map(|(path, file)| (path.clone(), bytes(file, variant.how, &mut chance))).collect())
     }
 
-    /// Writes the files that were below one folder below another.
+    /// How many bytes it has.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(_, bytes)| bytes.len()).sum()
+    }
+
+    /// Writes the files that were below one folder below another, over what is there of an image before; nothing else
+    /// stays there.
     pub fn write(&self, below: &Path, to: &Path) -> std::io::Result<()> {
+        let mut kept = HashSet::new();
         for (path, bytes) in &self.0 {
             let path = to.join(path.strip_prefix(below).unwrap_or(path));
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder)?;
             }
-            std::fs::write(path, bytes)?;
+            let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+            file.write_all(bytes)?;
+            file.set_len(bytes.len() as u64)?;
+            kept.extend(path.ancestors().map(Path::to_owned));
         }
-        Ok(())
+        clear(to, &kept)
     }
+}
+
+/// Takes away what is in a folder, but for what is kept.
+fn clear(folder: &Path, kept: &HashSet<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let (path, is_folder) = (entry.path(), entry.file_type()?.is_dir());
+        match (kept.contains(&path), is_folder) {
+            (true, true) => clear(&path, kept)?,
+            (true, false) => {}
+            (false, true) => std::fs::remove_dir_all(path)?,
+            (false, false) => std::fs::remove_file(path)?,
+        }
+    }
+    Ok(())
 }
 
 /// What is left to chance in one image.

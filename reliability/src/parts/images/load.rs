@@ -1,15 +1,23 @@
 //! Callers that write down what they were promised.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
+use http::StatusCode;
 use posthaste::http_client;
 use posthaste_core::Secret;
 use serde_json::{Value, json};
 
 use super::promise::{Books, Noted, Promise, Thing, data_of};
 use crate::rig::server::Server;
+
+/// How often somebody asks who waits for what is not there yet.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(20);
+/// What is answered for what is not there yet.
+const TOO_SOON: [StatusCode; 2] = [StatusCode::NOT_FOUND, StatusCode::UNAUTHORIZED];
 
 /// The books of one trace, shared by all callers.
 pub type Shared = Arc<Mutex<Books>>;
@@ -62,13 +70,22 @@ impl Caller {
         path: &str,
         body: String,
     ) -> anyhow::Result<Option<Told>> {
-        let request = http::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.base))
-            .header("authorization", format!("Bearer {}", token.expose_text()))
-            .header("content-type", "application/json")
-            .body(Bytes::from(body))?;
-        let Ok(answer) = http_client::send(request).await else { return Ok(None) };
+        let tries = if open(&self.books).is_patient { TRIES } else { 1 };
+        let mut tried = 0;
+        let answer = loop {
+            let request = http::Request::builder()
+                .method(method)
+                .uri(format!("{}{path}", self.base))
+                .header("authorization", format!("Bearer {}", token.expose_text()))
+                .header("content-type", "application/json")
+                .body(Bytes::from(body.clone()))?;
+            let Ok(answer) = http_client::send(request).await else { return Ok(None) };
+            tried += 1;
+            if !TOO_SOON.contains(&answer.status()) || tried == tries {
+                break answer;
+            }
+            tokio::time::sleep(PAUSE).await;
+        };
         let request = answer.headers().get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
         let body = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
         if !answer.status().is_success() {

@@ -46,6 +46,9 @@ pub struct Noted {
 /// What callers wrote down in the course of a trace.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Books {
+    /// Callers wait for what was answered and is not there yet: the program has a bug on purpose.
+    #[serde(skip)]
+    pub is_patient: bool,
     /// Every promise.
     pub noted: Vec<Noted>,
     /// Every event that anybody tried to publish, with the bytes of its padding.

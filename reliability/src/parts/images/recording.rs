@@ -33,7 +33,9 @@ impl Recorder {
             .bug(bug)
             .with("LD_PRELOAD", library.display().to_string())
             .with("POSTHASTE_RECORD_BELOW", folder.display().to_string());
-        Ok(Self { plan, folder, starts: 0, books: Shared::default() })
+        let books = Shared::default();
+        open(&books).is_patient = bug.is_some();
+        Ok(Self { plan, folder, starts: 0, books })
     }
 
     fn next(&mut self) -> Plan {

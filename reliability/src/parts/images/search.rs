@@ -1,5 +1,6 @@
 //! Goes through the images of a trace.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -18,6 +19,13 @@ const WRONG_MAX: u64 = 3;
 const DELIVERIES_ONE_IN: u64 = 4;
 /// One image in so many is written to, closed and opened again.
 const GOES_ON_ONE_IN: u64 = 8;
+/// From this size on not each image goes through the store's own check.
+const LARGE_BYTES: usize = 1 << 20;
+/// But one in so many.
+const LARGE_VERIFIED_ONE_IN: u64 = 10;
+/// The program finds its ballast in all images but one in so many: making it costs more than all the rest.
+const NO_BALLAST_ONE_IN: u64 = 32;
+const BALLAST_BYTES: u64 = 8 << 20;
 
 /// Which image: after how many records of the trace, and which one there.
 #[derive(Debug, Clone, Copy)]
@@ -44,17 +52,25 @@ pub struct Tally {
     is_enough: AtomicBool,
 }
 
-/// Chooses so many images: each place of the trace where anything changes gets its share of them, and where there are
-/// fewer images than places chance decides. In the order of places.
+/// Chooses so many images: each place of the trace where anything changes gets its share of them. Where there are fewer
+/// images than places chance decides, and every other one is right after an answer: nothing is promised more freshly. In
+/// the order of places.
 pub fn choose(trace: &Trace, count: u64, dice: &mut Dice) -> anyhow::Result<Vec<Choice>> {
     let places = places(trace)?;
+    anyhow::ensure!(!places.is_empty(), "nothing was written");
+    let is_answer = |place: &usize| matches!(trace.records.get(place - 1), Some(Record::Answer { .. }));
+    let answers: Vec<usize> = places.iter().copied().filter(is_answer).collect();
     let all = places.len() as u64;
-    anyhow::ensure!(all > 0, "nothing was written");
+    let any = |places: &[usize], dice: &mut Dice| places[dice.below(places.len() as u64) as usize];
     let mut chosen: Vec<Choice> = (0..count)
         .map(|no| {
-            let (round, at) = if count >= all { (no / all, no % all) } else { (no, dice.below(all)) };
+            let (round, place) = match count >= all {
+                true => (no / all, places[(no % all) as usize]),
+                false if no % 2 == 0 && !answers.is_empty() => (no / 2, any(&answers, dice)),
+                false => (no / 2, any(&places, dice)),
+            };
             let how = How::TURNS[(round % How::TURNS.len() as u64) as usize];
-            Choice { place: places[at as usize], variant: Variant { how, seed: dice.next() >> 16 } }
+            Choice { place, variant: Variant { how, seed: dice.next() >> 16 } }
         })
         .collect();
     chosen.sort_by_key(|choice| choice.place);
@@ -84,6 +100,7 @@ pub fn search(trace: &Trace, chosen: &[Choice], memory: &Path, tally: &Tally) ->
     let mut disk = Disk::default();
     let mut done = 0;
     let mut wrong = Vec::new();
+    let folder = tempfile::tempdir_in(memory).context("no room for images")?;
     for choice in chosen {
         if tally.is_enough.load(Ordering::Relaxed) {
             break;
@@ -92,7 +109,7 @@ pub fn search(trace: &Trace, chosen: &[Choice], memory: &Path, tally: &Tally) ->
             disk.take(done, record)?;
             done += 1;
         }
-        if let Some(what) = one(&runtime, trace, &disk, *choice, memory, tally)? {
+        if let Some(what) = one(&runtime, trace, &disk, *choice, folder.path(), tally)? {
             wrong.push(what);
         }
     }
@@ -105,18 +122,25 @@ fn one(
     trace: &Trace,
     disk: &Disk,
     choice: Choice,
-    memory: &Path,
+    folder: &Path,
     tally: &Tally,
 ) -> anyhow::Result<Option<String>> {
-    let folder = tempfile::tempdir_in(memory).context("no room for an image")?;
-    Image::of(disk, choice.variant).write(&trace.folder, folder.path())?;
+    let image = Image::of(disk, choice.variant);
+    image.write(&trace.folder, folder)?;
     let mut dice = Dice::new(choice.variant.seed);
-    let depth =
-        Depth { has_deliveries: dice.once_in(DELIVERIES_ONE_IN), goes_on: dice.once_in(GOES_ON_ONE_IN) };
+    let depth = Depth {
+        has_deliveries: dice.once_in(DELIVERIES_ONE_IN),
+        goes_on: dice.once_in(GOES_ON_ONE_IN),
+        is_verified: image.size() < LARGE_BYTES || dice.once_in(LARGE_VERIFIED_ONE_IN),
+    };
+    let data = folder.join("data");
     if dice.once_in(2) {
-        leave_index(&folder.path().join("data"), &mut dice)?;
+        leave_index(&data, &mut dice)?;
     }
-    let checked = runtime.block_on(check(trace, choice.place, &folder.path().join("data"), depth));
+    if data.is_dir() && !dice.once_in(NO_BALLAST_ONE_IN) {
+        File::create(data.join("posthaste.ballast"))?.set_len(BALLAST_BYTES)?;
+    }
+    let checked = runtime.block_on(check(trace, choice.place, &data, depth));
     tally.images.fetch_add(1, Ordering::Relaxed);
     let (count, what) = match checked {
         Ok(kept) => {
