@@ -32,6 +32,10 @@ impl Serve {
         let mut end = EndSignals::new()?;
         let settings = settings::gather(&self.flags).and_then(|layers| ServerSettings::read(&layers));
         let settings = settings.map_err(|fault| Failure::usage(fault.to_string()))?;
+        if settings.tls.is_some() || settings.admin_tls.is_some() {
+            // It asks for a look at the certificate files.
+            end.spare_hang_up();
+        }
         logging::start(&settings.log)?;
         let loaded = contract_file::load(&settings.contract)?;
         for warning in &loaded.warnings {

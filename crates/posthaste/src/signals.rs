@@ -8,7 +8,8 @@ use crate::failure::Failure;
 pub struct EndSignals {
     terminate: Signal,
     interrupt: Signal,
-    /// The terminal is gone, unless whoever started the process wants it to outlive that (`nohup`).
+    /// The terminal is gone, unless whoever started the process wants it to outlive that (`nohup`), or it asks for
+    /// something else.
     hang_up: Option<Signal>,
 }
 
@@ -25,6 +26,11 @@ impl EndSignals {
             interrupt: listen(SignalKind::interrupt())?,
             hang_up,
         })
+    }
+
+    /// SIGHUP means something else from now on, and does not end the process.
+    pub fn spare_hang_up(&mut self) {
+        self.hang_up = None;
     }
 
     /// Waits for the first of them.
