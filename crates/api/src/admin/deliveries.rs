@@ -177,7 +177,9 @@ pub(crate) async fn retry(
         Ok(delivery) => delivery,
         // One without a row was found all the same: its first attempt is still to come.
         Err(StoreError::Refused(Refusal::WrongState | Refusal::NotFound)) => {
-            return Err(refused("The delivery is still pending: it is attempted at its next_attempt_at, or when its turn comes."));
+            return Err(refused(
+                "The delivery is still pending: it is attempted at its next_attempt_at, or when its turn comes.",
+            ));
         }
         Err(error) => return Err(error.into()),
     };
