@@ -147,7 +147,6 @@ pub const BUGS: &[Named] = &[
     Named { name: "backup-not-atomic", says: "a backup has its name before it is whole" },
     Named { name: "synchronous-normal", says: "commits are not synced to the disk" },
     Named { name: "no-directory-sync", says: "new files are not synced into their folder" },
-    Named { name: "no-sync-at-opening", says: "what an opening finds in the log is taken for durable" },
     Named { name: "ack-before-commit", says: "publishers are answered before the commit" },
     Named { name: "retry-failed-sync", says: "the store goes on after a failed write or sync" },
     Named {

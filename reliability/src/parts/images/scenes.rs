@@ -179,9 +179,8 @@ async fn killed(recorder: &mut Recorder, setting: &Setting, dice: &mut Dice) -> 
         // Before anything else is written: what the start found in the log is all there is of some of them.
         let repeated = std::mem::take(&mut open_still);
         for number in &repeated {
-            open_still.extend(
-                publish_until_it_ends(Caller::new(&server, &recorder.books)?, vec![*number]).await?,
-            );
+            open_still
+                .extend(publish_until_it_ends(Caller::new(&server, &recorder.books)?, vec![*number]).await?);
         }
         let publishers: Vec<_> = (0..PUBLISHERS)
             .map(|publisher| {
