@@ -20,7 +20,7 @@ use counts::Counts;
 const USAGE: &str = "usage: cargo xtask VERB
 
   test                 every test: the workspace's, the rules of the house, real clients on real deliveries, fuzzing,
-                       sabotage, the hot path's instructions, and docs/reliability.md against what was counted
+                       faults, sabotage, the hot path's instructions, and docs/reliability.md against what was counted
   clients              only the third: Python clients judge deliveries and OpenAPI documents
   counts               what counts, and writes the figures into docs/reliability.md
   fuzz [--seconds N]   only the fuzz targets, each for 20 seconds or as many as are said
@@ -72,6 +72,7 @@ fn test() -> anyhow::Result<()> {
     print!("{}", counts.table());
     counts.check(&root())?;
     instructions::check(&root())?;
+    reliability::run(&root(), &[], false)?;
     sabotage::run(&root(), "")
 }
 

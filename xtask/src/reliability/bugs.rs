@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
@@ -16,6 +18,8 @@ use super::Programs;
 const LIST: &str = "reliability/bugs.toml";
 /// The longest that one bug is looked for, in seconds.
 const PATIENCE_S: &str = "180";
+/// How many are looked for at one time: most of it is waiting.
+const SIDE_BY_SIDE: usize = 3;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,23 +54,43 @@ pub fn run(root: &Path, programs: &Programs, wanted: &str) -> anyhow::Result<Vec
     let text = fs::read_to_string(root.join(LIST)).context(LIST)?;
     let list: List = toml::from_str(&text).context(LIST)?;
     check_names(&list)?;
-    let (mut noticed, mut missed) = (Vec::new(), Vec::new());
-    for entry in list.bug.iter().filter(|entry| entry.name.contains(wanted)) {
-        let began = now();
-        match seek(root, programs, entry) {
-            Ok(by) => {
-                let after = now() - began;
-                println!("bug noticed: {} (by {by}, after {:.1} s)", entry.name, after.as_secs_f64());
-                noticed.push(Noticed { name: entry.name.clone(), says: says(&entry.name), by, after });
-            }
-            Err(why) => {
-                println!("bug NOT NOTICED: {}: {why:#}", entry.name);
-                missed.push(entry.name.as_str());
-            }
+    let wanted: Vec<&Entry> = list.bug.iter().filter(|entry| entry.name.contains(wanted)).collect();
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new((Vec::new(), Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE {
+            scope.spawn(|| {
+                while let Some(entry) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let noticed = one(root, programs, entry);
+                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                    match noticed {
+                        Some(noticed) => found.0.push(noticed),
+                        None => found.1.push(entry.name.as_str()),
+                    }
+                }
+            });
+        }
+    });
+    let (mut noticed, missed) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    noticed.sort_by(|one, other| one.name.cmp(&other.name));
+    println!("bugs: {} switched on, {} not noticed", wanted.len(), missed.len());
+    if missed.is_empty() { Ok(noticed) } else { bail!("nobody noticed {}", missed.join(", ")) }
+}
+
+/// Switches one bug on, and tells what came of it.
+fn one(root: &Path, programs: &Programs, entry: &Entry) -> Option<Noticed> {
+    let began = now();
+    match seek(root, programs, entry) {
+        Ok(by) => {
+            let after = now() - began;
+            println!("bug noticed: {} (by {by}, after {:.1} s)", entry.name, after.as_secs_f64());
+            Some(Noticed { name: entry.name.clone(), says: says(&entry.name), by, after })
+        }
+        Err(why) => {
+            println!("bug NOT NOTICED: {}: {why:#}", entry.name);
+            None
         }
     }
-    println!("bugs: {} switched on, {} not noticed", noticed.len() + missed.len(), missed.len());
-    if missed.is_empty() { Ok(noticed) } else { bail!("nobody noticed {}", missed.join(", ")) }
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long a chore takes is told to whoever waits for it")]
@@ -122,7 +146,7 @@ fn by_part(
     part: &str,
     words: &str,
 ) -> anyhow::Result<String> {
-    let json = root.join(super::FOLDER).join("bug.json");
+    let json = root.join(super::FOLDER).join(format!("bug-{}.json", entry.name));
     let _ = fs::remove_file(&json);
     let mut command = Command::new("timeout");
     command.args(["--kill-after=5", PATIENCE_S]).arg(&programs.runner).args([part, "--bug", &entry.name]);
