@@ -77,6 +77,9 @@ async fn under_load(context: &Context, disk: &SmallDisk, plan: &Plan) -> anyhow:
     context.report("full_disk.acknowledged", ledger.acknowledged() as f64)?;
     ensure!(ledger.acknowledged() > 0 && refused > 0, "nothing was accepted or refused: this proves nothing");
     becomes(PATIENCE, || ledger.missing("all").is_empty()).await;
+    // The next start finds a full disk, and is promised to work only with the ballast, which is made again a little later.
+    let ballast = plan.data().join("posthaste.ballast");
+    ensure!(becomes(PATIENCE, || ballast.exists()).await, "there is no ballast again:\n{}", server.log());
     server.terminate()?;
     ensure!(server.wait().await?.success(), "it does not end well:\n{}", server.log());
     check(context, plan, &ledger)
