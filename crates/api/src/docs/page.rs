@@ -98,9 +98,7 @@ fn write_delivery(html: &mut Html, contract: &Contract) {
     html.code(&request::example_body(contract));
     let seconds = contract.policy.timeout.as_secs();
     html.raw("<p>Answer with a 2xx status within ").text(&seconds.to_string()).raw(" seconds. ");
-    html.raw(
-        "Other answers are failures, redirects among them. The same delivery may come more than once.",
-    );
+    html.raw("Other answers are failures, redirects among them. The same delivery may come more than once.");
     if let Some(rate) = &contract.policy.rate {
         let (units, seconds) = (rate.attempts.to_string(), rate.window.as_secs_f64().to_string());
         html.raw(" At most ").text(&units).raw(" deliveries begin in ").text(&seconds).raw(" seconds.");
