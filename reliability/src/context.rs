@@ -34,6 +34,7 @@ pub struct Context {
     /// The figures this part may report.
     own: &'static [Figure],
     objections: Arc<Mutex<Vec<String>>>,
+    skipped: Arc<Mutex<Vec<String>>>,
 }
 
 /// Objections kept of one part; more of the same help nobody.
@@ -49,7 +50,17 @@ impl Context {
         figures: Arc<Figures>,
         own: &'static [Figure],
     ) -> Self {
-        Self { programs, seed, effort, workers: 1, bug, figures, own, objections: Arc::default() }
+        Self {
+            programs,
+            seed,
+            effort,
+            workers: 1,
+            bug,
+            figures,
+            own,
+            objections: Arc::default(),
+            skipped: Arc::default(),
+        }
     }
 
     /// The same with more threads to keep busy.
@@ -96,12 +107,24 @@ impl Context {
         self.objections.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What could not be tried here, and why.
+    pub fn skipped(&self) -> Vec<String> {
+        self.skipped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Objections to figures of this part that it never reported: what was not measured is not kept to.
+    pub fn unmeasured(&self) -> impl Iterator<Item = String> {
+        let unmeasured = self.own.iter().filter(|figure| self.figures.value(figure.id).is_none());
+        unmeasured.map(|figure| format!("{} was not measured", figure.id))
+    }
+
     /// Says that something cannot be tried on this machine, loudly; in CI that is a failure.
     ///
     /// # Errors
     /// In CI.
     pub fn skip(&self, what: &str, why: &str) -> anyhow::Result<()> {
         println!("SKIPPED: {what}: {why}");
+        self.skipped.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{what}: {why}"));
         if is_ci() {
             bail!("{what}: {why}");
         }

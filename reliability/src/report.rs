@@ -1,5 +1,6 @@
 //! What a run found, as a table and as JSON.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -24,6 +25,8 @@ pub struct Ran {
     pub took: Duration,
     /// What should not have happened.
     pub objections: Vec<String>,
+    /// What could not be tried on this machine.
+    pub skipped: Vec<String>,
 }
 
 impl Ran {
@@ -107,6 +110,7 @@ impl Report {
             "parts": self.parts(),
             "figures": figures,
             "objections": objections,
+            "skipped": self.ran.iter().flat_map(|ran| &ran.skipped).collect::<BTreeSet<_>>(),
         });
         Ok(serde_json::to_string_pretty(&report)? + "\n")
     }

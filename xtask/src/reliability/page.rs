@@ -49,6 +49,9 @@ fn tables(kept: &Value) -> String {
             );
         }
     }
+    for what in KINDS.iter().filter_map(|(kind, _)| kept[kind]["skipped"].as_array()).flatten() {
+        let _ = writeln!(text, "- **skipped**: {}", what.as_str().unwrap_or_default());
+    }
     text.push_str(&parts(kept));
     text.push_str("\n| what | with every change | long run | must be |\n|---|---:|---:|---|\n");
     for figure in figures(kept) {
