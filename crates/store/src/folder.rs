@@ -59,7 +59,7 @@ pub enum OpenError {
         /// The latest layout known here.
         known: usize,
     },
-    /// There was a store, and its file is gone or empty.
+    /// There was a store, and its file is gone or empty, or all that it had was in a log that is gone.
     #[error(
         "{} is missing or empty, and there was a store here: put a backup in its place, or remove {LOCK_FILE} beside it to \
          begin with an empty one",
@@ -148,11 +148,15 @@ impl Folder {
 
     /// A store that was here does not begin anew as an empty one because its file is gone.
     fn refuse_lost(&self) -> Result<(), OpenError> {
-        let was_here = self.lock.metadata().is_ok_and(|lock| lock.len() > 0);
-        match was_here && !self.has_database() {
+        match self.remembers_store() && !self.has_database() {
             true => Err(OpenError::Lost(self.database())),
             false => Ok(()),
         }
+    }
+
+    /// Was there a store here before this start?
+    pub fn remembers_store(&self) -> bool {
+        self.lock.metadata().is_ok_and(|lock| lock.len() > 0)
     }
 
     /// Writes down that there is a store here.

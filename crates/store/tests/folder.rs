@@ -109,6 +109,20 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
 }
 
 #[tokio::test]
+async fn a_young_store_whose_log_is_gone_does_not_begin_anew() {
+    let (dir, image) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(dir.path()).unwrap();
+    publish(&store, "{}").await;
+    copy_folder(dir.path(), image.path());
+    std::fs::remove_file(image.path().join("posthaste.db-wal")).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(refusal(image.path()), OpenError::Lost(_)));
+    }
+    std::fs::copy(dir.path().join("posthaste.db-wal"), image.path().join("posthaste.db-wal")).unwrap();
+    assert_eq!(open(image.path()).unwrap().events_after(Seq(0), 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn dropped_without_a_word_it_opens_again_at_once() {
     let dir = tempfile::tempdir().unwrap();
     for _ in 0..3 {

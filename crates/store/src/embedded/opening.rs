@@ -36,7 +36,7 @@ pub(crate) fn open(folder: &Folder, keys: &MasterKeys, now: UnixMs) -> Result<Op
     if folder.has_database() {
         leftovers::sync_log(&file)?;
         leftovers::take_back_unfinished(&file, || open_writer(&file))?;
-        check(&file, keys)?;
+        check(folder, keys)?;
     } else {
         folder.create_database()?;
         posthaste_faults::point("store.database-created");
@@ -105,13 +105,16 @@ fn keep_own_parts(writer: &Connection, keys: &MasterKeys) -> Result<zeroize::Zer
 }
 
 /// Refuses a file that is not ours to change, without changing it.
-fn check(file: &Path, keys: &MasterKeys) -> Result<(), OpenError> {
+fn check(folder: &Folder, keys: &MasterKeys) -> Result<(), OpenError> {
+    let file = &folder.database();
     let log = log_file::log_of(file);
     log_file::refuse_damaged(&log)?;
     let alone = log_file::is_there(&log).then(|| open_alone(file)).and_then(Result::ok);
     let alone = alone.map(|alone| Horizon::of(&alone));
     let reader = open_reader(file).map_err(|error| OpenError::damaged(file, error))?;
     match schema::marks(&reader).map_err(|error| OpenError::damaged(file, error))? {
+        // Until the log of a young store is written back, all of it is in the log.
+        Marks::Empty if folder.remembers_store() => return Err(OpenError::Lost(file.to_owned())),
         Marks::Empty => return Ok(()),
         Marks::Ours => {}
         Marks::Foreign => return Err(OpenError::damaged(file, "it is a database of another program")),

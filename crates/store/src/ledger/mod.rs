@@ -80,7 +80,7 @@ pub(crate) struct Ledger {
     time: Time,
     /// How the log was begun, for its number.
     log: horizon::LogBeginning,
-    /// When the copy was made that this store was put back from, while nothing is sent because of that.
+    /// When the copy was made that this store was put back from, if nothing was to be sent at the start because of that.
     held_since: Option<UnixMs>,
     effects: Effects,
 }

@@ -45,30 +45,62 @@ impl Ledger {
         // One from the future is of an unknown age.
         let age = now.since(copied_at).max(copied_at.since(now));
         if age <= GOES_ON_WITHIN || posthaste_faults::bug("restored-store-sends-at-once") {
-            return self.forget_copy();
+            return self.forget_copy().map(drop);
         }
         self.held_since = Some(copied_at);
         Ok(())
     }
 
-    /// When the copy was made that this store was put back from, while nothing is sent because of that.
+    /// When the copy was made that this store was put back from, if nothing was to be sent at the start because of that.
     pub fn held_since(&self) -> Option<UnixMs> {
         self.held_since
     }
 
-    /// Lets sending begin. Answers whether it was held.
-    pub fn release_sending(&mut self, by: &By) -> Outcome<bool> {
-        if self.held_since.is_none() {
-            return Ok(false);
+    /// Lets sending begin. Answers whether it was held: by the row, which is there again if this is not made durable.
+    pub fn release_sending(&self, by: &By) -> Outcome<bool> {
+        let was_held = self.forget_copy()?;
+        if was_held {
+            self.note(by, Action::SendingReleased, Noted { object: "sending", ..Noted::default() })?;
         }
-        self.forget_copy()?;
-        self.note(by, Action::SendingReleased, Noted { object: "sending", ..Noted::default() })?;
-        self.held_since = None;
-        Ok(true)
+        Ok(was_held)
     }
 
-    fn forget_copy(&self) -> Outcome<()> {
-        self.conn.prepare_cached("DELETE FROM meta WHERE key = ?1")?.execute([COPIED_AT])?;
-        Ok(())
+    /// Answers whether there was anything to forget.
+    fn forget_copy(&self) -> Outcome<bool> {
+        Ok(self.conn.prepare_cached("DELETE FROM meta WHERE key = ?1")?.execute([COPIED_AT])? > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::opening;
+    use crate::folder::Folder;
+    use crate::sealing::MasterKey;
+
+    #[test]
+    fn a_release_that_found_no_room_at_its_commit_is_done_by_its_repetition() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let keys = MasterKey::from_bytes([1; 32]).into();
+        let mut ledger = opening::open(&folder, &keys, UnixMs(0)).unwrap().ledger;
+        mark(ledger.conn(), UnixMs(0)).unwrap();
+        let by = By::from(UnixMs(1));
+        let rows = |ledger: &Ledger| -> i64 {
+            let sql = "SELECT count(*) FROM audit WHERE action = 'sending.released'";
+            ledger.conn().query_row(sql, [], |row| row.get(0)).unwrap()
+        };
+        ledger.begin().unwrap();
+        assert!(ledger.whole(|ledger| ledger.release_sending(&by)).unwrap());
+        ledger.roll_back().unwrap();
+        assert_eq!(rows(&ledger), 0);
+        for is_held in [true, false] {
+            ledger.begin().unwrap();
+            assert_eq!(ledger.whole(|ledger| ledger.release_sending(&by)).unwrap(), is_held);
+            ledger.commit().unwrap();
+            assert_eq!(rows(&ledger), 1);
+        }
+        ledger.see_copy(UnixMs(i64::MAX)).unwrap();
+        assert_eq!(ledger.held_since(), None, "the next start does not hold it again");
     }
 }

@@ -1,5 +1,6 @@
 //! What goes wrong inside the ledger, before it is put in the caller's words.
 
+use rusqlite::ffi::SQLITE_IOERR_SHORT_READ;
 use rusqlite::{ErrorCode, Row};
 
 use crate::error::{Refusal, StoreError};
@@ -93,7 +94,11 @@ pub(crate) fn name_of(row: &Row<'_>) -> i64 {
 
 /// Does the error say that the file does not hold what it must?
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    // A read behind the end: the file is shorter than it says.
+    let is_cut_short =
+        error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHORT_READ);
     is_damaged_value(error)
+        || is_cut_short
         || matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
