@@ -5,7 +5,7 @@
 //! a process that ends leaves the most behind.
 //!
 //! Without the feature `armed` all of it is compiled away: [`point`] does nothing and [`bug`] is always `false`. A build
-//! with it says so when it starts ([`IS_ARMED`]).
+//! with it says so when the server starts, and in its version ([`IS_ARMED`]).
 
 #[cfg(feature = "armed")]
 mod armed;

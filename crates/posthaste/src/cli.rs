@@ -22,13 +22,21 @@ use crate::serve::Serve;
 
 /// Webhooks as your product's own API: one binary, a contract file, at-least-once delivery.
 #[derive(Parser)]
-#[command(name = "posthaste", version, arg_required_else_help = true)]
+#[command(name = "posthaste", version = version(), arg_required_else_help = true)]
 pub struct Cli {
     /// Prints JSON, one object per line, even to a terminal
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
     command: Command,
+}
+
+/// What `--version` says behind the name.
+const fn version() -> &'static str {
+    match posthaste_faults::IS_ARMED {
+        true => concat!(env!("CARGO_PKG_VERSION"), " (armed with faults, for tests only)"),
+        false => env!("CARGO_PKG_VERSION"),
+    }
 }
 
 #[derive(Subcommand)]
@@ -119,5 +127,16 @@ impl Cli {
                 Ok(Exit::Done)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_with_faults_says_so() {
+        assert!(version().starts_with(env!("CARGO_PKG_VERSION")), "{}", version());
+        assert_eq!(version().contains("for tests only"), posthaste_faults::IS_ARMED);
     }
 }

@@ -1,6 +1,7 @@
 //! `serve`: the server from its start to its end.
 
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use clap::Args;
@@ -14,6 +15,8 @@ use crate::signals::EndSignals;
 
 /// How long the end may take when the server is broken.
 const BROKEN_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the process may take then to end by itself, with all that it has to say.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What `serve` is told.
 #[derive(Args)]
@@ -37,6 +40,11 @@ impl Serve {
             end.spare_hang_up();
         }
         logging::start(&settings.log)?;
+        if posthaste_faults::IS_ARMED {
+            tracing::warn!(
+                "this was built for tests, with faults that can be switched on: it is not for use"
+            );
+        }
         let loaded = contract_file::load(&settings.contract)?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
@@ -51,8 +59,20 @@ impl Serve {
             server.stop().await;
             return Ok(Exit::Done);
         };
+        end_without_fail();
         tracing::error!(why, "the server cannot go on and ends");
         let _ = tokio::time::timeout(BROKEN_PATIENCE, server.stop()).await;
         Err(Failure::refused(format!("the server ended because it could not go on: {why}")))
     }
+}
+
+/// Ends the process from a thread of its own if it does not end by itself: the log may be a pipe that nobody reads.
+fn end_without_fail() {
+    let ends = || {
+        let (_stays, never) = channel::<()>();
+        let _ = never.recv_timeout(LAST_WORDS);
+        std::process::exit(i32::from(Exit::Refused as u8));
+    };
+    // Where there is no thread for it, the end may wait.
+    let _ = std::thread::Builder::new().name("posthaste-end".to_owned()).spawn(ends);
 }

@@ -3,7 +3,7 @@
 //! It counts its own rounds and reads no clock, so that a process that was stopped for a while does not seem stuck when
 //! it goes on.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ const TOLD_AFTER: u32 = 10;
 const GIVEN_UP_AFTER: u32 = 60;
 /// The process is ended from here if it does not end itself within so many looks.
 const ENDED_AFTER: u32 = 20;
+/// Changes that wait to be logged; where the log takes none, further ones are left out of it.
+const UNLOGGED_MAX: usize = 16;
 
 /// How the server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +62,9 @@ impl Watch {
         let condition = Arc::new(Mutex::new(Condition::Well));
         let (end, ended) = channel();
         let told = condition.clone();
-        let thread = std::thread::Builder::new().name("posthaste-watch".to_owned());
-        let started = thread.spawn(move || watch(&watched, &told, &ended));
-        started.map_err(|error| Failure::refused(format!("the watching thread cannot start: {error}")))?;
+        let (log, logged) = sync_channel(UNLOGGED_MAX);
+        begin("posthaste-watch", move || watch(&watched, &told, &log, &ended))?;
+        begin("posthaste-watch-log", move || write_log(&logged))?;
         Ok(Self { condition, _end: end })
     }
 
@@ -77,21 +79,51 @@ pub(super) fn seen(condition: &Mutex<Condition>) -> Condition {
     condition.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-fn watch(watched: &Watched, told: &Mutex<Condition>, ended: &Receiver<()>) {
+fn begin(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    started.map_err(|error| Failure::refused(format!("the watching thread cannot start: {error}")))?;
+    Ok(())
+}
+
+/// What whoever watches has to say in the log.
+#[derive(Debug)]
+enum Saying {
+    Changed(Condition),
+    Ends,
+}
+
+/// Writes the log from a thread of its own: standard error may be a pipe that nobody reads, and whoever watches waits
+/// for nobody.
+fn write_log(sayings: &Receiver<Saying>) {
+    for saying in sayings {
+        match saying {
+            Saying::Changed(condition) => tracing::warn!(?condition, "how the server gets on has changed"),
+            Saying::Ends => tracing::error!("the server does not end by itself and is ended"),
+        }
+    }
+}
+
+/// Makes known how the server is, before the log says so.
+fn make_known(condition: Condition, told: &Mutex<Condition>, log: &SyncSender<Saying>) {
+    let mut known = told.lock().unwrap_or_else(PoisonError::into_inner);
+    if *known != condition {
+        known.clone_from(&condition);
+        drop(known);
+        let _ = log.try_send(Saying::Changed(condition));
+    }
+}
+
+fn watch(watched: &Watched, told: &Mutex<Condition>, log: &SyncSender<Saying>, ended: &Receiver<()>) {
     let mut looks = Looks::new(watched.lives.len(), watched.attempt_max);
     let mut broken_for = 0;
     while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK_EVERY) {
         let alive: Vec<Alive> = watched.lives.iter().map(Life::look).collect();
         let condition = looks.look(&alive, watched.pulse.beat(), watched.store.progress());
-        let mut known = told.lock().unwrap_or_else(PoisonError::into_inner);
-        if *known != condition {
-            tracing::warn!(?condition, "how the server gets on has changed");
-        }
         broken_for = if matches!(condition, Condition::Broken(_)) { broken_for + 1 } else { 0 };
-        *known = condition;
-        drop(known);
-        if broken_for > ENDED_AFTER {
-            tracing::error!("the server does not end by itself and is ended");
+        make_known(condition, told, log);
+        if broken_for == ENDED_AFTER {
+            let _ = log.try_send(Saying::Ends);
+        } else if broken_for > ENDED_AFTER {
             std::process::exit(1);
         }
     }
@@ -153,6 +185,8 @@ impl Looks {
         let oldest = self.oldest.look(beat.oldest, beat.oldest > 0);
         // While the store holds everything up, nobody else is to blame, and a new start would find it as it is.
         if store >= TOLD_AFTER {
+            // Attempts wait for records and reads: they get their time anew when the store gets on.
+            self.attempts.looks = 0;
             return Condition::Stuck("the store does not get on with its work".to_owned());
         }
         let still = [
@@ -212,6 +246,38 @@ mod tests {
             assert_eq!((first_told, first_given_up), (told, given_up), "{what}");
         }
         println!("counted | reliability | ways of standing still that readiness tells | {}", table.len());
+    }
+
+    #[test]
+    fn commits_that_are_slow_one_after_the_other_break_nothing() {
+        // For how many looks each commit takes. Nothing is attempted where one ends and the next begins.
+        for commit in [15, 70, 200] {
+            let mut looks = Looks::new(2, Duration::from_secs(20));
+            let mut told = 0;
+            for number in 1..=1_000 {
+                let mut seen = well(number);
+                (seen.1.attempts, seen.1.is_owing) = (7, true);
+                seen.2.rounds = number / commit;
+                match looks.look(&seen.0, seen.1, seen.2) {
+                    Condition::Well => {}
+                    Condition::Stuck(_) => told += 1,
+                    Condition::Broken(why) => panic!("commits of {commit} looks: {why} at {number}"),
+                }
+            }
+            assert!(told > 0, "commits of {commit} looks");
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_the_log() {
+        let (log, logged) = sync_channel(1);
+        let told = Mutex::new(Condition::Well);
+        for number in 0..5 {
+            let condition = Condition::Broken(number.to_string());
+            make_known(condition.clone(), &told, &log);
+            assert_eq!(seen(&told), condition);
+        }
+        assert_eq!(logged.try_iter().count(), 1);
     }
 
     #[test]
