@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::dice::Dice;
 use crate::figures::Figure;
 use crate::rig::scratch;
-use damage::Kind;
+use damage::{Done, Kind};
 use fill::{Filled, Snapshot};
 use judge::{Dump, Verdict};
 
@@ -36,6 +36,10 @@ pub const PART: Part = Part {
             "of them logs damaged in their last commit, which a crash leaves as well",
         ),
         Figure::count(
+            "corruption.shorter_logs",
+            "of them logs without their last commits, unnoticed because nothing is left that tells of more",
+        ),
+        Figure::count(
             "corruption.minor",
             "of them with unnoticed damage in what is neither sent nor decides anything",
         ),
@@ -47,6 +51,7 @@ pub const PART: Part = Part {
             "corruption.unnoticed",
             "unnoticed damage in events, webhooks, accounts, keys, tokens, deliveries",
         ),
+        Figure::never("corruption.misnamed", "refusals that do not call it damage, or name no file"),
         Figure::count("corruption.programs", "damaged copies that the program ran on"),
         Figure::never("corruption.wrong_bytes", "bodies that arrived and were never published"),
         Figure::never("corruption.wrong_urls", "requests that arrived where nobody registered a webhook"),
@@ -58,16 +63,22 @@ pub const PART: Part = Part {
 const COPIES: u64 = 2_000;
 /// At least so many threads damage and read: each of them waits for those of the store it opens.
 const WORKERS_MIN: usize = 2;
-/// How many objections of one sort are told.
+/// How many objections are told.
 const TOLD_MAX: u64 = 5;
 
-/// What became of the copies, counted.
-#[derive(Default)]
-struct Counts {
-    copies: AtomicU64,
-    by_verdict: [AtomicU64; 7],
-    unnoticed: AtomicU64,
-}
+/// What became of the copies, by figure.
+const FIGURES: [&str; 10] = [
+    "corruption.refused",
+    "corruption.read_errors",
+    "corruption.found",
+    "corruption.harmless",
+    "corruption.cut_logs",
+    "corruption.shorter_logs",
+    "corruption.minor",
+    "corruption.two_times",
+    "corruption.unnoticed",
+    "corruption.misnamed",
+];
 
 fn run(context: Context) -> Running {
     Box::pin(async move {
@@ -88,8 +99,12 @@ fn run(context: Context) -> Running {
 
 fn damage_all(context: &Context, filled: &Filled) -> anyhow::Result<()> {
     let sound: Vec<Dump> = filled.snapshots.iter().map(Snapshot::dump).collect::<anyhow::Result<_>>()?;
-    let (counts, next) = (Counts::default(), AtomicU64::new(0));
-    let copies = context.times(COPIES);
+    let (next, told, copies) = (AtomicU64::new(0), AtomicU64::new(0), context.times(COPIES));
+    let place = scratch::folder()?;
+    for (at, dump) in sound.iter().enumerate() {
+        check_sound(&filled.snapshots[at], dump, &sound, at, place.path())?;
+    }
+    FIGURES.iter().try_for_each(|figure| context.report(figure, 0.0))?;
     let work = || -> anyhow::Result<()> {
         let place = scratch::folder()?;
         loop {
@@ -98,7 +113,7 @@ fn damage_all(context: &Context, filled: &Filled) -> anyhow::Result<()> {
                 return Ok(());
             }
             let mut dice = Dice::new(context.seed.wrapping_mul(1_000_003).wrapping_add(number));
-            one(context, filled, &sound, place.path(), &mut dice, &counts)?;
+            one(context, filled, &sound, place.path(), &mut dice, &told)?;
         }
     };
     std::thread::scope(|scope| {
@@ -106,8 +121,24 @@ fn damage_all(context: &Context, filled: &Filled) -> anyhow::Result<()> {
         workers.into_iter().try_for_each(|worker| {
             worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a damaged copy ended in a panic")))
         })
-    })?;
-    report(context, &counts)
+    })
+}
+
+/// What nobody has damaged is read whole, and found to be so: else the rest tells nothing.
+fn check_sound(
+    snapshot: &Snapshot,
+    dump: &Dump,
+    sound: &[Dump],
+    at: usize,
+    place: &Path,
+) -> anyhow::Result<()> {
+    ensure!(dump.unread().is_empty(), "copy {at} is sound, and cannot be read in {:?}", dump.unread());
+    let copy = place.join("copy");
+    snapshot.copy_to(&copy)?;
+    let nothing = Done { says: "nothing".to_owned(), excuse: None };
+    let verdict = judge::judge(&copy, || snapshot.dump().ok(), sound, at, &nothing)?;
+    ensure!(matches!(verdict, Verdict::Harmless), "copy {at} is sound, and is judged {verdict:?}");
+    Ok(())
 }
 
 fn one(
@@ -116,7 +147,7 @@ fn one(
     sound: &[Dump],
     place: &Path,
     dice: &mut Dice,
-    counts: &Counts,
+    told: &AtomicU64,
 ) -> anyhow::Result<()> {
     let copy = place.join("copy");
     let (at, kind, mut again, done) = loop {
@@ -128,39 +159,24 @@ fn one(
             break (at, kind, before, done);
         }
     };
-    counts.copies.fetch_add(1, Ordering::Relaxed);
+    context.report("corruption.copies", 1.0)?;
     // Whoever opens it may change it: what it holds is read from another copy with the same damage.
     let dump = || {
         filled.snapshots[at].copy_to(&copy).ok()?;
         kind.apply(&copy, filled, at, &mut again).ok()?;
         Dump::of(&copy.join("posthaste.db")).ok()
     };
-    let verdict = judge::judge(&copy, dump, sound, at, &done);
-    counts.by_verdict[verdict.place()].fetch_add(1, Ordering::Relaxed);
-    if let Verdict::Unnoticed(tables) = &verdict
-        && counts.unnoticed.fetch_add(1, Ordering::Relaxed) < TOLD_MAX
-    {
-        context.object(format!("{} of copy {at} went unnoticed in {tables:?}", done.says));
+    let verdict = judge::judge(&copy, dump, sound, at, &done)?;
+    context.report(verdict.figure(), 1.0)?;
+    let objection = match &verdict {
+        Verdict::Unnoticed(tables) => format!("{} of copy {at} went unnoticed in {tables:?}", done.says),
+        Verdict::Misnamed(told) => format!("{} of copy {at} is not told as damage: {told}", done.says),
+        _ => return Ok(()),
+    };
+    if told.fetch_add(1, Ordering::Relaxed) < TOLD_MAX {
+        context.object(objection);
     }
     Ok(())
-}
-
-fn report(context: &Context, counts: &Counts) -> anyhow::Result<()> {
-    let copies = counts.copies.load(Ordering::Relaxed);
-    ensure!(copies > 0, "nothing was damaged: this proves nothing");
-    context.report("corruption.copies", copies as f64)?;
-    for (count, id) in counts.by_verdict.iter().zip([
-        "corruption.refused",
-        "corruption.read_errors",
-        "corruption.found",
-        "corruption.harmless",
-        "corruption.cut_logs",
-        "corruption.minor",
-        "corruption.two_times",
-    ]) {
-        context.report(id, count.load(Ordering::Relaxed) as f64)?;
-    }
-    context.report("corruption.unnoticed", counts.unnoticed.load(Ordering::Relaxed) as f64)
 }
 
 /// What is shared by those who look at one store.

@@ -33,10 +33,19 @@ pub enum Kind {
 pub struct Done {
     /// In words.
     pub says: String,
-    /// Does a crash leave a log so, too?
-    pub may_look_cut: bool,
-    /// Is each file sound, and the log of another time than the database?
-    pub is_of_two_times: bool,
+    /// Why nobody may be able to notice.
+    pub excuse: Option<Excuse>,
+}
+
+/// Why damage looks like something that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excuse {
+    /// Only the last commit of the log is hit: a crash leaves it so, too.
+    CutOff,
+    /// The log ends before its last commit, and nothing follows that tells of more.
+    Shorter,
+    /// Each file is sound, and the log is of another time than the database: a power failure leaves the like.
+    TwoTimes,
 }
 
 impl Kind {
@@ -75,7 +84,7 @@ impl Kind {
         }
         let offset = dice.below(if is_in_log { log_bytes } else { pages * PAGE_BYTES });
         let page = dice.below(pages);
-        let mut may_look_cut = false;
+        let mut excuse = None;
         match self {
             Self::FlipBit => flip(&database, offset, 1 << dice.below(8))?,
             Self::FlipByte => flip(&database, offset, dice.below(255) as u8 + 1)?,
@@ -83,18 +92,24 @@ impl Kind {
             Self::SwapPages => swap(&database, page, dice.below(pages))?,
             Self::Truncate => cut(&database, offset)?,
             Self::FlipBitInLog => {
-                may_look_cut = offset >= last_commit_at(&log)?;
+                excuse = (offset >= last_commit_at(&log)?).then_some(Excuse::CutOff);
                 flip(&log, offset, 1 << dice.below(8))?;
             }
             Self::ZeroInLog => {
                 // A whole page with its header.
                 let from = LOG_HEADER_BYTES + offset / FRAME_BYTES * FRAME_BYTES;
-                // The end of the commit before it is lost with its header, and with it where that commit ended.
-                may_look_cut = from + FRAME_BYTES >= last_commit_at(&log)?;
+                let last = last_commit_at(&log)?;
+                excuse = match from {
+                    _ if from >= last => Some(Excuse::CutOff),
+                    // With its header it is lost where the commit before ended.
+                    _ if from + FRAME_BYTES >= last => Some(Excuse::Shorter),
+                    _ => None,
+                };
                 zero(&log, from, FRAME_BYTES.min(log_bytes.saturating_sub(from)))?;
             }
             Self::TruncateLog => {
-                may_look_cut = true;
+                let is_last = offset >= last_commit_at(&log)?;
+                excuse = Some(if is_last { Excuse::CutOff } else { Excuse::Shorter });
                 cut(&log, offset)?;
             }
             Self::OtherLog | Self::OtherFile => {
@@ -106,7 +121,7 @@ impl Kind {
                 }
                 std::fs::copy(source, copy.join(name))?;
                 let says = format!("{name} of copy {other}");
-                return Ok(Some(Done { says, may_look_cut, is_of_two_times: true }));
+                return Ok(Some(Done { says, excuse: Some(Excuse::TwoTimes) }));
             }
             Self::Empty => cut(&database, 0)?,
             Self::GarbageHeader => {
@@ -114,7 +129,7 @@ impl Kind {
             }
         }
         let says = format!("{self:?} at {offset} or page {page}");
-        Ok(Some(Done { says, may_look_cut, is_of_two_times: false }))
+        Ok(Some(Done { says, excuse }))
     }
 }
 

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use posthaste_core::{Clock, Seq, UnixMs};
-use posthaste_store::{Embedded, Options, Store, StoreError, verify};
+use posthaste_store::{Embedded, OpenError, Options, Store, StoreError, verify};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
-use super::damage::Done;
+use super::damage::{Done, Excuse};
 
 /// What decides what is sent, where and when, and who may do what.
 const DECISIVE: &[(&str, &str)] = &[
@@ -19,6 +19,7 @@ const DECISIVE: &[(&str, &str)] = &[
     ("accounts", "SELECT * FROM accounts ORDER BY no"),
     ("keys", "SELECT * FROM keys ORDER BY no"),
     ("tokens", "SELECT no, id, name, token_hash, scope, expires_ms, revoked_ms FROM tokens ORDER BY no"),
+    ("once_tokens", "SELECT * FROM once_tokens ORDER BY 1"),
     ("deliveries", "SELECT event, webhook, state, attempts, next_ms FROM deliveries ORDER BY event, webhook"),
     ("checkpoint", "SELECT value FROM meta WHERE key = 'checkpoint'"),
 ];
@@ -47,6 +48,11 @@ impl Dump {
         let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let tables = DECISIVE.iter().chain(MINOR);
         Ok(Self(tables.map(|(name, sql)| (*name, read(&connection, sql).ok())).collect()))
+    }
+
+    /// The tables that could not be read.
+    pub fn unread(&self) -> Vec<&'static str> {
+        self.0.iter().filter(|(_, rows)| rows.is_none()).map(|(name, _)| *name).collect()
     }
 
     fn differs_in(&self, other: &Self, tables: &[(&'static str, &str)]) -> Vec<&'static str> {
@@ -80,57 +86,81 @@ pub enum Verdict {
     ReadError,
     Found,
     Harmless,
-    LooksCut,
-    /// Of a log and a file of different times, which a power failure may leave as well.
-    OfTwoTimes,
+    /// It looks like something that is no damage.
+    Excused(Excuse),
     Minor,
     /// In these tables.
     Unnoticed(Vec<&'static str>),
+    /// It is refused with a sentence that does not call it damage, or names no file.
+    Misnamed(String),
 }
 
 impl Verdict {
-    /// Its place among those that are counted.
-    pub fn place(&self) -> usize {
+    /// The figure that it is counted in.
+    pub fn figure(&self) -> &'static str {
         match self {
-            Self::Refused => 0,
-            Self::ReadError => 1,
-            Self::Found => 2,
-            Self::Harmless => 3,
-            Self::LooksCut => 4,
-            Self::Minor | Self::Unnoticed(_) => 5,
-            Self::OfTwoTimes => 6,
+            Self::Refused => "corruption.refused",
+            Self::ReadError => "corruption.read_errors",
+            Self::Found => "corruption.found",
+            Self::Harmless => "corruption.harmless",
+            Self::Excused(Excuse::CutOff) => "corruption.cut_logs",
+            Self::Excused(Excuse::Shorter) => "corruption.shorter_logs",
+            Self::Excused(Excuse::TwoTimes) => "corruption.two_times",
+            Self::Minor => "corruption.minor",
+            Self::Unnoticed(_) => "corruption.unnoticed",
+            Self::Misnamed(_) => "corruption.misnamed",
         }
     }
 }
 
-/// Reads a damaged copy in every way. What it holds (`dump`) may be what any of the sound ones held.
+/// The file that every sentence about damage names; the log's name begins with it.
+const FILE: &str = "posthaste.db";
+
+/// Reads a copy of the snapshot `at` in every way, damaged or not. What it holds is `dump`.
 pub fn judge(
     copy: &Path,
     dump: impl FnOnce() -> Option<Dump>,
     sound: &[Dump],
     at: usize,
     done: &Done,
-) -> Verdict {
+) -> anyhow::Result<Verdict> {
     let verified = verify(copy, None);
-    match open_and_read(copy) {
-        Err(_) => return Verdict::Refused,
-        Ok(Err(_)) => return Verdict::ReadError,
-        Ok(Ok(())) => {}
-    }
-    if verified.is_ok_and(|report| report.problems.is_empty()) {
-        let Some(dump) = dump() else { return Verdict::Unnoticed(vec!["all of it"]) };
-        if sound.contains(&dump) {
-            return Verdict::Harmless;
+    match open_and_read(copy)? {
+        Read::Refused(error) => return Ok(named(Verdict::Refused, is_damage(&error), &error)),
+        Read::Failed(error) => {
+            return Ok(named(Verdict::ReadError, matches!(error, StoreError::Damaged(_)), &error));
         }
-        let decisive = dump.differs_in(&sound[at], DECISIVE);
-        return match decisive.is_empty() {
-            _ if done.may_look_cut => Verdict::LooksCut,
-            _ if done.is_of_two_times => Verdict::OfTwoTimes,
-            true => Verdict::Minor,
-            false => Verdict::Unnoticed(decisive),
-        };
+        Read::All => {}
     }
-    Verdict::Found
+    match verified {
+        Err(error) => return Ok(named(Verdict::Found, is_damage(&error), &error)),
+        Ok(report) if !report.problems.is_empty() => return Ok(Verdict::Found),
+        Ok(_) => {}
+    }
+    let Some(dump) = dump() else { return Ok(Verdict::Unnoticed(vec!["all of it"])) };
+    let is_of_another_time = done.excuse == Some(Excuse::TwoTimes) && sound.contains(&dump);
+    if dump == sound[at] || is_of_another_time {
+        return Ok(Verdict::Harmless);
+    }
+    let decisive = dump.differs_in(&sound[at], DECISIVE);
+    Ok(match done.excuse {
+        Some(excuse) => Verdict::Excused(excuse),
+        None if decisive.is_empty() => Verdict::Minor,
+        None => Verdict::Unnoticed(decisive),
+    })
+}
+
+/// The verdict, if the error tells of damage and names a file.
+fn named(verdict: Verdict, is_damage: bool, error: &impl ToString) -> Verdict {
+    let told = error.to_string();
+    if is_damage && told.contains(FILE) { verdict } else { Verdict::Misnamed(told) }
+}
+
+/// Where the number of the layout or what the key is tried on is damaged, nothing tells that from a later layout or
+/// another store's key.
+fn is_damage(error: &OpenError) -> bool {
+    use OpenError::{Damaged, Lost, Newer, WrongKey};
+    matches!(error, Damaged { .. } | Lost(_) | Newer { .. } | WrongKey(_))
 }
 
 struct Now;
@@ -140,14 +170,24 @@ impl Clock for Now {
     }
 }
 
-/// Opens it and reads everything that the program would read. The outer error is that of opening.
-fn open_and_read(copy: &Path) -> anyhow::Result<Result<(), StoreError>> {
-    let store = Embedded::open(copy, None, Options { readers: 1 }, Arc::new(Now))?;
+/// How far reading came.
+enum Read {
+    Refused(OpenError),
+    Failed(StoreError),
+    All,
+}
+
+/// Opens it and reads everything that the program would read.
+fn open_and_read(copy: &Path) -> anyhow::Result<Read> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let store = match Embedded::open(copy, None, Options { readers: 1 }, Arc::new(Now)) {
+        Ok(store) => store,
+        Err(error) => return Ok(Read::Refused(error)),
+    };
     Ok(runtime.block_on(async {
         let read = read_all(&store).await;
         store.close().await;
-        read
+        read.map_or_else(Read::Failed, |()| Read::All)
     }))
 }
 
