@@ -50,7 +50,9 @@ pub struct Bounds {
     pub fresh_bytes: usize,
     /// Webhooks looked at in one go when an event is fanned out.
     pub fan_out: usize,
-    /// Changes collected for one record; fan-out waits while there are more.
+    /// Changes collected for one record; while there are more no attempt starts. At most half of them are deliveries that
+    /// fan-out leaves to the store, and three quarters those and the ones that waited in memory for long, but for what
+    /// one go of `fan_out` adds.
     pub record: usize,
     /// Pending rows of one webhook read from the store in one go.
     pub load: usize,

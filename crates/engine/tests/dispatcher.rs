@@ -179,6 +179,11 @@ impl Rig {
     }
 
     fn answer(&mut self, outcome: Outcome) {
+        self.end(outcome);
+        self.tell(Input::Recorded);
+    }
+
+    fn end(&mut self, outcome: Outcome) {
         let claim = self.claims.remove(0);
         let attempt = Attempt {
             number: claim.number,
@@ -188,7 +193,6 @@ impl Rig {
             signatures: Vec::new(),
         };
         self.tell(Input::Ended(claim, attempt));
-        self.tell(Input::Recorded);
     }
 
     fn change(&mut self, change: impl FnOnce(&mut Webhook)) {
@@ -830,6 +834,50 @@ fn fresh_deliveries_without_room_are_read_back_before_the_backlog_is_through() {
         record event 6 delivered due None
         record event 7 delivered due None
     "#]]);
+}
+
+#[test]
+fn a_read_that_finds_nothing_new_is_not_repeated_before_the_record_it_waits_for() {
+    let bounds = Bounds { lane: 4, failing_lane: 4, ..Bounds::default() };
+    let mut rig = with_backlog(bounds, 3);
+    (0..4).for_each(|_| _ = rig.publish(ACCOUNT));
+    rig.log.clear();
+    rig.end(status(200));
+    rig.step();
+    rig.expect(expect![[r#"
+        attempt wh_1#1 of event 4
+        read newest rows of 1
+    "#]]);
+    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows: Vec::new(), next: None });
+    rig.expect(expect![[r#""#]]);
+    rig.tell(Input::Recorded);
+    rig.expect(expect![[r#"
+        read newest rows of 1
+        record event 1 delivered due None
+        leave event 7 to the store
+    "#]]);
+}
+
+#[test]
+fn a_long_row_of_broadcasts_to_paused_webhooks_holds_up_no_attempt() {
+    let bounds = Bounds { record: 8, fan_out: 2, in_flight_per_webhook: 1, ..Bounds::default() };
+    let mut rig = Rig::new(bounds, (1..=40).map(|no| webhook(no, no)).collect());
+    (2..=40).for_each(|no| rig.change_one(no, |webhook| webhook.state = WebhookState::Paused));
+    (0..6).for_each(|_| _ = rig.publish(ACCOUNT));
+    (0..20).for_each(|_| _ = rig.publish(Audience::Broadcast));
+    // Attempts start before the record under way is durable, and after each one.
+    rig.end(status(200));
+    assert_eq!(rig.next_events(2), [2, 3]);
+    rig.now = rig.now.plus(bounds.unwritten_for);
+    rig.log.clear();
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    assert!(rig.log.contains("leave event 6 to the store"), "what waited for long is written:\n{}", rig.log);
+    for _ in 0..1_000 {
+        rig.tell(Input::Recorded);
+    }
+    let broadcast = rig.log.matches("leave event 26 to the store").count();
+    assert_eq!(broadcast, 39, "the last broadcast has its rows");
 }
 
 #[test]

@@ -159,10 +159,14 @@ impl Lane {
             Source::Backlog => is_all,
         };
         // What is being written now is in the store and no read has seen it.
-        let is_durable = self.known.len() <= self.waiting.len() + self.in_flight;
-        if is_known && is_durable {
+        if is_known && self.is_durable() {
             self.has_overflowed = false;
         }
+    }
+
+    /// Is nothing being recorded that was or will be a row?
+    pub fn is_durable(&self) -> bool {
+        self.known.len() <= self.waiting.len() + self.in_flight
     }
 
     /// Shrinks and grows with the window: what cannot be sent soon waits in the store and takes nobody's place.

@@ -99,6 +99,11 @@ impl Ledger {
         self.collected_due.len()
     }
 
+    /// How many of these go to the store to wait there.
+    pub fn spills(&self) -> usize {
+        self.collecting.spills.len()
+    }
+
     /// Is everything durable?
     pub fn is_quiet(&self) -> bool {
         self.handed_out.is_none() && self.collecting.is_empty() && self.checkpoint == self.reached()

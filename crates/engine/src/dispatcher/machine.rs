@@ -219,7 +219,7 @@ impl Dispatcher {
         }
         step.has_more = self.begins_work()
             && self.ledger.len() < self.bounds.record
-            && (self.has_next() || self.fan_out.has_event());
+            && (self.has_next() || (self.can_fan_out() && self.fan_out.has_event()));
         step.next_due = self.next_due();
         step
     }
@@ -269,7 +269,8 @@ impl Dispatcher {
     }
 
     /// Is something due at `now`, and nothing under way? Between two steps that is so only if something is wrong, or for
-    /// as long as the store does not answer.
+    /// as long as a record is not durable. What a read was begun for is not seen here: reads that never answer show in
+    /// nothing but the store's own progress.
     #[must_use]
     pub fn is_owing(&self, now: UnixMs) -> bool {
         let is_due = self.timers.first().is_some_and(|(at, _)| *at <= now);
@@ -319,8 +320,7 @@ impl Dispatcher {
         }
         let timer = self.timers.first().map(|(at, _)| *at);
         // With a full batch to collect in, nothing more can be written before the one before is durable.
-        let can_write = self.ledger.len() < self.bounds.record;
-        let oldest = self.unwritten.front().filter(|_| can_write);
+        let oldest = self.unwritten.front().filter(|_| self.can_write_overdue());
         let unwritten = oldest.map(|(since, _)| since.plus(self.bounds.unwritten_for));
         // A slot that becomes free is of interest to those who wait for a turn.
         let slow = self.slots.next_slow(&self.bounds).filter(|_| !self.queues.is_empty());

@@ -16,7 +16,7 @@ impl Dispatcher {
     /// Fans events out until enough is collected or none is left.
     pub(super) fn fan_out_some(&mut self, now: UnixMs) {
         let mut looked_at = 0;
-        while self.ledger.len() < self.bounds.record && looked_at < self.bounds.record {
+        while self.can_fan_out() && looked_at < self.bounds.record {
             let Some(found) = self.fan_out.next(&self.roster, self.bounds.fan_out) else { break };
             looked_at += found.webhooks.len() + 1;
             if found.is_first {
@@ -30,6 +30,20 @@ impl Dispatcher {
                 self.ledger.fanned_out(found.event.seq);
             }
         }
+    }
+
+    /// Is there room for what fan-out leaves to the store? However much that is, it takes half of a record at most, and
+    /// attempts go on beside it.
+    pub(super) fn can_fan_out(&self) -> bool {
+        let is_open = self.ledger.spills() < (self.bounds.record / 2).max(1);
+        is_open && self.ledger.len() < self.bounds.record
+    }
+
+    /// Is there room for what has waited in memory for long? A quarter of a record is kept for it from fan-out, and one
+    /// for attempts from both.
+    pub(super) fn can_write_overdue(&self) -> bool {
+        let is_open = self.ledger.spills() < self.bounds.record - self.bounds.record / 4;
+        is_open && self.ledger.len() < self.bounds.record
     }
 
     /// Takes up the delivery of an event to a webhook, if it is owed one.
@@ -119,7 +133,7 @@ impl Dispatcher {
         while let Some((since, key)) = self.unwritten.front().copied() {
             // What came later than now came before the clock was set back.
             let is_overdue = since > now || since.plus(self.bounds.unwritten_for) <= now;
-            if !is_overdue || self.ledger.len() >= self.bounds.record {
+            if !is_overdue || !self.can_write_overdue() {
                 return;
             }
             self.unwritten.pop_front();
@@ -245,7 +259,8 @@ impl Dispatcher {
         if let Some(next) = next.filter(|_| lane.reads_for == Source::Backlog) {
             lane.expect_row(next);
         }
-        if std::mem::take(&mut lane.look_again) {
+        let looks_again = std::mem::take(&mut lane.look_again);
+        if looks_again {
             lane.expect_row(UnixMs(0));
         }
         let (old, mut new): (Vec<PendingRow>, Vec<PendingRow>) = rows
@@ -258,11 +273,15 @@ impl Dispatcher {
         }
         lane.has_read(new.len(), next.is_none());
         let source = lane.reads_for;
+        // All that is due is known, and the rest of it is being recorded: that done, the lane looks again.
+        let is_early = source == Source::Fresh && new.is_empty() && old.is_empty() && !lane.is_durable();
         if source == Source::Fresh {
             new.reverse();
         }
         self.take_up_rows(no, new, source);
-        self.set_timer(no);
+        if looks_again || !is_early {
+            self.set_timer(no);
+        }
     }
 
     /// Puts rows in their lane; what would be too much to keep in memory stays in the store.
