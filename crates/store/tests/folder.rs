@@ -300,6 +300,43 @@ async fn a_backup_is_a_whole_store_and_overwrites_nothing() {
     assert!(copy.event(seq).await.unwrap().is_some());
 }
 
+/// The head of a journal that says that there was nothing before, as SQLite writes it.
+fn journal_of_a_first_start() -> Vec<u8> {
+    let mut journal = vec![0; 512];
+    journal[..8].copy_from_slice(&[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]);
+    journal[20..24].copy_from_slice(&512_u32.to_be_bytes());
+    journal[24..28].copy_from_slice(&8192_u32.to_be_bytes());
+    journal
+}
+
+#[tokio::test]
+async fn a_journal_left_behind_empties_nothing_that_was_put_beside_it() {
+    let (dir, backup) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(dir.path()).unwrap();
+    publish(&store, "{}").await;
+    store.backup(&backup.path().join("posthaste.db"), NOW).await.unwrap();
+    std::fs::copy(dir.path().join("master.key"), backup.path().join("master.key")).unwrap();
+    // A young store has all of it in its log.
+    for from in [backup.path(), dir.path()] {
+        let restored = tempfile::tempdir().unwrap();
+        let (file, journal) =
+            (restored.path().join("posthaste.db"), restored.path().join("posthaste.db-journal"));
+        copy_folder(from, restored.path());
+        std::fs::write(&journal, journal_of_a_first_start()).unwrap();
+        let before = std::fs::read(&file).unwrap();
+        let message = refusal(restored.path()).to_string();
+        assert!(message.contains("posthaste.db-journal") && message.contains("Remove"), "{message}");
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+        std::fs::remove_file(&journal).unwrap();
+        assert_eq!(open(restored.path()).unwrap().events_after(Seq(0), 9).await.unwrap().len(), 1);
+    }
+    let cut_off = tempfile::tempdir().unwrap();
+    std::fs::write(cut_off.path().join("posthaste.db"), vec![0; 8192]).unwrap();
+    std::fs::copy(dir.path().join("master.key"), cut_off.path().join("master.key")).unwrap();
+    std::fs::write(cut_off.path().join("posthaste.db-journal"), journal_of_a_first_start()).unwrap();
+    open(cut_off.path()).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_together_is_made_durable_together() {
     let dir = tempfile::tempdir().unwrap();

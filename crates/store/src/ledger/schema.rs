@@ -26,7 +26,8 @@ pub(crate) const VERSION: usize = MIGRATIONS.len();
 /// The oldest SQLite that is free of the bug that could reset a write-ahead log too early.
 pub(crate) const SQLITE_MIN: i32 = 3_051_003;
 
-const PAGE_BYTES: u32 = 8192;
+/// The size of the pages of a new store.
+pub(crate) const PAGE_BYTES: u32 = 8192;
 /// Pages that a connection keeps; others come from the system's own cache. New rows lie side by side, so the writer comes
 /// back to few pages, and a reader reads most pages once.
 const WRITER_CACHE_KIB: u32 = 16 * 1024;

@@ -20,7 +20,7 @@ use crate::sealing::{Place, Vault};
 /// How many overdue retries are put in order of age when a webhook is resumed; later ones follow by due time.
 const REORDERED_MAX: i64 = 10_000;
 
-/// At the start so many damaged rows are left out; where there are more, the store is not opened.
+/// At the start what so many damaged rows stand for is left out; where there are more, the store is not opened.
 const DAMAGED_MAX: usize = 100;
 
 fn select() -> String {
@@ -104,6 +104,8 @@ pub(super) fn all_owed(conn: &Connection, vault: &Vault, checkpoint: Seq) -> Out
     while let Some(row) = rows.next()? {
         match from_row(row, vault) {
             Ok(webhook) => owed.webhooks.push(webhook),
+            // One account row may be the damage of many webhooks.
+            Err(Trouble::Damaged(what)) if owed.damaged.contains(&what) => {}
             Err(Trouble::Damaged(what)) if owed.damaged.len() < DAMAGED_MAX => owed.damaged.push(what),
             Err(trouble) => return Err(trouble),
         }
