@@ -22,6 +22,7 @@ pub(crate) mod keys;
 pub(crate) mod tokens;
 pub(crate) mod webhooks;
 
+mod closing;
 mod watched;
 
 pub(crate) mod events;
@@ -44,14 +45,14 @@ mod tidy;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use posthaste_core::{AccountNo, Event, KeyNo, Seq, UnixMs, Webhook, WebhookNo, WebhookState};
+use posthaste_core::{AccountNo, Event, KeyNo, Seq, UnixMs, Webhook, WebhookNo};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::sealing::Vault;
+use closing::Closing;
 use standing::Standing;
 use steady::Time;
-use tidy::Closing;
 use trouble::{Outcome, Trouble};
 use webhooks::Recipients;
 
@@ -120,18 +121,17 @@ impl Effects {
     }
 }
 
-/// What a ledger knows from the tables alone.
-struct Facts {
+/// How far a ledger is by its tables alone.
+struct Places {
     checkpoint: Seq,
     last_event: Seq,
-    owed: Recipients,
 }
 
-impl Facts {
-    fn read(conn: &Connection, vault: &Vault) -> Outcome<Self> {
+impl Places {
+    fn read(conn: &Connection) -> Outcome<Self> {
         let checkpoint = read_seq(conn, "checkpoint")?;
         let last_event = events::last(conn)?.max(read_seq(conn, "last_seq")?).max(checkpoint);
-        Ok(Self { checkpoint, last_event, owed: webhooks::all_owed(conn, vault, checkpoint)? })
+        Ok(Self { checkpoint, last_event })
     }
 }
 
@@ -139,7 +139,8 @@ impl Ledger {
     /// Takes over a connection whose tables are up to date. Also answers every webhook that belongs in the roster.
     pub fn load(conn: Connection, vault: Arc<Vault>) -> Outcome<(Self, Recipients)> {
         forget_on_purpose(&conn)?;
-        let Facts { checkpoint, last_event, owed } = Facts::read(&conn, &vault)?;
+        let Places { checkpoint, last_event } = Places::read(&conn)?;
+        let owed = webhooks::all_owed(&conn, &vault, checkpoint)?;
         let time = Time::read(&conn)?;
         let latest_now = time.latest().map_or_else(|| set_back::latest_told(&conn), Ok)?;
         let mut ledger = Self {
@@ -191,14 +192,15 @@ impl Ledger {
         if !self.conn.is_autocommit() {
             self.run("ROLLBACK")?;
         }
-        let facts = Facts::read(&self.conn, &self.vault)?;
-        (self.checkpoint, self.last_event) = (facts.checkpoint, facts.last_event);
+        let Places { checkpoint, last_event } = Places::read(&self.conn)?;
+        (self.checkpoint, self.last_event) = (checkpoint, last_event);
         self.time = Time::read(&self.conn)?;
         self.standings.clear();
         self.closing.clear();
         (self.close_at, self.sweep_at, self.purge) = (WebhookNo(0), Seq(0), None);
         self.effects = Effects::none(self.last_event);
-        self.note_closing(&facts.owed.webhooks)
+        let ends = closing::ends_owed(&self.conn, checkpoint)?;
+        self.note_ends(ends)
     }
 
     /// Makes everything since `begin` durable.
@@ -242,24 +244,6 @@ impl Ledger {
     fn note_changed(&mut self, webhook: Webhook) {
         self.effects.nudged.push(webhook.no);
         self.effects.changed.push(webhook);
-    }
-
-    /// Remembers which of these webhooks have rows that must be ended.
-    fn note_closing(&mut self, webhooks: &[Webhook]) -> Outcome<()> {
-        for webhook in webhooks {
-            match (webhook.deleted, webhook.state) {
-                (Some((_, seq)), WebhookState::Disabled) => {
-                    self.closing.insert(webhook.no, Closing::DeletedWhileOff(seq))
-                }
-                (Some((_, seq)), _) => self.closing.insert(webhook.no, Closing::Deleted(seq)),
-                (None, WebhookState::Disabled) => self.closing.insert(webhook.no, Closing::Disabled),
-                _ => self.closing.remove(&webhook.no),
-            };
-        }
-        if webhooks.iter().any(|webhook| webhook.deleted.is_some()) {
-            self.note_deleted_accounts()?;
-        }
-        Ok(())
     }
 
     /// How much there is to tell so far, for taking back what a refused verb added.

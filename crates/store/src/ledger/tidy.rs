@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use posthaste_core::delivery::reasons;
 use posthaste_core::{DeliveryKey, DeliveryState, Seq, UnixMs, WebhookNo};
 use rusqlite::params;
 
@@ -22,37 +21,6 @@ const ROWS_ON_A_PAGE: usize = 8;
 const FREE_PAGES_KEPT: i64 = 1_024;
 /// Beyond this share of the file, free pages are given back.
 const FREE_SHARE: i64 = 8;
-
-/// Why nothing new is sent to a webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Closing {
-    /// It was switched off.
-    Disabled,
-    /// It was deleted, and this was the latest event then.
-    Deleted(Seq),
-    /// It was off already when it was deleted.
-    DeletedWhileOff(Seq),
-    /// It was deleted together with its account.
-    WithAccount(Seq),
-}
-
-impl Closing {
-    /// Why its pending deliveries end; `None` if they are carried to their own end.
-    fn reason(self, drop_queued_of_deleted: bool) -> Option<&'static str> {
-        match self {
-            Self::Disabled | Self::DeletedWhileOff(_) => Some(reasons::WEBHOOK_DISABLED),
-            Self::Deleted(_) => drop_queued_of_deleted.then_some(reasons::WEBHOOK_DELETED),
-            Self::WithAccount(_) => Some(reasons::WEBHOOK_DELETED),
-        }
-    }
-
-    fn deleted_at(self) -> Option<Seq> {
-        match self {
-            Self::Disabled => None,
-            Self::Deleted(seq) | Self::DeletedWhileOff(seq) | Self::WithAccount(seq) => Some(seq),
-        }
-    }
-}
 
 /// A delivery that ended long ago.
 struct Ended {

@@ -9,7 +9,6 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::accounts::one_more;
 use super::audit::Noted;
 use super::checks::{ACCOUNTS, WEBHOOKS};
-use super::tidy::Closing;
 use super::trouble::{Outcome, Trouble, name_of};
 use super::{Ledger, encoding};
 use crate::change::{NewWebhook, Rotation, WebhookLimits, WebhookPatch};
@@ -22,6 +21,10 @@ const REORDERED_MAX: i64 = 10_000;
 
 /// At the start what so many damaged rows stand for is left out; where there are more, the store is not opened.
 const DAMAGED_MAX: usize = 100;
+
+/// As SQL: may deliveries be owed to a webhook, if all events up to `?1` have theirs?
+pub(super) const OWED: &str = "(w.deleted_ms IS NULL OR w.deleted_seq > ?1 OR EXISTS (
+    SELECT 1 FROM deliveries d WHERE d.webhook = w.no AND d.next_ms IS NOT NULL))";
 
 fn select() -> String {
     format!(
@@ -94,11 +97,7 @@ fn collect(rows: &mut rusqlite::Rows<'_>, vault: &Vault) -> Outcome<Vec<Webhook>
 
 /// Every webhook that deliveries may be owed to.
 pub(super) fn all_owed(conn: &Connection, vault: &Vault, checkpoint: Seq) -> Outcome<Recipients> {
-    let mut statement = conn.prepare(&format!(
-        "{} WHERE w.deleted_ms IS NULL OR w.deleted_seq > ?1 OR EXISTS (
-             SELECT 1 FROM deliveries d WHERE d.webhook = w.no AND d.next_ms IS NOT NULL)",
-        select()
-    ))?;
+    let mut statement = conn.prepare(&format!("{} WHERE {OWED}", select()))?;
     let mut rows = statement.query([checkpoint.0])?;
     let mut owed = Recipients::default();
     while let Some(row) = rows.next()? {
@@ -250,21 +249,6 @@ impl Ledger {
             .query_map([account.0], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         numbers.into_iter().try_for_each(|no| self.end_webhook(WebhookNo(no), now).map(drop))
-    }
-
-    /// Webhooks still in the roster whose account is gone: what is pending for them ends whatever the contract says.
-    pub(super) fn note_deleted_accounts(&mut self) -> Outcome<()> {
-        let mut statement = self.conn.prepare_cached(
-            "SELECT w.no, w.deleted_seq FROM accounts a CROSS JOIN webhooks w ON w.account = a.no
-             WHERE a.deleted_ms IS NOT NULL AND w.deleted_seq IS NOT NULL",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            if let Some(closing) = self.closing.get_mut(&WebhookNo(row.get(0)?)) {
-                *closing = Closing::WithAccount(Seq(row.get(1)?));
-            }
-        }
-        Ok(())
     }
 
     /// Switches a webhook off if it is active, and says so.
