@@ -1,10 +1,12 @@
 //! Each named place in the program where it may end, and its end there: on a new store, and once more on what that left.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use posthaste_faults::POINTS;
+use rustix::process::Signal;
 use serde_json::json;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
@@ -81,7 +83,7 @@ async fn one(context: &Context, point: &str, nth: u64, mut dice: Dice) -> anyhow
     let mut ends = 0;
     for passes in [1, nth] {
         let fatal = plain.clone().with("POSTHASTE_FAULT_POINT", format!("{point}:{passes}"));
-        ends += u64::from(live(&mut world, &fatal, point, &mut dice).await?);
+        ends += u64::from(live(context, &mut world, &fatal, point, &mut dice).await?);
     }
     context.report("points.not_reached", f64::from(u8::from(ends == 0)))?;
     if ends == 0 {
@@ -90,10 +92,10 @@ async fn one(context: &Context, point: &str, nth: u64, mut dice: Dice) -> anyhow
     let server = Server::start(&plain).await?;
     world.settle(&server).await?;
     let forgotten = world.repeat(&server).await?;
+    let acknowledged = world.desk.ledger.acknowledged();
     let traffic = Traffic::start(&world.desk.towards(&server)?, PUBLISHERS);
     tokio::time::sleep(TRAFFIC).await;
     traffic.stop().await;
-    let acknowledged = world.desk.ledger.acknowledged();
     let (sum, wrong) = world.close(server).await?;
     report(context, ends, acknowledged, sum)?;
     if forgotten > 0 {
@@ -114,17 +116,27 @@ fn report(context: &Context, ends: u64, acknowledged: usize, sum: Sum) -> anyhow
 }
 
 /// One life in which everything is done that the program does; answers whether it ended at the point.
-async fn live(world: &mut World, fatal: &Plan, point: &str, dice: &mut Dice) -> anyhow::Result<bool> {
+async fn live(
+    context: &Context,
+    world: &mut World,
+    fatal: &Plan,
+    point: &str,
+    dice: &mut Dice,
+) -> anyhow::Result<bool> {
     let ended = match Server::start_or_end(fatal).await? {
-        Err(status) => Some(status),
+        Err(status) => status,
         Ok(mut server) => {
             // Whatever fails here fails because the process has ended.
             let _ = exercise(world, &server, point, dice).await;
             let _ = server.terminate();
-            server.wait().await.ok()
+            server.wait().await?
         }
     };
-    let mut is_killed = ended.is_some_and(|status| !status.success());
+    // Whoever ends otherwise has not ended at the point.
+    let mut is_killed = ended.signal() == Some(Signal::KILL.as_raw());
+    if !is_killed && !ended.success() {
+        context.object(format!("{point}: it ended with {ended}, and not there"));
+    }
     if !is_killed {
         is_killed = copy_to_file(fatal, dice.next()).await?;
         world.desk.diary.next_life();
@@ -155,5 +167,5 @@ async fn copy_to_file(fatal: &Plan, number: u64) -> anyhow::Result<bool> {
     command.args(["backup", &format!("copy-{number}"), "--data-dir", "data"]).current_dir(&fatal.folder);
     command.env_clear().envs(fatal.environment.iter().map(|(name, value)| (name, value)));
     let output = command.output().await?;
-    Ok(output.status.code().is_none())
+    Ok(output.status.signal() == Some(Signal::KILL.as_raw()))
 }
