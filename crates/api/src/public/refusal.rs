@@ -78,8 +78,13 @@ impl From<StoreError> for Refused {
             }
             StoreError::Damaged(_) => Condition::Internal,
         };
-        if matches!(condition, Condition::Unavailable | Condition::Internal) {
-            tracing::error!(%error, "a request could not be served");
+        match &error {
+            // A state of the disk, which readiness and the store's own log tell of.
+            StoreError::StorageFull => tracing::warn!("a request was refused because the disk is full"),
+            _ if matches!(condition, Condition::Unavailable | Condition::Internal) => {
+                tracing::error!(%error, "a request could not be served");
+            }
+            _ => {}
         }
         let retry_in = (condition == Condition::Unavailable).then_some(STORE_PAUSE);
         Self { retry_in, ..condition.into() }

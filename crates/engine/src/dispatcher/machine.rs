@@ -269,8 +269,7 @@ impl Dispatcher {
     }
 
     /// Is something due at `now`, and nothing under way? Between two steps that is so only if something is wrong, or for
-    /// as long as a record is not durable. What a read was begun for is not seen here: reads that never answer show in
-    /// nothing but the store's own progress.
+    /// as long as the store does not answer. What a read was begun for is not seen: one that never answers does not show.
     #[must_use]
     pub fn is_owing(&self, now: UnixMs) -> bool {
         let is_due = self.timers.first().is_some_and(|(at, _)| *at <= now);
