@@ -6,8 +6,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use posthaste_core::{AccountNo, Clock, Secret, Subscription, UnixMs, Webhook, WebhookNo};
-use posthaste_store::{Embedded, NewAccount, NewWebhook, Options, Store, WebhookLimits};
+use bytes::Bytes;
+use posthaste_core::delivery::reasons;
+use posthaste_core::{
+    AccountNo, Audience, By, Clock, DeliveryKey, DeliveryState, EventBody, Secret, Seq, Subscription, UnixMs,
+    Webhook, WebhookNo,
+};
+use posthaste_store::{
+    Embedded, EventDraft, NewAccount, NewWebhook, Options, Published, RecordBatch, Spill, Store, StoreError,
+    WebhookLimits,
+};
 use rusqlite::Connection;
 
 const NOW: UnixMs = UnixMs(1_800_000_000_000);
@@ -42,6 +50,29 @@ async fn webhook(store: &Embedded, account: AccountNo, id: &str) -> Webhook {
     store.create_webhook(new, WebhookLimits::default(), NOW.into()).await.unwrap()
 }
 
+async fn publish(store: &Embedded, audience: Audience, test_by: Option<By>) -> Result<Published, StoreError> {
+    let draft = EventDraft {
+        audience,
+        event_type: "a.b".into(),
+        send_at: None,
+        idempotency: None,
+        ordering_key: None,
+        reading: None,
+        test_by: test_by.map(Box::new),
+    };
+    let body = || EventBody { bytes: Bytes::from_static(b"{}"), data: 0..2, account_at: None };
+    Ok(store.publish(vec![draft], &|_, _, _| body(), NOW).await?[0].unwrap())
+}
+
+/// An event with a delivery that is due.
+async fn owed(store: &Embedded, account: AccountNo, webhook: WebhookNo) -> DeliveryKey {
+    let event = publish(store, Audience::Account(account), None).await.unwrap().seq;
+    let key = DeliveryKey { event, webhook };
+    let spills = vec![Spill { key, due_at: NOW, chain: None }];
+    store.record(RecordBatch { spills, checkpoint: Some(event), ..RecordBatch::default() }).await.unwrap();
+    key
+}
+
 /// Changes a row behind the back of the store, which may be open, as a disk would.
 fn tamper(dir: &Path, sql: &str) {
     Connection::open(dir.join("posthaste.db")).unwrap().execute_batch(sql).unwrap();
@@ -65,4 +96,57 @@ async fn a_damaged_account_with_many_webhooks_is_one_damaged_row() {
     let owed_to: Vec<WebhookNo> =
         store.roster().after(WebhookNo(0), 999).iter().map(|webhook| webhook.no).collect();
     assert_eq!(owed_to, [other.no]);
+}
+
+#[tokio::test]
+async fn deliveries_wait_while_the_row_of_their_webhook_is_damaged() {
+    for (damage, repair) in [
+        ("UPDATE webhooks SET account = account + 1", "UPDATE webhooks SET account = account - 1"),
+        ("UPDATE webhooks SET no = no + 9", "UPDATE webhooks SET no = no - 9"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let acme = account(&store, "acme").await;
+        let webhook = webhook(&store, acme, "a").await.no;
+        let key = owed(&store, acme, webhook).await;
+        tamper(dir.path(), damage);
+        let (rows, next) = store.pending(webhook, NOW, 9).await.unwrap();
+        assert!(rows.is_empty() && next.is_none());
+        assert!(store.newest_pending(webhook, NOW, 9).await.unwrap().is_empty());
+        let what = store.damage().first().unwrap_or_default();
+        assert!(what.contains("webhooks row 1"), "{what}");
+        tamper(dir.path(), repair);
+        let (rows, _) = store.pending(webhook, NOW, 9).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.key).collect::<Vec<_>>(), [key], "nothing was called off");
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_whose_event_is_gone_ends_and_holds_up_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let acme = account(&store, "acme").await;
+    let webhook = webhook(&store, acme, "a").await.no;
+    let lost = owed(&store, acme, webhook).await;
+    let kept = owed(&store, acme, webhook).await;
+    tamper(dir.path(), &format!("DELETE FROM events WHERE seq = {}", lost.event.0));
+    let (rows, _) = store.pending(webhook, NOW, 9).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.key).collect::<Vec<_>>(), [kept]);
+    let ended = store.deliveries_of_event(lost.event, 9).await.unwrap().remove(0);
+    assert_eq!(
+        (ended.state, ended.reason.as_deref()),
+        (DeliveryState::Canceled, Some(reasons::EVENT_DAMAGED))
+    );
+}
+
+#[tokio::test]
+async fn a_test_that_a_damaged_webhook_refuses_stores_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let acme = account(&store, "acme").await;
+    let webhook = webhook(&store, acme, "a").await.no;
+    tamper(dir.path(), "UPDATE webhooks SET url = 'https://elsewhere.example/'");
+    let refused = publish(&store, Audience::Webhook(webhook), Some(NOW.into())).await;
+    assert!(matches!(refused, Err(StoreError::Damaged(_))));
+    assert_eq!(store.events_after(Seq(0), 9).await.unwrap().len(), 0);
 }

@@ -37,7 +37,8 @@ impl Embedded {
         if !pending.damaged.is_empty() {
             self.record(pending.calling_off()).await?;
         }
-        pending.damaged.into_iter().for_each(|(_, what)| self.damage.note(what));
+        let damaged = pending.damaged.into_iter().map(|(_, what)| what).chain(pending.held);
+        damaged.for_each(|what| self.damage.note(what));
         Ok((pending.rows, pending.next))
     }
 }

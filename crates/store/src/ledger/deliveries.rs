@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use posthaste_core::delivery::reasons;
 use posthaste_core::{
-    Attempt, Audience, Delivery, DeliveryKey, DeliveryState, Event, Seq, UnixMs, WebhookNo,
+    AccountNo, Attempt, Audience, Delivery, DeliveryKey, DeliveryState, Event, Seq, UnixMs, WebhookNo,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, params};
 
+use super::checks::WEBHOOKS;
 use super::trouble::{Outcome, Trouble};
 use super::{events, history};
 use crate::change::RecordBatch;
@@ -132,6 +134,8 @@ pub(crate) struct Pending {
     pub next: Option<UnixMs>,
     /// Those whose event is not as it was accepted, or not for this webhook, and what is to be said of them.
     pub damaged: Vec<(DeliveryKey, String)>,
+    /// Why none is handed out though some are due: the webhook's own row is damaged. They wait for one that is not.
+    pub held: Option<String>,
 }
 
 impl Pending {
@@ -164,13 +168,13 @@ fn pending_in_order(
     until: UnixMs,
     limit: usize,
 ) -> Outcome<Pending> {
-    let account: Option<i64> = conn
-        .prepare_cached("SELECT account FROM webhooks WHERE no = ?1")?
-        .query_row([no.0], |row| row.get(0))
-        .optional()?;
+    let account = match account_of(conn, no) {
+        Err(Trouble::Damaged(what)) => Err(what),
+        found => Ok(found?),
+    };
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {}, d.attempts, d.next_ms
-         FROM deliveries d INDEXED BY deliveries_pending CROSS JOIN events e ON e.seq = d.event
+        "SELECT {}, d.attempts, d.next_ms, d.event
+         FROM deliveries d INDEXED BY deliveries_pending LEFT JOIN events e ON e.seq = d.event
          WHERE d.webhook = ?1 AND d.next_ms IS NOT NULL AND d.next_ms <= ?2
          ORDER BY d.next_ms {order}, d.event {order}",
         events::COLUMNS
@@ -184,8 +188,15 @@ fn pending_in_order(
             pending.next = Some(due_at);
             break;
         }
-        let key = DeliveryKey { event: Seq(row.get(0)?), webhook: no };
-        match events::from_row(row).and_then(|event| meant_for(event, account, key)) {
+        let account = match &account {
+            Ok(account) => *account,
+            Err(what) => {
+                pending.held = Some(what.clone());
+                break;
+            }
+        };
+        let key = DeliveryKey { event: Seq(row.get(events::WIDTH + 2)?), webhook: no };
+        match event_of(row, key).and_then(|event| meant_for(event, account, key)) {
             Ok(event) => {
                 pending.rows.push(PendingRow { key, event, attempts: row.get(events::WIDTH)?, due_at })
             }
@@ -196,10 +207,28 @@ fn pending_in_order(
     Ok(pending)
 }
 
+/// Whose a webhook is, by a row that is sound.
+fn account_of(conn: &Connection, no: WebhookNo) -> Outcome<AccountNo> {
+    let sql = format!("SELECT w.account, {} FROM webhooks w WHERE w.no = ?1", WEBHOOKS.is_sound());
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query([no.0])?;
+    let row = rows.next()?.ok_or_else(|| Trouble::damaged("webhooks", no.0, "it is missing"))?;
+    WEBHOOKS.refuse_unless(row.get(1)?, no.0)?;
+    Ok(AccountNo(row.get(0)?))
+}
+
+/// The event of a pending delivery.
+fn event_of(row: &Row<'_>, key: DeliveryKey) -> Outcome<Arc<Event>> {
+    match row.get_ref(0)? {
+        ValueRef::Null => Err(Trouble::damaged("events", key.event.0, "it is missing")),
+        _ => events::from_row(row),
+    }
+}
+
 /// Refuses an event that its own row does not say is for this webhook: the row of the delivery is damaged.
-fn meant_for(event: Arc<Event>, account: Option<i64>, key: DeliveryKey) -> Outcome<Arc<Event>> {
+fn meant_for(event: Arc<Event>, account: AccountNo, key: DeliveryKey) -> Outcome<Arc<Event>> {
     let is_meant = match event.audience {
-        Audience::Account(no) => account == Some(no.0),
+        Audience::Account(no) => account == no,
         Audience::Broadcast => true,
         Audience::Webhook(no) => no == key.webhook,
     };

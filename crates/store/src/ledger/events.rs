@@ -6,7 +6,8 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use posthaste_core::{
-    AccountNo, Action, Audience, By, Chain, Event, EventBody, OrderingKey, Reading, Seq, UnixMs, WebhookNo,
+    AccountNo, Action, Audience, By, Chain, Event, EventBody, OrderingKey, Reading, Seq, UnixMs, Webhook,
+    WebhookNo,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use siphasher::sip::SipHasher13;
@@ -273,6 +274,8 @@ impl Ledger {
 
     fn publish_one(&mut self, draft: Numbered) -> Outcome<Result<Published, Refusal>> {
         let mut event = draft.event;
+        // Read before anything is written: a damaged row refuses it.
+        let test = draft.test_by.map(|by| Ok::<_, Trouble>((by, self.tested(&event)?))).transpose()?;
         if let Some(key) = &draft.idempotency {
             if let Some(first) = self.first_with_key(&event, key)? {
                 return Ok(first);
@@ -284,8 +287,8 @@ impl Ledger {
             Arc::make_mut(&mut event).watched = Some(Box::new(watched));
         }
         self.insert_event(&event)?;
-        if let Some(by) = &draft.test_by {
-            self.note_test(&event, by)?;
+        if let Some((by, Some(webhook))) = &test {
+            self.note(by, Action::WebhookTested, Noted::webhook(webhook))?;
         }
         self.last_event = event.seq;
         self.added += 1;
@@ -294,10 +297,10 @@ impl Ledger {
         Ok(Ok(published))
     }
 
-    fn note_test(&self, event: &Event, by: &By) -> Outcome<()> {
-        let Audience::Webhook(no) = event.audience else { return Ok(()) };
-        let Some(webhook) = webhooks::by_no(&self.conn, &self.vault, no)? else { return Ok(()) };
-        self.note(by, Action::WebhookTested, Noted::webhook(&webhook))
+    /// The webhook that an event is to test.
+    fn tested(&self, event: &Event) -> Outcome<Option<Webhook>> {
+        let Audience::Webhook(no) = event.audience else { return Ok(None) };
+        webhooks::by_no(&self.conn, &self.vault, no)
     }
 
     /// What an earlier event with the same key means for this one.
