@@ -2,11 +2,13 @@
 //! process stays, loses nothing, and goes on by itself when there are some again.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
@@ -25,11 +27,23 @@ pub const PART: Part = Part {
     is_alone: false,
     figures: &[
         Figure::count("descriptors.refusals", "starts refused for too few open files or threads"),
-        Figure::count("descriptors.idle", "idle connections held against a process with 128 open files"),
+        Figure::at_least(
+            "descriptors.idle",
+            "idle connections made to a process with 128 open files, which may close them",
+            "",
+            IDLE_MIN,
+        ),
+        Figure::at_least(
+            "descriptors.idle_taken",
+            "most of them that it had open at one time",
+            "",
+            TAKEN_MIN,
+        ),
         Figure::count("descriptors.looks", "looks at readiness meanwhile"),
         Figure::never("descriptors.unanswered", "looks at readiness that were not answered with 200"),
         Figure::at_most("descriptors.answer_ms", "the longest such look took", "ms", 5_000.0),
         Figure::count("descriptors.droughts", "times in which not one more file could be opened"),
+        Figure::count("descriptors.unserved", "connections made in them that were not served"),
         Figure::at_most("descriptors.resume_ms", "from there being some again to readiness", "ms", 5_000.0),
         Figure::count("descriptors.acknowledged", "events acknowledged by processes short of open files"),
         Figure::never("descriptors.lost", "acknowledged events lost for want of open files"),
@@ -43,11 +57,17 @@ const TOO_LOW: [u64; 9] = [4, 6, 8, 10, 12, 16, 24, 64, 95];
 const LOW: u64 = 128;
 /// Idle connections that are made again and again as they are closed.
 const IDLE: usize = 200;
+/// Fewer are no flood. The process keeps a few, and closes the others.
+const IDLE_MIN: f64 = 64.0;
+const TAKEN_MIN: f64 = 4.0;
 /// How long the flood lasts.
 const FLOOD: Duration = Duration::from_secs(3);
 /// How often files run out all at once in one store, and for how long. Together they are over before the first retry.
 const DROUGHTS: u64 = 4;
 const DROUGHT: Duration = Duration::from_millis(700);
+/// How many connections are made in each, and how long each waits for an answer.
+const CALLS: u32 = 4;
+const CALL_PATIENCE: Duration = Duration::from_millis(150);
 /// Publishers of single events at one time.
 const PUBLISHERS: usize = 2;
 /// How often readiness is looked at.
@@ -121,9 +141,11 @@ async fn flood(context: &Context) -> anyhow::Result<()> {
     let world = World::settled(limited(plan, LOW)).await?;
     let server = Server::start(&world.plan).await?;
     let address = server.base.strip_prefix("http://").context("no address")?.to_owned();
-    let flooding = tokio::spawn(hold_idle(address));
+    let quiet = sockets(server.process_id)?;
+    let made = Arc::new(AtomicUsize::new(0));
+    let flooding = tokio::spawn(hold_idle(address, made.clone()));
     let desk = world.desk.towards(&server)?;
-    let begun = Instant::now();
+    let (begun, mut most) = (Instant::now(), 0);
     while begun.elapsed() < FLOOD {
         // One after the other: so few open files are for few attempts at one time.
         let number = desk.numbers.fetch_add(1, Ordering::Relaxed);
@@ -138,18 +160,29 @@ async fn flood(context: &Context) -> anyhow::Result<()> {
         context.report("descriptors.unanswered", f64::from(u8::from(answer != Ok(Some(200)))))?;
         context.report("descriptors.answer_ms", looked.elapsed().as_secs_f64() * 1000.0)?;
         tokio::time::sleep(LOOK_EVERY).await;
+        most = most.max(sockets(server.process_id)?.saturating_sub(quiet));
     }
     flooding.abort();
-    context.report("descriptors.idle", IDLE as f64)?;
+    context.report("descriptors.idle", made.load(Ordering::Relaxed) as f64)?;
+    context.report("descriptors.idle_taken", most as f64)?;
     close(context, world, server).await
 }
 
-/// Holds idle connections, as many as it is let.
-async fn hold_idle(address: String) {
+/// How many sockets a process has. One in a queue of the system's that it has not taken is not among them.
+fn sockets(process_id: u32) -> anyhow::Result<usize> {
+    let files = std::fs::read_dir(format!("/proc/{process_id}/fd"))?.flatten();
+    let is_socket = |file: &std::path::PathBuf| file.to_string_lossy().starts_with("socket:");
+    Ok(files.filter_map(|file| std::fs::read_link(file.path()).ok()).filter(is_socket).count())
+}
+
+/// Holds idle connections, as many as it is let, and counts those that it made.
+async fn hold_idle(address: String, made: Arc<AtomicUsize>) {
     let mut held = Vec::with_capacity(IDLE);
     loop {
         for _ in held.len()..IDLE {
-            held.extend(connect(&address).await);
+            let connection = connect(&address).await;
+            made.fetch_add(usize::from(connection.is_some()), Ordering::Relaxed);
+            held.extend(connection);
         }
         tokio::time::sleep(LOOK_EVERY).await;
         held.retain(|stream: &TcpStream| !matches!(stream.try_read(&mut [0]), Ok(0)));
@@ -182,7 +215,11 @@ async fn a_few_droughts(context: &Context) -> anyhow::Result<()> {
         let traffic = Traffic::start(&world.desk.towards(&server)?, PUBLISHERS);
         tokio::time::sleep(LOOK_EVERY).await;
         let before = prlimit(Some(id), Resource::Nofile, few(id)?)?;
-        tokio::time::sleep(DROUGHT).await;
+        let over = Instant::now() + DROUGHT;
+        let unserved = unserved(&server).await?;
+        ensure!(unserved > 0, "new connections are served: there was no drought");
+        context.report("descriptors.unserved", f64::from(unserved))?;
+        tokio::time::sleep_until(over).await;
         ensure!(!server.has_ended(), "it ended without open files:\n{}", server.log());
         prlimit(Some(id), Resource::Nofile, before)?;
         let there = Instant::now();
@@ -197,6 +234,19 @@ async fn a_few_droughts(context: &Context) -> anyhow::Result<()> {
     // What was unknown may be stored: with its key it is one event all the same.
     ensure!(world.repeat(&server).await? == 0, "a repeated call got another event than the first");
     close(context, world, server).await
+}
+
+/// How many of some new connections get no answer.
+async fn unserved(server: &Server) -> anyhow::Result<u32> {
+    let address = server.base.strip_prefix("http://").context("no address")?;
+    let mut unserved = 0;
+    for _ in 0..CALLS {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await?;
+        let answered = tokio::time::timeout(CALL_PATIENCE, stream.read(&mut [0])).await;
+        unserved += u32::from(!matches!(answered, Ok(Ok(1))));
+    }
+    Ok(unserved)
 }
 
 /// A limit that the files open now have reached.
