@@ -23,11 +23,14 @@ impl Stored {
     /// that the next start finds them as the crash left them.
     ///
     /// # Errors
-    /// If the copy is no store.
+    /// If the copy is no store; one without tables is, as long as no event was read.
     pub fn delivered(&mut self, data: &Path) -> anyhow::Result<BTreeSet<(String, u64)>> {
         let folder = tempfile::tempdir()?;
         let database = copy(data, folder.path())?;
         let connection = Connection::open_with_flags(&database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        if self.last == 0 && !has_tables(&connection)? {
+            return Ok(BTreeSet::new());
+        }
         self.learn(&connection)?;
         let mut statement = connection.prepare(
             "SELECT w.url, d.event FROM deliveries d JOIN webhooks w ON w.no = d.webhook WHERE d.state = ?1",
@@ -70,6 +73,13 @@ impl Stored {
         }
         Ok(())
     }
+}
+
+/// A store whose first start was killed may have none yet.
+fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) FROM sqlite_master WHERE name = 'deliveries'", [], |row| {
+        Ok(row.get::<_, i64>(0)? > 0)
+    })
 }
 
 /// The path of a URL without its leading slash: the name of a receiver, and for those of customers what follows.

@@ -62,7 +62,7 @@ pub struct World {
 /// What became of it all.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sum {
-    /// Acknowledged events that a healthy receiver has not taken.
+    /// Acknowledged events that a healthy receiver has not taken, or that are not in the store.
     pub lost: u64,
     /// Copies beyond the first at healthy receivers.
     pub repeated: u64,
@@ -164,7 +164,7 @@ impl World {
     pub fn note_crash(&mut self) -> anyhow::Result<()> {
         let life = self.desk.diary.life();
         let delivered = match self.plan.data().join("posthaste.db").exists() {
-            true => self.stored.delivered(&self.plan.data()).unwrap_or_default(),
+            true => self.stored.delivered(&self.plan.data())?,
             false => BTreeSet::new(),
         };
         let mut unrecorded = 0;
@@ -243,7 +243,14 @@ impl World {
         }
         self.count_copies(&mut sum, &mut wrong);
         self.hold_log_against_receivers(&mut wrong)?;
-        let counts = self.stored.events_by_number(&self.plan.data())?;
+        // Not what is known of earlier copies, but what is there now.
+        let counts = Stored::default().events_by_number(&self.plan.data())?;
+        let accepted = self.desk.ledger.acknowledged_ids();
+        let absent: Vec<u64> = accepted.into_keys().filter(|number| !counts.contains_key(number)).collect();
+        if let Some(first) = absent.first() {
+            sum.lost += absent.len() as u64;
+            wrong.push(format!("{} acknowledged events are not stored, {first} among them", absent.len()));
+        }
         sum.stored_twice = counts.values().filter(|count| **count > 1).count() as u64;
         if sum.stored_twice > 0 {
             wrong.push(format!("{} events are stored more than once", sum.stored_twice));
