@@ -35,7 +35,7 @@ pub const PART: Part = Part {
             "shutdown.end_ms",
             "from the signal to the end, while receivers answer",
             "ms",
-            15_000.0,
+            5_000.0,
         ),
         Figure::at_most(
             "shutdown.silent_end_ms",
