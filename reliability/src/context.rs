@@ -1,5 +1,6 @@
 //! What each part of a run is given.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,7 +31,11 @@ pub struct Context {
     pub workers: usize,
     /// A bug that the program is to be started with, in `armed`: the part must notice.
     pub bug: Option<String>,
+    /// Where a part keeps what shows an objection.
+    pub folder: PathBuf,
     figures: Arc<Figures>,
+    /// Those of them that it has reported: in another round it may have been more.
+    measured: Arc<Mutex<BTreeSet<&'static str>>>,
     /// The figures this part may report.
     own: &'static [Figure],
     objections: Arc<Mutex<Vec<String>>>,
@@ -56,7 +61,9 @@ impl Context {
             effort,
             workers: 1,
             bug,
+            folder: PathBuf::from("."),
             figures,
+            measured: Arc::default(),
             own,
             objections: Arc::default(),
             skipped: Arc::default(),
@@ -66,6 +73,11 @@ impl Context {
     /// The same with more threads to keep busy.
     pub fn with_workers(self, workers: usize) -> Self {
         Self { workers: workers.max(1), ..self }
+    }
+
+    /// The same with a folder to keep things in.
+    pub fn keeping_in(self, folder: PathBuf) -> Self {
+        Self { folder, ..self }
     }
 
     /// How often to do what is done `times` in a run with every change; at least once.
@@ -90,7 +102,9 @@ impl Context {
     /// If the part has no such figure.
     pub fn report(&self, id: &str, value: f64) -> anyhow::Result<()> {
         let figure = self.own.iter().find(|figure| figure.id == id);
-        self.figures.take(figure.with_context(|| format!("no figure is called {id}"))?, value);
+        let figure = figure.with_context(|| format!("no figure is called {id}"))?;
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner).insert(figure.id);
+        self.figures.take(figure, value);
         Ok(())
     }
 
@@ -114,7 +128,8 @@ impl Context {
 
     /// Objections to figures of this part that it never reported: what was not measured is not kept to.
     pub fn unmeasured(&self) -> impl Iterator<Item = String> {
-        let unmeasured = self.own.iter().filter(|figure| self.figures.value(figure.id).is_none());
+        let measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let unmeasured = self.own.iter().filter(move |figure| !measured.contains(figure.id));
         unmeasured.map(|figure| format!("{} was not measured", figure.id))
     }
 

@@ -21,6 +21,10 @@ pub struct Ran {
     pub says: &'static str,
     /// The seed it decided by.
     pub seed: u64,
+    /// How much it did.
+    pub effort: f64,
+    /// The bug that the program had.
+    pub bug: Option<String>,
     /// How long it took.
     pub took: Duration,
     /// What should not have happened.
@@ -37,10 +41,21 @@ impl Ran {
             let _ = write!(line, "\n  FAILED: {objection}");
         }
         if !self.objections.is_empty() {
-            let _ =
-                write!(line, "\n  repeat with: cargo xtask reliability {} --seed {}", self.part, self.seed);
+            let _ = write!(line, "\n  repeat with: {}", self.again());
         }
         line
+    }
+
+    /// The command that runs the same again.
+    fn again(&self) -> String {
+        let mut again = format!("cargo xtask reliability {} --seed {}", self.part, self.seed);
+        if self.effort != 1.0 {
+            let _ = write!(again, " --effort {}", self.effort);
+        }
+        if let Some(bug) = &self.bug {
+            let _ = write!(again, " --bug {bug}");
+        }
+        again
     }
 }
 

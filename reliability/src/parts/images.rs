@@ -19,17 +19,17 @@ mod search;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use anyhow::Context as _;
-use tempfile::TempDir;
+use anyhow::{Context as _, ensure};
 use tokio::time::Instant;
 
 use super::{Part, Running};
 use crate::context::Context;
 use crate::dice::Dice;
 use crate::figures::Figure;
-use crate::rig::preload;
+use crate::rig::{preload, scratch};
 use recording::{Recorder, Trace};
 use scenes::Scene;
 use search::{Choice, Tally, choose, search};
@@ -69,30 +69,32 @@ fn run(context: Context) -> Running {
         let library = preload::build("record", home.path())?;
         let mut dice = context.dice();
         let rounds = context.effort.ceil().max(1.0) as u64;
-        let (looking, opened) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (mut looking, mut opened, mut kept) = (Duration::ZERO, 0, 0);
         for _ in 0..rounds {
             for (scene, images) in ROUND {
                 let count = (context.times(images) / rounds).max(1);
-                let (took_us, images) = one(&context, &library, scene, count, Dice::new(dice.next())).await?;
-                looking.fetch_add(took_us, Ordering::Relaxed);
-                opened.fetch_add(images, Ordering::Relaxed);
+                let (took, tally) = one(&context, &library, scene, count, Dice::new(dice.next())).await?;
+                looking += took;
+                opened += tally.images.load(Ordering::Relaxed);
+                kept += tally.kept.load(Ordering::Relaxed);
             }
         }
-        let seconds = looking.into_inner() as f64 / 1e6 * context.workers as f64;
-        context.report("images.rate", (opened.into_inner() as f64 / seconds.max(1e-6)).round())
+        ensure!(kept > 0, "no promise was looked for and found: this proves nothing");
+        let seconds = looking.as_secs_f64() * context.workers as f64;
+        context.report("images.rate", (opened as f64 / seconds.max(1e-6)).round())
     })
 }
 
-/// Records one trace and goes through images of it; answers the microseconds that took, and how many images it were.
+/// Records one trace and goes through images of it; answers how long that took, and what was found.
 async fn one(
     context: &Context,
     library: &Path,
     scene: Scene,
     count: u64,
     mut dice: Dice,
-) -> anyhow::Result<(u64, u64)> {
+) -> anyhow::Result<(Duration, Arc<Tally>)> {
     let name = Scene::ALL.iter().find(|(known, _)| *known == scene).map_or("", |(_, name)| name);
-    let folder = tempfile::Builder::new().prefix("posthaste-trace-").tempdir()?;
+    let folder = tempfile::Builder::new().prefix("trace-").tempdir_in(&context.folder)?;
     let trace = record(context, library, scene, folder.path(), &mut dice)
         .await
         .with_context(|| format!("the trace {name:?}"));
@@ -112,7 +114,7 @@ async fn one(
         let _ = folder.keep();
     }
     wrong.into_iter().for_each(|what| context.object(format!("{name}: {what}")));
-    Ok((began.elapsed().as_micros() as u64, tally.images.load(Ordering::Relaxed)))
+    Ok((began.elapsed(), tally))
 }
 
 async fn record(
@@ -134,7 +136,7 @@ async fn look(
     workers: usize,
 ) -> anyhow::Result<(Arc<Tally>, Vec<String>)> {
     let tally = Arc::new(Tally::default());
-    let memory = Arc::new(TempDir::new_in(memory())?);
+    let memory = Arc::new(scratch::folder()?);
     let shares = (0..workers).map(|worker| {
         let share: Vec<Choice> = chosen.iter().skip(worker).step_by(workers).copied().collect();
         let (trace, tally, memory) = (trace.clone(), tally.clone(), memory.clone());
@@ -145,12 +147,6 @@ async fn look(
         wrong.extend(share.await??);
     }
     Ok((tally, wrong))
-}
-
-/// Where files are in memory, if there is such a place.
-fn memory() -> PathBuf {
-    let shared = PathBuf::from("/dev/shm");
-    if shared.is_dir() { shared } else { std::env::temp_dir() }
 }
 
 fn report(context: &Context, tally: &Tally) -> anyhow::Result<()> {
