@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -73,15 +73,21 @@ impl SmallDisk {
     /// Begins to fill it up to so many bytes, and keeps it so.
     pub fn fill(&self, leave_bytes: u64) -> Filling {
         let leave = Arc::new(AtomicU64::new(leave_bytes));
+        let is_over = Arc::new(Mutex::new(false));
         let (folder, file, leave_now) = (self.folder.clone(), self.folder.join("filling"), leave.clone());
+        let over = is_over.clone();
         let task = tokio::spawn(async move {
             loop {
-                // What does not fit any more is what it is for.
-                let _ = take(&folder, &file, leave_now.load(Ordering::Relaxed));
+                if let Ok(is_over) = over.lock()
+                    && !*is_over
+                {
+                    // What does not fit any more is what it is for.
+                    let _ = take(&folder, &file, leave_now.load(Ordering::Relaxed));
+                }
                 tokio::time::sleep(Filling::EVERY).await;
             }
         });
-        Filling { leave, file: self.folder.join("filling"), task }
+        Filling { leave, file: self.folder.join("filling"), is_over, task }
     }
 
     /// Makes empty files until there are no more, and answers where.
@@ -117,6 +123,8 @@ fn take(folder: &Path, file: &Path, leave: u64) -> anyhow::Result<()> {
 pub struct Filling {
     leave: Arc<AtomicU64>,
     file: PathBuf,
+    /// Held while the file is written, so that it is not made again once it is removed.
+    is_over: Arc<Mutex<bool>>,
     task: JoinHandle<()>,
 }
 
@@ -132,6 +140,7 @@ impl Filling {
 impl Drop for Filling {
     fn drop(&mut self) {
         self.task.abort();
+        *self.is_over.lock().unwrap_or_else(PoisonError::into_inner) = true;
         let _ = std::fs::remove_file(&self.file);
     }
 }

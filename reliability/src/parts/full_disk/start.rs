@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::rig::publishers::Told;
@@ -29,8 +30,10 @@ pub async fn on_a_full_disk(context: &Context, disk: &SmallDisk, plan: &Plan) ->
         context.object(format!("after a start on a full disk publishing is answered {told:?}"));
     }
     drop(filling);
+    let until = Instant::now() + PATIENCE;
     while !matches!(product.ask(FIRST_NUMBER).await, Told::Accepted(_)) {
         ensure!(!server.has_ended(), "it ended after a start on a full disk:\n{}", server.log());
+        ensure!(Instant::now() < until, "there is room, and it takes nothing in:\n{}", server.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     server.terminate()?;
