@@ -23,7 +23,7 @@ pub fn check_recovery(world: &mut World) {
         if !has_row && key.event <= checkpoint && !is_excused(world, key, owed) {
             missing.push(key);
         }
-        if has_row != owed.is_written && !is_excused(world, key, owed) && owed.stand != Stand::Canceled {
+        if has_row != owed.is_written && !is_excused(world, key, owed) {
             missing.push(key);
         }
     }
@@ -94,8 +94,8 @@ fn check_owed(world: &mut World, key: DeliveryKey, owed: &Owed) {
     if delivery.state == DeliveryState::Pending {
         world.witness.object(format!("{key:?} is still pending: {delivery:?}"));
     }
-    if delivery.state == DeliveryState::Canceled && is_untouched(world, key.webhook) {
-        world.witness.object(format!("{key:?} was canceled and nobody touched its webhook"));
+    if delivery.state == DeliveryState::Canceled && !world.witness.was_off(key) {
+        world.witness.object(format!("{key:?} was canceled and its webhook was never off"));
     }
     if delivery.state == DeliveryState::Delivered && seen == 0 {
         world.witness.object(format!("{key:?} is called delivered and was never received"));
@@ -114,17 +114,13 @@ fn stand(state: DeliveryState) -> Stand {
     }
 }
 
-fn is_untouched(world: &World, no: WebhookNo) -> bool {
-    world.witness.registry.get(no).is_none_or(|known| known.changed_at.is_none())
-}
-
 /// May an obligation have no row? Either nobody may rely on it, or it ended so long ago that it is forgotten.
 fn is_excused(world: &World, key: DeliveryKey, owed: &Owed) -> bool {
     let expired_before = world.witness.expired_before;
     let is_place_old = key.event < Seq::first_of(expired_before);
     let is_old = owed.is_old(key, expired_before) || (is_place_old && world.witness.is_clock_wrong);
     // Housekeeping ends what waits for a webhook that is off.
-    let has_ended = owed.stand != Stand::Open || !is_untouched(world, key.webhook);
+    let has_ended = owed.stand != Stand::Open || world.witness.was_off(key);
     owed.is_uncertain || owed.is_forgotten || (is_old && has_ended)
 }
 

@@ -57,6 +57,7 @@ fn tell(seed: u64, wishes: Wishes) -> ExitCode {
 
 fn count(totals: &Totals) -> ExitCode {
     totals.failures().for_each(|line| println!("{line}"));
+    totals.missing().for_each(|what| println!("there are no {what}: that proves nothing"));
     println!(
         "{} worlds: {} events, {} attempts, {} repeated after an end of the process, {} ends of processes, {} simulated hours; {} failed",
         totals.worlds,
@@ -69,7 +70,7 @@ fn count(totals: &Totals) -> ExitCode {
     );
     println!("{} faults:", totals.faults.total());
     totals.faults.kinds().for_each(|(kind, count)| println!("  {count:>9} {kind}"));
-    exit_code(totals.failed.is_empty())
+    exit_code(totals.failed.is_empty() && totals.missing().next().is_none())
 }
 
 fn exit_code(is_good: bool) -> ExitCode {

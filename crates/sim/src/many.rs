@@ -10,9 +10,14 @@ use crate::run::{Report, run};
 use crate::tally::Tally;
 use crate::world::Wishes;
 
+/// So many worlds have some of everything: any hundred of them see some two hundred ends of processes.
+const TELLING_WORLDS: u64 = 50;
+
 /// What many worlds came to.
 #[derive(Debug, Default)]
 pub struct Totals {
+    /// What was wanted of each world.
+    pub wishes: Wishes,
     /// Worlds that ran.
     pub worlds: u64,
     /// Events stored.
@@ -59,17 +64,33 @@ impl Totals {
 
     /// A line for each failed world: what was seen first, and the one command that repeats it.
     pub fn failures(&self) -> impl Iterator<Item = String> {
-        self.failed.iter().map(|(seed, violations)| {
+        let clocks = if self.wishes.sets_clocks { " --clocks" } else { "" };
+        self.failed.iter().map(move |(seed, violations)| {
             let first = violations.first().map_or("", String::as_str);
-            format!("seed {seed}: {first}; repeat with: cargo run --release -p posthaste-sim -- {seed}")
+            format!(
+                "seed {seed}: {first}; repeat with: cargo run --release -p posthaste-sim -- {seed}{clocks}"
+            )
         })
+    }
+
+    /// What so many worlds cannot be without and these are: where nothing happens nothing is proved. Of few worlds
+    /// nothing is asked.
+    pub fn missing(&self) -> impl Iterator<Item = &'static str> {
+        let counts = [
+            ("attempts", self.attempts),
+            ("faults", self.faults.total()),
+            ("ends of processes", self.processes_ended),
+            ("attempts repeated after them", self.repeated),
+        ];
+        let is_asked = self.worlds >= TELLING_WORLDS;
+        counts.into_iter().filter(move |(_, count)| is_asked && *count == 0).map(|(what, _)| what)
     }
 }
 
 /// Runs the worlds of these seeds on `jobs` threads.
 #[must_use]
 pub fn run_many(seeds: Range<u64>, jobs: usize, wishes: Wishes) -> Totals {
-    let (next, totals) = (AtomicU64::new(seeds.start), Mutex::new(Totals::default()));
+    let (next, totals) = (AtomicU64::new(seeds.start), Mutex::new(Totals { wishes, ..Totals::default() }));
     std::thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
             scope.spawn(|| {

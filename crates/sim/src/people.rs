@@ -110,16 +110,7 @@ impl World {
         let made = self.outcome("a new webhook", expected, |store| store.create_webhook(new, limits, now));
         let Some(webhook) = made else { return };
         self.note(format_args!("registers {:?} for {subscription:?}", webhook.no));
-        let known = Known {
-            account,
-            url,
-            subscription,
-            state: WebhookState::Active,
-            is_deleted: false,
-            changed_at: None,
-            secret: 0,
-            former_secret: None,
-        };
+        let known = Known::new(account, url, subscription, self.clocks.true_time);
         self.witness.registry.add(webhook.no, known);
     }
 

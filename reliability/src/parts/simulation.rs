@@ -45,6 +45,7 @@ fn run(context: Context) -> Running {
         context.report("simulation.hours", totals.hours() as f64)?;
         context.report("simulation.failed", totals.failed.len() as f64)?;
         totals.failures().for_each(|failure| context.object(failure));
+        totals.missing().for_each(|what| context.object(format!("there are no {what}: that proves nothing")));
         Ok(())
     })
 }

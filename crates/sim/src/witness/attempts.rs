@@ -36,7 +36,7 @@ impl Witness {
             return self.object(format!("{key:?} is of an event that nobody published"));
         };
         if self.owed.get(key).is_none() {
-            self.start_of_unexpected(key, &fact);
+            self.unexpected(key, "sent");
         }
         if !self.under_way.insert(key) || self.unrecorded.contains(&key) {
             self.object(format!("{key:?} is under way twice"));
@@ -50,12 +50,19 @@ impl Witness {
     }
 
     /// An event that was not for the webhook when it was accepted may be by now, if that was changed since.
-    fn start_of_unexpected(&mut self, key: DeliveryKey, fact: &Fact) {
-        let changed_at = self.registry.get(key.webhook).and_then(|it| it.changed_at);
-        if changed_at.is_none_or(|at| at < fact.accepted_at) {
-            self.object(format!("{key:?} is sent and not owed"));
+    pub(super) fn unexpected(&mut self, key: DeliveryKey, what: &str) {
+        let (fact, known) = (self.owed.events.get(&key.event), self.registry.get(key.webhook));
+        let is_right = fact.zip(known).is_some_and(|(fact, known)| known.may_take_late(key.webhook, fact));
+        if !is_right {
+            self.object(format!("{key:?} is {what} and not owed"));
         }
         self.owed.add_late(key);
+    }
+
+    /// Was its webhook deleted or switched off after its event was accepted?
+    pub fn was_off(&self, key: DeliveryKey) -> bool {
+        let (fact, known) = (self.owed.events.get(&key.event), self.registry.get(key.webhook));
+        fact.zip(known).is_some_and(|(fact, known)| known.history.was_off_since(fact.accepted_at))
     }
 
     fn check_webhook(&mut self, claim: &Claim, fact: &Fact) {

@@ -4,12 +4,16 @@
 //! refused is worked out here a second time, from what people did and what reached the disk.
 
 mod health;
+mod history;
 mod names;
 mod owed;
 mod registry;
 
 mod attempts;
 mod records;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

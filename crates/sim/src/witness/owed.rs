@@ -34,6 +34,9 @@ pub struct Owed {
     pub stand: Stand,
     /// Nobody may rely on it: the webhook was changed before anything was written, or the event became its own later.
     pub is_uncertain: bool,
+    /// It was uncertain until a row of it was written. From then on all is promised of it but its place in its chain:
+    /// a process that starts fans out once more, and finds it wanted when events after it have their rows.
+    pub is_latecomer: bool,
     /// Attempts started, those recorded, and those whose process ended before they were recorded.
     pub started: u32,
     pub recorded: u32,
@@ -60,6 +63,7 @@ impl Owed {
         Self {
             stand: Stand::Open,
             is_uncertain,
+            is_latecomer: false,
             started: 0,
             recorded: 0,
             lost: 0,
@@ -72,6 +76,17 @@ impl Owed {
             is_forgotten: false,
             is_written: false,
         }
+    }
+
+    /// A row of it reached the disk.
+    pub fn wrote(&mut self) {
+        self.is_latecomer |= self.is_uncertain;
+        (self.is_written, self.is_uncertain) = (true, false);
+    }
+
+    /// Does what comes after it in its chain wait for it?
+    fn is_waited_for(&self) -> bool {
+        self.stand == Stand::Open && self.resends == 0 && !self.is_uncertain && !self.is_latecomer
     }
 
     /// Is it older than what is kept, by what is recorded of it?
@@ -135,10 +150,6 @@ impl Obligations {
         };
         let earlier = events.iter().filter(|seq| **seq < key.event);
         let keys = earlier.map(|seq| DeliveryKey { event: *seq, webhook: key.webhook });
-        keys.filter(|key| {
-            self.get(*key)
-                .is_some_and(|owed| owed.stand == Stand::Open && owed.resends == 0 && !owed.is_uncertain)
-        })
-        .collect()
+        keys.filter(|key| self.get(*key).is_some_and(Owed::is_waited_for)).collect()
     }
 }

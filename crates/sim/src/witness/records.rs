@@ -46,7 +46,7 @@ impl Witness {
             self.count(recorded, is_success);
         }
         let Some(owed) = self.owed.get_mut(key) else { return };
-        owed.is_written = true;
+        owed.wrote();
         owed.recorded += 1;
         owed.stand = match recorded.state {
             DeliveryState::Pending => Stand::Open,
@@ -60,18 +60,18 @@ impl Witness {
 
     fn written(&mut self, key: DeliveryKey, stand: Option<Stand>) {
         if self.owed.get(key).is_none() {
-            self.owed.add_late(key);
+            self.unexpected(key, "written");
         }
         if let Some(owed) = self.owed.get_mut(key) {
-            owed.is_written = true;
+            owed.wrote();
             owed.stand = stand.filter(|_| owed.stand == Stand::Open).unwrap_or(owed.stand);
         }
     }
 
     /// A delivery may only be canceled if its webhook was deleted or switched off.
     fn check_cancel(&mut self, key: DeliveryKey) {
-        if self.registry.get(key.webhook).is_none_or(|it| it.changed_at.is_none()) {
-            self.object(format!("{key:?} was canceled and nobody touched its webhook"));
+        if !self.was_off(key) {
+            self.object(format!("{key:?} was canceled and its webhook was never off"));
         }
     }
 
@@ -100,7 +100,7 @@ impl Witness {
     pub fn changed(&mut self, no: WebhookNo, now: UnixMs) {
         let drops = self.policy.on_delete == QueuedOnDelete::Drop;
         let Some(known) = self.registry.get_mut(no) else { return };
-        known.changed_at = Some(now);
+        known.changed(now);
         let known = known.clone();
         let events = self.owed.events.clone();
         for (key, owed) in self.owed.of_webhook(no) {

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use posthaste_core::{AccountNo, Audience, Subscription, UnixMs, WebhookNo, WebhookState};
 use posthaste_store::{Refusal, WebhookLimits};
 
+use super::history::{History, Phase, covers};
+use super::owed::Fact;
+
 /// A webhook as those know it who made it.
 #[derive(Debug, Clone)]
 pub struct Known {
@@ -13,8 +16,8 @@ pub struct Known {
     pub subscription: Subscription,
     pub state: WebhookState,
     pub is_deleted: bool,
-    /// It was changed, switched off or deleted: some events may have become its own, or not its own any more.
-    pub changed_at: Option<UnixMs>,
+    /// What it was before, and is.
+    pub history: History,
     /// The number of the secret that signs now, and of the one before with the wall-clock time until which it signs.
     pub secret: u32,
     pub former_secret: Option<(u32, UnixMs)>,
@@ -81,6 +84,41 @@ impl Registry {
 }
 
 impl Known {
+    /// A webhook as it is made, at this true time.
+    pub fn new(account: AccountNo, url: String, subscription: Subscription, now: UnixMs) -> Self {
+        let state = WebhookState::Active;
+        let made = Phase { since: now, subscription: subscription.clone(), state, is_deleted: false };
+        Self {
+            account,
+            url,
+            subscription,
+            state,
+            is_deleted: false,
+            history: History::new(made),
+            secret: 0,
+            former_secret: None,
+        }
+    }
+
+    /// It is from now on, in true time, as it was just made to be.
+    pub fn changed(&mut self, now: UnixMs) {
+        let subscription = self.subscription.clone();
+        let phase = Phase { since: now, subscription, state: self.state, is_deleted: self.is_deleted };
+        self.history.add(phase);
+    }
+
+    /// May it take an event that it was not owed when that was accepted? One for its account that it came to want
+    /// later; and a test that was asked for when it was deleted, to call that off.
+    pub fn may_take_late(&self, no: WebhookNo, fact: &Fact) -> bool {
+        let is_its_own = match fact.audience {
+            Audience::Webhook(only) => return no == only && self.is_deleted,
+            Audience::Account(account) => self.account == account,
+            Audience::Broadcast => true,
+        };
+        let at = fact.accepted_at;
+        is_its_own && self.history.began_by(at) && self.history.wanted_since(at, fact.event_type)
+    }
+
     /// Would an event of this type be for it, if it were accepted now?
     pub fn wants(&self, event_type: &str) -> bool {
         !self.is_deleted && self.still_wants(event_type, false)
@@ -90,16 +128,5 @@ impl Known {
     pub fn still_wants(&self, event_type: &str, drops_when_deleted: bool) -> bool {
         let is_off = self.state == WebhookState::Disabled || (self.is_deleted && drops_when_deleted);
         !is_off && covers(&self.subscription, event_type)
-    }
-}
-
-/// In the simulator's own words: all, a type by its name, or a group of types `group.*`.
-fn covers(subscription: &Subscription, event_type: &str) -> bool {
-    match subscription {
-        Subscription::All => true,
-        Subscription::Patterns(patterns) => patterns.iter().any(|pattern| {
-            pattern == event_type
-                || pattern.strip_suffix(".*").is_some_and(|group| event_type.split('.').next() == Some(group))
-        }),
     }
 }
