@@ -16,8 +16,8 @@ use crate::context::Context;
 use crate::figures::Figure;
 use crate::rig::ledger::Ledger;
 use crate::rig::publishers::{Numbers, Publishers};
-use crate::rig::receiver::Receiver;
-use crate::rig::server::{Plan, Server};
+use crate::rig::receiver::{Receiver, becomes};
+use crate::rig::server::{PATIENCE, Plan, Server};
 use crate::rig::stored::Stored;
 
 /// The part.
@@ -105,6 +105,8 @@ fn text(path: &Path) -> anyhow::Result<&str> {
 
 async fn under_load(context: &Context, plan: &Plan, ledger: &Ledger, folder: &Path) -> anyhow::Result<()> {
     let (mut missing, mut alarms) = (0, 0);
+    let is_acknowledged = becomes(PATIENCE, || ledger.acknowledged() > 0).await;
+    ensure!(is_acknowledged, "nothing was acknowledged: this proves nothing");
     let backups = context.times(BACKUPS);
     for number in 0..backups {
         let file = folder.join(format!("backup-{number}.db"));

@@ -92,7 +92,11 @@ async fn kill_in_each_step(
     }
     kill_at(&plan, "store.opened").await?;
     context.report("upgrade.kills", 1.0)?;
-    ensure!(filled.version()? > version, "it is not up to date");
+    let reached = filled.version()?;
+    ensure!(
+        reached == NEWEST,
+        "it is at version {reached}, and stores are made up to the one before {NEWEST}"
+    );
     Ok(())
 }
 

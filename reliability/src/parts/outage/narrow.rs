@@ -57,7 +57,9 @@ pub async fn refusing(context: &Context) -> anyhow::Result<()> {
     becomes(PATIENCE, || taken() >= BACKLOG as usize).await;
     let knocks = door.knocks();
     report_lost(context, &knocks, BACKLOG as usize)?;
-    context.report("outage.refused", knocks.iter().filter(|knock| !knock.is_taken).count() as f64)?;
+    let refused = knocks.iter().filter(|knock| !knock.is_taken).count();
+    ensure!(refused > 0, "nothing was refused: this proves nothing");
+    context.report("outage.refused", refused as f64)?;
     context.report("outage.early", early(&knocks) as f64)
 }
 

@@ -1,5 +1,6 @@
 //! One run in which one call fails, and what must be so afterwards.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -83,12 +84,14 @@ async fn live(plan: &Plan, report: &Report, fault: &Fault, heard: &mut Heard) ->
             break;
         }
     }
-    let ends_everything = !fault.how.is_harmless() && is_vital(fault, &report.file()?);
+    // What fails later is not waited for.
+    let failed_before = report.failed_ms_ago()?.is_some();
+    let ends_everything = failed_before && !fault.how.is_harmless() && is_vital(fault, &report.file()?);
     let until = Instant::now() + END_PATIENCE;
     while ends_everything && !fault.is_for_room() && !server.has_ended() && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let (by_itself, failed_before) = (server.has_ended(), report.failed_ms_ago()?.is_some());
+    let by_itself = server.has_ended();
     if !by_itself && fault.is_for_room() {
         // What it could not record it would wait for, and another call may have to fail at a moment of no warning.
         server.kill().await?;
@@ -117,6 +120,7 @@ fn judge(
         return Ok(());
     };
     context.report("store_failure.failed", 1.0)?;
+    scene.failed.fetch_add(1, Ordering::Relaxed);
     context.report("store_failure.at_start", f64::from(u8::from(!ending.has_listened)))?;
     context.report("store_failure.stopped", f64::from(u8::from(ending.by_itself)))?;
     if fault.how.is_harmless() && (!ending.is_success || !heard.unknown.is_empty()) {
