@@ -42,6 +42,8 @@ pub const PART: Part = Part {
 const KEYS: u64 = 10;
 /// Events of each.
 const EVENTS: u64 = 16;
+/// Between them, so that there is something to publish in several lives.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How often the process is killed.
 const KILLS: u64 = 6;
 /// The longest a process lives, in milliseconds after it is ready.
@@ -122,6 +124,7 @@ async fn publish(
             let mut next = from;
             while next < events && lines.publish(&product, key, next).await {
                 next += 1;
+                tokio::time::sleep(PAUSE).await;
             }
             (key as usize, next)
         });
