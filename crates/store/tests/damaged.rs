@@ -13,8 +13,8 @@ use posthaste_core::{
     Webhook, WebhookNo,
 };
 use posthaste_store::{
-    Embedded, EventDraft, NewAccount, NewWebhook, Options, Published, RecordBatch, Spill, Store, StoreError,
-    WebhookLimits,
+    Embedded, EventDraft, NewAccount, NewKey, NewWebhook, Options, Published, RecordBatch, Refusal, Spill,
+    Store, StoreError, WebhookLimits, verify,
 };
 use rusqlite::Connection;
 
@@ -149,4 +149,57 @@ async fn a_test_that_a_damaged_webhook_refuses_stores_nothing() {
     let refused = publish(&store, Audience::Webhook(webhook), Some(NOW.into())).await;
     assert!(matches!(refused, Err(StoreError::Damaged(_))));
     assert_eq!(store.events_after(Seq(0), 9).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn what_is_damaged_can_be_deleted() {
+    for damage in [
+        "UPDATE accounts SET name = 'changed'",
+        "UPDATE webhooks SET url = 'https://elsewhere.example/' WHERE id = 'a'",
+        "UPDATE webhooks SET secrets = x'00' WHERE id = 'a'",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let acme = account(&store, "acme").await;
+        let damaged = webhook(&store, acme, "a").await.no;
+        webhook(&store, acme, "b").await;
+        let key = owed(&store, acme, damaged).await;
+        tamper(dir.path(), damage);
+        store.delete_webhook(damaged, NOW.into()).await.unwrap();
+        assert!(store.roster().get(damaged).is_none());
+        let again = store.delete_webhook(damaged, NOW.into()).await;
+        assert!(matches!(again, Err(StoreError::Refused(Refusal::NotFound) | StoreError::Damaged(_))));
+        store.delete_account("acme", NOW.into()).await.unwrap();
+        drop(store);
+        let store = open(dir.path());
+        while store.tidy(UnixMs(0), false, NOW).await.unwrap() {}
+        assert!(store.delivery(key).await.unwrap().is_none());
+        assert_eq!(store.account("acme").await.unwrap(), None);
+        store.close().await;
+        drop(store);
+        assert_eq!(verify(dir.path(), None).unwrap().problems, Vec::<String>::new(), "{damage}");
+    }
+}
+
+#[tokio::test]
+async fn revoking_a_damaged_key_does_not_make_it_look_sound() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let acme = account(&store, "acme").await;
+    let secret = || Secret::from("phk_test".to_owned());
+    let key = NewKey {
+        id: "key_1".to_owned(),
+        account: acme,
+        key: secret(),
+        signing_secret: None,
+        tier: None,
+        roles: vec![],
+        scopes: vec![],
+        description: None,
+        expires_at: None,
+    };
+    store.create_key(key, NOW.into()).await.map(drop).unwrap();
+    tamper(dir.path(), "UPDATE keys SET tier = 'gold'");
+    store.revoke_key(acme, "key_1", NOW.into()).await.unwrap();
+    assert!(matches!(store.find_key(&secret()).await, Err(StoreError::Damaged(_))));
 }

@@ -3,12 +3,12 @@
 use std::sync::LazyLock;
 
 use posthaste_core::{Account, AccountNo, Action, By, Details, UnixMs};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Ledger;
 use super::audit::Noted;
 use super::checks::ACCOUNTS;
-use super::trouble::{Outcome, name_of};
+use super::trouble::{Outcome, Trouble, name_of};
 use crate::change::{AccountPatch, NewAccount};
 use crate::error::Refusal;
 use crate::page::{PageCursor, Slice};
@@ -97,14 +97,27 @@ impl Ledger {
 
     /// Ends an account. What else there is of it goes in later steps of `tidy`.
     pub fn delete_account(&mut self, id: &str, by: &By) -> Outcome<()> {
-        let account = by_id(&self.conn, id)?.ok_or(Refusal::NotFound)?;
-        self.effects.accounts.push(account.no);
-        self.forget_keys_of(account.no)?;
-        self.delete_webhooks_of(account.no, by.at)?;
+        let no = match by_id(&self.conn, id) {
+            // What else its row says does not matter any more.
+            Err(Trouble::Damaged(what)) => {
+                tracing::warn!(what, "an account is deleted whose row is damaged");
+                self.no_of(id)?
+            }
+            found => found?.map(|account| account.no),
+        };
+        let no = no.ok_or(Refusal::NotFound)?;
+        self.effects.accounts.push(no);
+        self.forget_keys_of(no)?;
+        self.delete_webhooks_of(no, by.at)?;
         self.conn
             .prepare_cached("UPDATE accounts SET name = NULL, deleted_ms = ?2 WHERE no = ?1")?
-            .execute(params![account.no.0, by.at.0])?;
-        ACCOUNTS.stamp(&self.conn, account.no.0)?;
+            .execute(params![no.0, by.at.0])?;
+        ACCOUNTS.stamp(&self.conn, no.0)?;
         self.note(by, Action::AccountDeleted, Noted::account(id))
+    }
+    fn no_of(&self, id: &str) -> Outcome<Option<AccountNo>> {
+        let mut statement =
+            self.conn.prepare_cached("SELECT no FROM accounts WHERE id = ?1 AND deleted_ms IS NULL")?;
+        Ok(statement.query_row([id], |row| row.get(0).map(AccountNo)).optional()?)
     }
 }

@@ -1,12 +1,13 @@
 //! Webhooks to which nothing new is sent: switched off or deleted.
 
 use posthaste_core::delivery::reasons;
-use posthaste_core::{Seq, Webhook, WebhookNo, WebhookState};
-use rusqlite::{Connection, params};
+use posthaste_core::{Seq, UnixMs, Webhook, WebhookNo, WebhookState};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::checks::{ACCOUNTS, WEBHOOKS};
 use super::trouble::Outcome;
 use super::{Ledger, webhooks};
+use crate::error::Refusal;
 
 /// Why nothing new is sent to a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +93,26 @@ impl Ledger {
         if has_deleted { self.note_deleted_accounts() } else { Ok(()) }
     }
 
+    /// Deletes a webhook whose row is damaged. Nobody knows what it says, so nothing more is sent for it.
+    pub(super) fn end_damaged_webhook(&mut self, no: WebhookNo, now: UnixMs) -> Outcome<(String, String)> {
+        let off = WebhookState::Disabled.word();
+        let ids = self
+            .conn
+            .prepare_cached(
+                "UPDATE webhooks SET state = ?2, deleted_ms = ?3, deleted_seq = ?4
+                 WHERE no = ?1 AND deleted_ms IS NULL
+                 RETURNING coalesce((SELECT CAST(id AS TEXT) FROM accounts WHERE no = account), ''),
+                     CAST(id AS TEXT)",
+            )?
+            .query_row(params![no.0, off, now.0, self.last_event.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        WEBHOOKS.stamp(&self.conn, no.0)?;
+        self.closing.insert(no, Closing::DeletedWhileOff(self.last_event));
+        self.effects.left.push(no);
+        self.effects.nudged.push(no);
+        ids.ok_or_else(|| Refusal::NotFound.into())
+    }
+
     /// Webhooks still in the roster whose account is gone: what is pending for them ends whatever the contract says.
     fn note_deleted_accounts(&mut self) -> Outcome<()> {
         let mut statement = self.conn.prepare_cached(
@@ -112,7 +133,7 @@ impl Ledger {
 mod tests {
     use std::collections::BTreeMap;
 
-    use posthaste_core::{AccountNo, Secret, Subscription, UnixMs};
+    use posthaste_core::{AccountNo, Secret, Subscription};
 
     use super::*;
     use crate::change::{NewAccount, NewWebhook, WebhookLimits, WebhookPatch};

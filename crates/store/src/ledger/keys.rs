@@ -140,17 +140,21 @@ impl Ledger {
 
     /// Revokes a key; one that is revoked already stays as it is.
     pub fn revoke_key(&mut self, account: AccountNo, id: &str, by: &By) -> Outcome<()> {
-        let no: Option<i64> = self
+        let sql = format!("SELECT k.no, {} FROM keys k WHERE k.account = ?1 AND k.id = ?2", KEYS.is_sound());
+        let found: Option<(i64, bool)> = self
             .conn
-            .prepare_cached("SELECT no FROM keys WHERE account = ?1 AND id = ?2")?
-            .query_row(params![account.0, id], |row| row.get(0))
+            .prepare_cached(&sql)?
+            .query_row(params![account.0, id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        let no = no.ok_or(Refusal::NotFound)?;
+        let (no, is_sound) = found.ok_or(Refusal::NotFound)?;
         let changed = self
             .conn
             .prepare_cached("UPDATE keys SET revoked_ms = ?2 WHERE no = ?1 AND revoked_ms IS NULL")?
             .execute(params![no, by.at.0])?;
-        KEYS.stamp(&self.conn, no)?;
+        // A damaged row is revoked too, and stays known as damaged.
+        if is_sound {
+            KEYS.stamp(&self.conn, no)?;
+        }
         self.effects.revoked.push(KeyNo(no));
         if changed == 0 {
             return Ok(());

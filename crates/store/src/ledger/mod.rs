@@ -161,7 +161,8 @@ impl Ledger {
             held_since: None,
             effects: Effects::none(last_event),
         };
-        ledger.note_closing(&owed.webhooks)?;
+        let ends = closing::ends_owed(&ledger.conn, checkpoint)?;
+        ledger.note_ends(ends)?;
         Ok((ledger, owed))
     }
 
@@ -247,14 +248,15 @@ impl Ledger {
     }
 
     /// How much there is to tell so far, for taking back what a refused verb added.
-    fn effects_so_far(&self) -> [usize; 6] {
-        let Effects { events, changed, nudged, revoked, accounts, tokens, .. } = &self.effects;
-        [events.len(), changed.len(), nudged.len(), revoked.len(), accounts.len(), tokens.len()]
+    fn effects_so_far(&self) -> [usize; 7] {
+        let Effects { events, changed, left, nudged, revoked, accounts, tokens, .. } = &self.effects;
+        [events.len(), changed.len(), left.len(), nudged.len(), revoked.len(), accounts.len(), tokens.len()]
     }
 
-    fn take_back_effects(&mut self, [events, changed, nudged, revoked, accounts, tokens]: [usize; 6]) {
+    fn take_back_effects(&mut self, [events, changed, left, nudged, revoked, accounts, tokens]: [usize; 7]) {
         self.effects.events.truncate(events);
         self.effects.changed.truncate(changed);
+        self.effects.left.truncate(left);
         self.effects.nudged.truncate(nudged);
         self.effects.revoked.truncate(revoked);
         self.effects.accounts.truncate(accounts);

@@ -230,16 +230,23 @@ impl Ledger {
     }
 
     pub fn delete_webhook(&mut self, no: WebhookNo, by: &By) -> Outcome<()> {
-        let webhook = self.end_webhook(no, by.at)?;
-        self.note(by, Action::WebhookDeleted, Noted::webhook(&webhook))
+        let (account_id, id) = self.end_webhook(no, by.at)?;
+        self.note(by, Action::WebhookDeleted, Noted::of(&account_id, &id))
     }
 
-    fn end_webhook(&mut self, no: WebhookNo, now: UnixMs) -> Outcome<Webhook> {
-        let mut webhook = self.live_webhook(no)?;
+    /// Answers the ids of its account and of itself.
+    fn end_webhook(&mut self, no: WebhookNo, now: UnixMs) -> Outcome<(String, String)> {
+        let mut webhook = match self.live_webhook(no) {
+            Err(Trouble::Damaged(what)) => {
+                tracing::warn!(what, "a webhook is deleted whose row is damaged");
+                return self.end_damaged_webhook(no, now);
+            }
+            found => found?,
+        };
         webhook.deleted = Some((now, self.last_event));
         self.write_webhook(&webhook)?;
         self.note_changed(webhook.clone());
-        Ok(webhook)
+        Ok((webhook.account_id, webhook.id))
     }
 
     pub(super) fn delete_webhooks_of(&mut self, account: AccountNo, now: UnixMs) -> Outcome<()> {
