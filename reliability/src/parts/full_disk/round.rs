@@ -56,21 +56,29 @@ pub async fn one(scene: &Scene<'_>, server: &mut Server, number: u64) -> anyhow:
     }
     filling.leave(0);
     tokio::time::sleep(Duration::from_millis(200)).await;
+    // Whoever fills it rests, so that the ballast is there for what it is promised for.
+    filling.leave(u64::MAX);
     receiver.set_open(true);
-    while_full(scene, server, &spare).await?;
+    delete(context, server, &spare).await;
+    filling.leave(0);
+    while_full(scene, server).await?;
     ensure!(!server.has_ended(), "it ended on a full disk:\n{}", server.log());
     drop(filling);
     resume(context, server, steady).await?;
     context.report("full_disk.rounds", 1.0)
 }
 
-/// What is read is answered, what frees room is done, readiness tells, and no attempt begins.
-async fn while_full(scene: &Scene<'_>, server: &Server, spare: &str) -> anyhow::Result<()> {
-    let Scene { context, ledger, .. } = *scene;
+/// What frees room is done.
+async fn delete(context: &Context, server: &Server, spare: &str) {
     let deleted = server.admin.delete(&format!("/accounts/{spare}")).await;
     if let Err(error) = deleted {
         context.object(format!("nothing can be deleted on a full disk: {error}"));
     }
+}
+
+/// What is read is answered, readiness tells, and no attempt begins.
+async fn while_full(scene: &Scene<'_>, server: &Server) -> anyhow::Result<()> {
+    let Scene { context, ledger, .. } = *scene;
     let mut is_red = false;
     let mut arrived = None;
     let until = Instant::now() + SEEN_AFTER + LOOK;
