@@ -34,6 +34,7 @@ const USAGE: &str = "usage: cargo xtask VERB
                        the figures into docs/reliability.md and docs/reliability.json
   reliability PART ... [--seed N] [--effort X] [--bug NAME]    only these parts, and writes no documents
   reliability --bugs [WORD]    only the bugs, or those with this word in their name
+  reliability --page   writes what the last run found into the documents, where that run did not
   seeds FIRST..LAST    simulated worlds, as many as you like";
 
 fn main() -> ExitCode {

@@ -30,11 +30,15 @@ struct Programs {
 pub fn run(root: &Path, wishes: &[&str], is_kept: bool) -> anyhow::Result<()> {
     let folder = root.join(FOLDER);
     fs::create_dir_all(&folder)?;
+    let json = folder.join("reliability.json");
+    if wishes == ["--page"] {
+        let found = fs::read_to_string(&json).context("there is no run to keep")?;
+        return page::keep(root, &serde_json::from_str(&found)?);
+    }
     let programs = build(root, &folder)?;
     if let ["--bugs", wanted @ ..] = wishes {
         return bugs::run(root, &programs, wanted.first().copied().unwrap_or("")).map(drop);
     }
-    let json = folder.join("reliability.json");
     let _ = fs::remove_file(&json);
     let ended = crate::run(programs.try_out(root).args(wishes).arg("--json").arg(&json));
     let is_whole = wishes.first().is_none_or(|first| first.starts_with("--"));
@@ -49,7 +53,7 @@ pub fn run(root: &Path, wishes: &[&str], is_kept: bool) -> anyhow::Result<()> {
     }
     fs::write(&json, serde_json::to_string_pretty(&found)? + "\n")?;
     if is_kept {
-        page::keep(root, &found, wishes.contains(&"--minutes"))?;
+        page::keep(root, &found)?;
     }
     ended.and(noticed.map(drop))
 }

@@ -69,7 +69,9 @@ fn run(context: Context) -> Running {
 
 async fn under_load(context: &Context) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+    let mut plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+    // Whoever started this may have it ignore SIGHUP (`nohup`); the program would do likewise.
+    plan.wrapper = ["/usr/bin/env", "--default-signal=HUP"].map(str::to_owned).to_vec();
     let mut world = World::settled(plan).await?;
     world.desk.diary.next_life();
     let mut dice = context.dice();

@@ -18,10 +18,11 @@ const END: &str = "<!-- reliability: end -->\n";
 const KINDS: [(&str, &str); 2] = [("every_change", "with every change"), ("long", "long run")];
 
 /// Keeps what a run found in both documents.
-pub fn keep(root: &Path, found: &Value, is_long: bool) -> anyhow::Result<()> {
+pub fn keep(root: &Path, found: &Value) -> anyhow::Result<()> {
     let file = root.join(FIGURES);
     let known = fs::read_to_string(&file).ok().and_then(|text| serde_json::from_str(&text).ok());
     let mut kept: Map<String, Value> = known.unwrap_or_default();
+    let is_long = found["rounds"].as_u64() > Some(1);
     let (kind, _) = KINDS[usize::from(is_long)];
     kept.insert(kind.to_owned(), found.clone());
     let kept = Value::Object(kept);
