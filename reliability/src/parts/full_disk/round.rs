@@ -18,6 +18,8 @@ const LITTLE_BYTES: u64 = 1024 * 1024;
 const SEEN_AFTER: Duration = Duration::from_millis(1_300);
 /// How long each state is looked at.
 const LOOK: Duration = Duration::from_millis(1_000);
+/// How long it takes to fill what there is.
+const FILLED_AFTER: Duration = Duration::from_millis(200);
 /// How long anything may take that has a bound of its own.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -55,12 +57,13 @@ pub async fn one(scene: &Scene<'_>, server: &mut Server, number: u64) -> anyhow:
         context.object("events are accepted with too little room left");
     }
     filling.leave(0);
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    // Whoever fills it rests, so that the ballast is there for what it is promised for.
+    tokio::time::sleep(FILLED_AFTER).await;
+    // Whoever fills it rests, so that the ballast is there for what it is promised for; then there is nothing.
     filling.leave(u64::MAX);
-    receiver.set_open(true);
     delete(context, server, &spare).await;
     filling.leave(0);
+    tokio::time::sleep(FILLED_AFTER).await;
+    receiver.set_open(true);
     while_full(scene, server).await?;
     ensure!(!server.has_ended(), "it ended on a full disk:\n{}", server.log());
     drop(filling);
