@@ -151,11 +151,13 @@ async fn without_server(settings: &ClientSettings, kept: Option<&KeptFormer>) ->
         )));
     }
     let options = Options { readers: 1 };
+    // With a new key and a former one from outside the opening has begun the rotation, and may have ended it.
+    let was_begun = keys.as_ref().is_some_and(|keys| keys.former_id().is_some());
     let opening =
         tokio::task::spawn_blocking(move || Embedded::open(&data, keys, options, Arc::new(SystemClock)));
     let opened = opening.await.map_err(|error| Failure::refused(error.to_string()))?;
     let store = opened.map_err(|error| Failure::refused(error.to_string()))?;
-    let rotated = rotate(&store, kept).await;
+    let rotated = rotate(&store, kept, was_begun).await;
     store.close().await;
     let seals = rotated?;
     Ok(json!({
@@ -169,11 +171,11 @@ async fn without_server(settings: &ClientSettings, kept: Option<&KeptFormer>) ->
     }))
 }
 
-async fn rotate(store: &Embedded, kept: Option<&KeptFormer>) -> Result<Seals, Failure> {
+async fn rotate(store: &Embedded, kept: Option<&KeptFormer>, was_begun: bool) -> Result<Seals, Failure> {
     let refused = |error: StoreError| Failure::refused(error.to_string());
     let seals = store.seals().await.map_err(refused)?;
     refuse_no_start(kept, seals.rotation.is_some(), seals.is_key_given)?;
-    if seals.rotation.is_none() {
+    if seals.rotation.is_none() && !was_begun {
         let begin = async {
             store.rotate_master_key(SystemClock.now().into()).await.map_err(|error| match error {
                 StoreError::Refused(Refusal::KeyGiven) => Failure::refused(KEY_GIVEN),
