@@ -21,7 +21,7 @@ const UNFINISHED_PAGES_MAX: u64 = 2;
 /// next process reads like any other. Whoever repeats the call that made it is told that it is stored: so it has to be,
 /// also if the power fails without another commit.
 pub(super) fn sync_log(database: &Path) -> Result<(), OpenError> {
-    let log = beside(database, "-wal");
+    let log = log_file::log_of(database);
     match File::open(&log) {
         Ok(file) => file.sync_all().map_err(OpenError::io(&log))?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -58,7 +58,7 @@ pub(super) fn take_back_unfinished(
 /// Is there no more of the database than a start has written by the time its journal is gone?
 fn may_be_unfinished(database: &Path) -> io::Result<bool> {
     let bytes = database.metadata()?.len();
-    let has_log = log_file::is_there(&beside(database, "-wal"));
+    let has_log = log_file::is_there(&log_file::log_of(database));
     Ok(bytes <= UNFINISHED_PAGES_MAX * u64::from(PAGE_BYTES) && !has_log)
 }
 

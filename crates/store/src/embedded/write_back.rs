@@ -18,6 +18,7 @@ use super::status::Status;
 use crate::folder::OpenError;
 use crate::ledger::reseal::ORDINARY_PATIENCE;
 use crate::ledger::trouble::Outcome;
+use crate::log_file;
 
 /// The thread is asked when so many pages are to go back.
 const ASKED_FROM_PAGES: i64 = 1_000;
@@ -48,9 +49,7 @@ impl WriteBack {
             .name("posthaste-log".to_owned())
             .spawn(move || run(&connection, &asked, &status))
             .map_err(OpenError::io(file))?;
-        let mut log = file.to_owned().into_os_string();
-        log.push("-wal");
-        Ok(Self { asks: Some(asks), log: log.into(), pages: 0, thread: Some(thread) })
+        Ok(Self { asks: Some(asks), log: log_file::log_of(file), pages: 0, thread: Some(thread) })
     }
 
     /// Sees to the log after a commit of the writer. Answers whether the log was begun anew since the last look.
