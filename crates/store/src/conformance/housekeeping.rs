@@ -174,6 +174,26 @@ pub async fn a_deleted_account_leaves_nothing(store: Arc<dyn Store>) {
     assert!(store.written(own).await.unwrap().is_empty());
 }
 
+pub async fn an_attempt_that_ends_after_its_event_expired_leaves_nothing(store: Arc<dyn Store>) {
+    let scene = begin(store.clone()).await;
+    let (webhook, other) = (scene.webhook("a").await.no, scene.webhook("b").await.no);
+    let key = DeliveryKey { event: scene.event(NOW).await, webhook };
+    scene.record(vec![retried(key, 1, NOW, after_s(5))]).await;
+    scene.checkpoint(key.event).await;
+    // A second attempt is under way when its webhook is switched off and all of it grows too old.
+    let off = WebhookPatch { state: Some(WebhookState::Disabled), ..WebhookPatch::default() };
+    scene.patch(webhook, off, after_s(6)).await;
+    scene.tidy(after_s(100), true, after_s(200)).await;
+    assert!(store.delivery(key).await.unwrap().is_none() && store.event(key.event).await.unwrap().is_none());
+    let late = DeliveryKey { webhook: other, ..key };
+    scene.record(vec![delivered(key, 2, after_s(200)), delivered(late, 1, after_s(200))]).await;
+    assert!(store.written(key.event).await.unwrap().is_empty());
+    for no in [webhook, other] {
+        assert_eq!(store.delivery_count(no).await.unwrap(), 0);
+        assert!(store.attempts(no, None, 9).await.unwrap().items.is_empty());
+    }
+}
+
 pub async fn forgotten_keys_and_tokens_can_come_again(store: Arc<dyn Store>) {
     let keyed = || {
         let idempotency = IdempotencyKey {

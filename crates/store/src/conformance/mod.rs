@@ -99,6 +99,7 @@ stories![
     housekeeping::a_clock_set_back_strands_nothing,
     housekeeping::places_are_not_given_twice,
     housekeeping::a_deleted_account_leaves_nothing,
+    housekeeping::an_attempt_that_ends_after_its_event_expired_leaves_nothing,
     housekeeping::forgotten_keys_and_tokens_can_come_again,
     secrets::a_rotation_changes_the_key_and_no_secret,
     races::of_many_creators_as_many_succeed_as_the_limit_allows,

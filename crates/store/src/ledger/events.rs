@@ -224,6 +224,12 @@ pub(crate) fn by_key(
     seq.map_or(Ok(None), |seq| by_seq(conn, Seq(seq)))
 }
 
+/// Is an event still there?
+pub(super) fn is_kept(conn: &Connection, seq: Seq) -> Outcome<bool> {
+    let mut statement = conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM events WHERE seq = ?1)")?;
+    Ok(statement.query_row([seq.0], |row| row.get(0))?)
+}
+
 /// When an event was accepted; the beginning of time if it is gone.
 pub(super) fn created_at(conn: &Connection, seq: Seq) -> Outcome<UnixMs> {
     let mut statement = conn.prepare_cached("SELECT created_ms FROM events WHERE seq = ?1")?;

@@ -41,6 +41,9 @@ impl Ledger {
         if recorded.attempt.number == 2 && posthaste_faults::bug("attempt-not-recorded") {
             return Ok(());
         }
+        if self.is_forgotten(recorded.key.event)? {
+            return Ok(());
+        }
         let no = recorded.key.webhook;
         let Some(standing) = self.standing(no)? else { return Ok(()) };
         let number = recorded.attempt.number;
@@ -245,7 +248,7 @@ impl Ledger {
     }
 
     fn spill(&mut self, spill: Spill) -> Outcome<()> {
-        if self.standing(spill.key.webhook)?.is_some() {
+        if self.standing(spill.key.webhook)?.is_some() && !self.is_forgotten(spill.key.event)? {
             let pending = state_number(DeliveryState::Pending);
             let due_at = self.dated_now(spill.key.event, spill.due_at)?;
             let next_ms = self.turn_in_chain(spill.key.webhook, spill.chain, due_at)?;
@@ -255,7 +258,7 @@ impl Ledger {
     }
 
     fn cancel(&mut self, key: DeliveryKey, reason: &str) -> Outcome<()> {
-        if self.standing(key.webhook)?.is_none() {
+        if self.standing(key.webhook)?.is_none() || self.is_forgotten(key.event)? {
             return Ok(());
         }
         let canceled = state_number(DeliveryState::Canceled);

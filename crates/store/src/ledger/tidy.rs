@@ -7,7 +7,7 @@ use rusqlite::params;
 
 use super::deliveries::{key_at, state_number};
 use super::trouble::Outcome;
-use super::{Ledger, write_seq};
+use super::{Ledger, events, write_seq};
 
 /// About how many rows one step changes.
 const STEP_ROWS: usize = 250;
@@ -225,7 +225,7 @@ impl Ledger {
     }
 
     /// The latest place stays known even if its event goes, so that no place is given twice.
-    pub(super) fn delete_events_without_deliveries(&self, from: Seq, last: Seq) -> Outcome<()> {
+    pub(super) fn delete_events_without_deliveries(&mut self, from: Seq, last: Seq) -> Outcome<()> {
         let deleted = self
             .conn
             .prepare_cached(
@@ -233,10 +233,19 @@ impl Ledger {
                      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = seq)",
             )?
             .execute([from.0, last.0])?;
+        if deleted > 0 {
+            self.forgotten_to = self.forgotten_to.max(last);
+        }
         if deleted > 0 && (from..=last).contains(&self.last_event) {
             write_seq(&self.conn, "last_seq", self.last_event)?;
         }
         Ok(())
+    }
+
+    /// Was this event deleted? What was under way for it then leaves nothing behind. Most events are younger than any
+    /// that was, and cost no look.
+    pub(super) fn is_forgotten(&self, event: Seq) -> Outcome<bool> {
+        Ok(event <= self.forgotten_to && !events::is_kept(&self.conn, event)?)
     }
 
     /// Idempotency keys and request tokens whose time is over.
