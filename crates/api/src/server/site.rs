@@ -36,7 +36,7 @@ pub struct SiteParts {
     pub public: Option<Arc<PublicApi>>,
     /// The contract as OpenAPI and as pages.
     pub docs: Option<Docs>,
-    /// The admin API and the console: everything below `/admin` and `/console`.
+    /// The admin API: everything below `/admin` (and `/console`, where nothing is yet).
     pub admin: Option<AdminRouter>,
     /// `/readyz`.
     pub readiness: Readiness,
