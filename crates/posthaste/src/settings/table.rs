@@ -162,7 +162,7 @@ pub const TABLE: [Setting; 28] = [
         "DIR",
         Some("./posthaste-data"),
         UsedBy::Both,
-        "The embedded store, keys and admin token; made if absent, mode 0700",
+        "The data folder: store, keys and admin token; `serve` makes it if it is absent, mode 0700",
     ),
     repeated(setting(
         ("allow_net", Some("allow-net"), "POSTHASTE_ALLOW_NET"),
@@ -267,14 +267,14 @@ pub const TABLE: [Setting; 28] = [
         "URL",
         None,
         UsedBy::Client,
-        "The server's admin address; a local server is found through its data folder",
+        "The server's admin address; a local server is found through its data folder, `backup` and `verify` need none",
     ),
     setting(
         ("admin_token", None, "POSTHASTE_ADMIN_TOKEN"),
         "TOKEN",
         None,
         UsedBy::Both,
-        "The admin token, at least 32 characters; else one is made in the data folder",
+        "The admin token, at least 32 characters; else the one in the data folder, where `serve` makes one",
     ),
     setting(
         ("master_key", None, "POSTHASTE_MASTER_KEY"),
