@@ -42,8 +42,10 @@ pub struct Context {
     skipped: Arc<Mutex<Vec<String>>>,
 }
 
-/// Objections kept of one part; more of the same help nobody.
-const OBJECTIONS_MAX: usize = 20;
+/// Objections kept of one part, and those of them that differ in nothing but numbers; more of the same help nobody, and
+/// must not stand in the way of others.
+const OBJECTIONS_MAX: usize = 60;
+const ALIKE_MAX: usize = 5;
 
 impl Context {
     /// A context of a part with these figures.
@@ -111,8 +113,10 @@ impl Context {
     /// Says what should not have happened. The part goes on; the run fails.
     pub fn object(&self, what: impl Into<String>) {
         let mut objections = self.objections.lock().unwrap_or_else(PoisonError::into_inner);
-        if objections.len() < OBJECTIONS_MAX {
-            objections.push(what.into());
+        let what = what.into();
+        let alike = objections.iter().filter(|other| kind_of(other) == kind_of(&what)).count();
+        if objections.len() < OBJECTIONS_MAX && alike < ALIKE_MAX {
+            objections.push(what);
         }
     }
 
@@ -145,6 +149,12 @@ impl Context {
         }
         Ok(())
     }
+}
+
+/// The words of an objection, without numbers and names that hold numbers.
+fn kind_of(objection: &str) -> String {
+    let words = objection.split(|letter: char| !letter.is_alphanumeric());
+    words.filter(|word| !word.contains(|letter: char| letter.is_ascii_digit())).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "not a setting, but where this runs")]

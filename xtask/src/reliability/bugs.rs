@@ -1,5 +1,7 @@
-//! Switches bugs on, one at a time, and sees that the run that looks for them fails.
+//! Switches bugs on, one at a time, and sees that the run that looks for them fails because of them: the same run with no
+//! bug switched on is content.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -20,6 +22,10 @@ const LIST: &str = "reliability/bugs.toml";
 const PATIENCE_S: &str = "180";
 /// How many are looked for at one time: most of it is waiting.
 const SIDE_BY_SIDE: usize = 3;
+/// Parts that measure times: their control runs share the machine with no other.
+const ALONE: [&str; 2] = ["outage", "schedule"];
+/// As the name of a bug: none, in the program that has them all.
+const NO_BUG: &str = "";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,13 +38,22 @@ struct List {
 #[serde(deny_unknown_fields)]
 struct Entry {
     name: String,
-    /// A part of the run, and words that its objections must hold, or the name of a figure it must miss.
+    /// A part of the run that must object.
     part: Option<String>,
-    words: Option<String>,
-    /// How much the part does, in parts of what it does with every change.
-    effort: Option<f64>,
     /// Simulated worlds.
     seeds: Option<u64>,
+    /// Each of them must be in an objection, or in the name of a figure that is missed.
+    words: Vec<String>,
+    /// None of them may be.
+    #[serde(default)]
+    without: Vec<String>,
+    /// How much the part does, in parts of what it does with every change.
+    #[serde(default = "whole")]
+    effort: f64,
+}
+
+fn whole() -> f64 {
+    1.0
 }
 
 /// A bug that was noticed.
@@ -49,32 +64,99 @@ pub struct Noticed {
     after: Duration,
 }
 
-/// Switches on every bug whose name holds `wanted`. One that nobody notices, or that is not in the list, is a failure.
+/// Switches on every bug whose name holds `wanted`. One that nobody notices, or that is not in the list, is a failure, and
+/// so is a part that objects without one.
 pub fn run(root: &Path, programs: &Programs, wanted: &str) -> anyhow::Result<Vec<Noticed>> {
     let text = fs::read_to_string(root.join(LIST)).context(LIST)?;
     let list: List = toml::from_str(&text).context(LIST)?;
     check_names(&list)?;
     let wanted: Vec<&Entry> = list.bug.iter().filter(|entry| entry.name.contains(wanted)).collect();
-    let next = AtomicUsize::new(0);
-    let found = Mutex::new((Vec::new(), Vec::new()));
+    let (alone, beside): (Vec<Run>, Vec<Run>) =
+        controls(&wanted).into_iter().partition(|run| ALONE.contains(&run.part));
+    let began = now();
+    let mut objecting = side_by_side(1, &alone, |run| control(root, programs, run));
+    objecting.extend(side_by_side(SIDE_BY_SIDE, &beside, |run| control(root, programs, run)));
+    println!("without a bug: {} parts, {:.0} s", alone.len() + beside.len(), (now() - began).as_secs_f64());
+    let tried = side_by_side(SIDE_BY_SIDE, &wanted, |entry| Some((entry.title(), one(root, programs, entry))));
+    let missed: Vec<&str> =
+        tried.iter().filter(|(_, noticed)| noticed.is_none()).map(|(title, _)| title.as_str()).collect();
+    println!("bugs: {} switched on, {} not noticed", wanted.len(), missed.len());
+    ensure!(missed.is_empty(), "nobody noticed {}", missed.join(", "));
+    ensure!(objecting.is_empty(), "without any bug there are objections of {}", objecting.join(", "));
+    let mut noticed: Vec<Noticed> = tried.into_iter().filter_map(|(_, noticed)| noticed).collect();
+    noticed.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(noticed)
+}
+
+/// Does something for each of them, so many at one time, and answers what came of it.
+fn side_by_side<T: Sync, R: Send>(width: usize, all: &[T], each: impl Fn(&T) -> Option<R> + Sync) -> Vec<R> {
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
+        for _ in 0..width {
             scope.spawn(|| {
-                while let Some(entry) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let noticed = one(root, programs, entry);
-                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                    match noticed {
-                        Some(noticed) => found.0.push(noticed),
-                        None => found.1.push(entry.name.as_str()),
-                    }
+                while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = each(one);
+                    found.lock().unwrap_or_else(PoisonError::into_inner).extend(result);
                 }
             });
         }
     });
-    let (mut noticed, missed) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    noticed.sort_by(|one, other| one.name.cmp(&other.name));
-    println!("bugs: {} switched on, {} not noticed", wanted.len(), missed.len());
-    if missed.is_empty() { Ok(noticed) } else { bail!("nobody noticed {}", missed.join(", ")) }
+    found.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A run of a part with the program that has all bugs.
+struct Run<'a> {
+    part: &'a str,
+    /// One of them, or none.
+    bug: &'a str,
+    effort: f64,
+}
+
+/// What these bugs are noticed by, once each and no more than needed, and with no bug.
+fn controls<'a>(wanted: &[&'a Entry]) -> Vec<Run<'a>> {
+    let mut efforts: BTreeMap<&str, f64> = BTreeMap::new();
+    for entry in wanted {
+        let Some(part) = &entry.part else { continue };
+        let least = efforts.entry(part).or_insert(entry.effort);
+        *least = least.min(entry.effort);
+    }
+    efforts.into_iter().map(|(part, effort)| Run { part, bug: NO_BUG, effort }).collect()
+}
+
+/// Without a bug nothing may be objected to. Answers the part if something was.
+fn control(root: &Path, programs: &Programs, run: &Run) -> Option<String> {
+    let began = now();
+    match told_by(root, programs, run) {
+        Ok(told) if told.is_empty() => {
+            println!("content without a bug: {} (after {:.1} s)", run.part, (now() - began).as_secs_f64());
+            None
+        }
+        Ok(told) => {
+            println!("NOT CONTENT WITHOUT A BUG: {}: {told:?}", run.part);
+            Some(run.part.to_owned())
+        }
+        Err(why) => {
+            println!("NOT CONTENT WITHOUT A BUG: {}: {why:#}", run.part);
+            Some(run.part.to_owned())
+        }
+    }
+}
+
+impl Entry {
+    /// The bug, and where it is looked for.
+    fn title(&self) -> String {
+        format!("{} ({})", self.name, self.part.as_deref().unwrap_or("simulation"))
+    }
+
+    /// Is it this bug that was noticed?
+    fn check(&self, told: &[String]) -> anyhow::Result<()> {
+        let is_told = |words: &&String| told.iter().any(|what| what.contains(words.as_str()));
+        let missing: Vec<&String> = self.words.iter().filter(|words| !is_told(words)).collect();
+        ensure!(missing.is_empty(), "{missing:?} is not among what is told: {told:?}");
+        let other: Vec<&String> = self.without.iter().filter(is_told).collect();
+        ensure!(other.is_empty(), "{other:?} is told as well, which is not of this bug: {told:?}");
+        Ok(())
+    }
 }
 
 /// Switches one bug on, and tells what came of it.
@@ -87,7 +169,7 @@ fn one(root: &Path, programs: &Programs, entry: &Entry) -> Option<Noticed> {
             Some(Noticed { name: entry.name.clone(), says: says(&entry.name), by, after })
         }
         Err(why) => {
-            println!("bug NOT NOTICED: {}: {why:#}", entry.name);
+            println!("bug NOT NOTICED: {}: {why:#}", entry.title());
             None
         }
     }
@@ -132,24 +214,26 @@ fn says(name: &str) -> &'static str {
 
 /// Answers what noticed the bug.
 fn seek(root: &Path, programs: &Programs, entry: &Entry) -> anyhow::Result<String> {
-    match (&entry.part, &entry.words, entry.seeds) {
-        (Some(part), Some(words), None) => by_part(root, programs, entry, part, words),
-        (None, None, Some(seeds)) => by_seeds(programs, &entry.name, seeds),
-        _ => bail!("{LIST}: {} needs `part` and `words`, or `seeds`", entry.name),
+    ensure!(!entry.words.is_empty(), "{LIST}: {} needs `words`", entry.name);
+    match (&entry.part, entry.seeds) {
+        (Some(part), None) => {
+            let told = told_by(root, programs, &Run { part, bug: &entry.name, effort: entry.effort })?;
+            ensure!(!told.is_empty(), "{part} finds everything as promised");
+            entry.check(&told)?;
+            Ok(part.clone())
+        }
+        (None, Some(seeds)) => by_seeds(programs, entry, seeds),
+        _ => bail!("{LIST}: {} needs `part` or `seeds`", entry.name),
     }
 }
 
-fn by_part(
-    root: &Path,
-    programs: &Programs,
-    entry: &Entry,
-    part: &str,
-    words: &str,
-) -> anyhow::Result<String> {
-    let json = root.join(super::FOLDER).join(format!("bug-{}.json", entry.name));
+/// Runs a part, and answers what it objected to and the names of the figures that it missed.
+fn told_by(root: &Path, programs: &Programs, run: &Run) -> anyhow::Result<Vec<String>> {
+    let file = if run.bug == NO_BUG { "none" } else { run.bug };
+    let json = root.join(super::FOLDER).join(format!("bug-{file}-{}.json", run.part));
     let _ = fs::remove_file(&json);
     let mut command = Command::new("timeout");
-    command.args(["--kill-after=5", PATIENCE_S]).arg(&programs.runner).args([part, "--bug", &entry.name]);
+    command.args(["--kill-after=5", PATIENCE_S]).arg(&programs.runner).args([run.part, "--bug", run.bug]);
     command
         .arg("--shipped")
         .arg(&programs.shipped)
@@ -157,32 +241,60 @@ fn by_part(
         .arg(&programs.armed)
         .arg("--json")
         .arg(&json);
-    command.arg("--effort").arg(entry.effort.unwrap_or(1.0).to_string());
+    command.arg("--effort").arg(run.effort.to_string());
     let output = command.current_dir(root).stdin(Stdio::null()).output()?;
-    ensure!(!output.status.success(), "{part} finds everything as promised");
-    let found: Value =
-        serde_json::from_str(&fs::read_to_string(&json).context("the part did not come to its end")?)?;
-    let is_told = told(&found).any(|what| what.contains(words));
-    let all: Vec<String> = told(&found).collect();
-    ensure!(is_told, "{part} says other things than {words:?}: {all:?}");
-    Ok(part.to_owned())
+    let text = fs::read_to_string(&json)
+        .with_context(|| format!("the part did not come to its end: {}", output.status))?;
+    let told = told(&serde_json::from_str(&text)?);
+    ensure!(output.status.success() == told.is_empty(), "{} and {told:?} do not agree", output.status);
+    Ok(told)
 }
 
 /// What a run objected to, and the names of the figures it missed.
-fn told(found: &Value) -> impl Iterator<Item = String> {
+fn told(found: &Value) -> Vec<String> {
     let objections = found["objections"].as_array().into_iter().flatten();
     let missed = found["figures"].as_array().into_iter().flatten().filter(|figure| figure["is_met"] == false);
     let words = objections.map(|objection| &objection["what"]).chain(missed.map(|figure| &figure["id"]));
-    words.filter_map(|words| words.as_str().map(str::to_owned))
+    words.filter_map(|words| words.as_str().map(str::to_owned)).collect()
 }
 
-fn by_seeds(programs: &Programs, bug: &str, seeds: u64) -> anyhow::Result<String> {
+fn by_seeds(programs: &Programs, entry: &Entry, seeds: u64) -> anyhow::Result<String> {
     let mut command = Command::new("timeout");
     command.args(["--kill-after=5", PATIENCE_S]).arg(&programs.simulator).arg(format!("0..{seeds}"));
-    let output = command.arg("--stop").env("POSTHASTE_BUG", bug).stdin(Stdio::null()).output()?;
+    let output = command.arg("--stop").env("POSTHASTE_BUG", &entry.name).stdin(Stdio::null()).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let seed = text.lines().find_map(|line| line.strip_prefix("seed ")?.split(':').next());
     ensure!(!output.status.success(), "{seeds} simulated worlds find everything as promised");
-    let seed = seed.with_context(|| format!("the simulator failed otherwise:\n{text}"))?;
+    let told = text.lines().find_map(|line| line.strip_prefix("seed ")?.split_once(": "));
+    let (seed, told) = told.with_context(|| format!("the simulator failed otherwise:\n{text}"))?;
+    entry.check(&[told.to_owned()])?;
     Ok(format!("simulation, seed {seed}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_meant_is_taken_for_the_bug() {
+        let entry: Entry = toml::from_str(
+            r#"
+            name = "a bug"
+            part = "kill"
+            words = ["kill.lost", "were not delivered"]
+            without = ["ended by itself"]
+            "#,
+        )
+        .unwrap();
+        let cases: [(&[&str], bool); 5] = [
+            (&["kill.lost", "3 were not delivered"], true),
+            (&["kill.lost", "3 were not delivered", "something else"], true),
+            (&["kill.lost"], false),
+            (&["kill.lost", "3 were not delivered", "it ended by itself"], false),
+            (&[], false),
+        ];
+        for (told, is_noticed) in cases {
+            let told: Vec<String> = told.iter().map(|what| (*what).to_owned()).collect();
+            assert_eq!(entry.check(&told).is_ok(), is_noticed, "{told:?}");
+        }
+    }
 }
