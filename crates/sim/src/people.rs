@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use posthaste_core::{AccountNo, DeliveryKey, DeliveryState, Subscription, UnixMs, WebhookNo, WebhookState};
+use posthaste_core::{
+    AccountNo, DeliveryKey, DeliveryState, Seq, Subscription, UnixMs, WebhookNo, WebhookState,
+};
 use posthaste_store::{
     Answer, Inline, NewAccount, NewWebhook, Refusal, Rotation, StoreError, WebhookPatch, Window,
 };
@@ -203,11 +205,11 @@ impl World {
         let expected = self.refusal_of_resending(no, Refusal::NotFound);
         let before = self.ended_of(no);
         let now = self.clocks.wall();
-        let window = Window { since: UnixMs(0), until: now };
+        let window = Window { since: UnixMs(0), until: now, after: Seq(0) };
         let done = self
             .outcome("a recovery", expected, |store| store.recover(no, window, false, RECOVERED_MAX, now));
-        let Some(count) = done else { return };
-        self.note(format_args!("recovers {count} of {no:?}"));
+        let Some(found) = done else { return };
+        self.note(format_args!("recovers {} of {no:?}", found.count));
         let pending: Vec<DeliveryKey> = before.into_iter().filter(|key| self.is_pending(*key)).collect();
         self.witness.resent(&pending);
     }

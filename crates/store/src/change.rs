@@ -234,11 +234,22 @@ pub struct Spill {
     pub chain: Option<Chain>,
 }
 
-/// A span of time, by when events were accepted.
+/// A span of time, by when events were accepted, and where in it to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// From, inclusive.
     pub since: UnixMs,
     /// To, exclusive.
     pub until: UnixMs,
+    /// Only events behind this place; 0 for all. What was sent again and failed at once is not found a second time by it.
+    pub after: Seq,
+}
+
+/// What a recovery found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovered {
+    /// How many deliveries.
+    pub count: u64,
+    /// The event of the last of them.
+    pub last: Option<Seq>,
 }

@@ -41,7 +41,7 @@ pub mod conformance;
 
 pub use change::{
     AccountPatch, ChangeFilter, EventDraft, IdempotencyKey, NewAccount, NewKey, NewToken, NewWebhook,
-    Published, RecordBatch, Recorded, Rotation, Spill, WebhookLimits, WebhookPatch, Window,
+    Published, RecordBatch, Recorded, Recovered, Rotation, Spill, WebhookLimits, WebhookPatch, Window,
 };
 pub use damage::Damage;
 pub use embedded::{Embedded, Options};

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::change::{
     AccountPatch, ChangeFilter, EventDraft, NewAccount, NewKey, NewToken, NewWebhook, Published, RecordBatch,
-    WebhookLimits, WebhookPatch, Window,
+    Recovered, WebhookLimits, WebhookPatch, Window,
 };
 use crate::damage::Damage;
 use crate::error::StoreError;
@@ -193,7 +193,7 @@ pub trait Store: Send + Sync + 'static {
         dry_run: bool,
         limit: usize,
         by: By,
-    ) -> Answer<u64>;
+    ) -> Answer<Recovered>;
 
     // ------------------------------------------------------------------ the engine's side
 

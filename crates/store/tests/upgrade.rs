@@ -77,6 +77,7 @@ async fn store_of_version_2(dir: &Path) {
          ALTER TABLE events DROP COLUMN ordering_key; DROP INDEX deliveries_chained;
          ALTER TABLE deliveries DROP COLUMN chain; ALTER TABLE accounts DROP COLUMN row_check;
          ALTER TABLE keys DROP COLUMN row_check; ALTER TABLE webhooks DROP COLUMN row_check;
+         ALTER TABLE deliveries DROP COLUMN canceled_ms;
          PRAGMA user_version = 2;",
     );
 }

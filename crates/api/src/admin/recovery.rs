@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use posthaste_core::{By, UnixMs, Webhook, WebhookState};
-use posthaste_store::Window;
+use posthaste_core::{By, Seq, UnixMs, Webhook, WebhookState};
+use posthaste_store::{Refusal, StoreError, Window};
 
 use super::caller::Caller;
 use super::problem::{Kind, Problem};
@@ -32,7 +32,7 @@ pub(crate) async fn recover(
         return Err(Problem::new(Kind::Conflict, "The webhook is switched off; resume it first."));
     }
     let count = if dry_run {
-        admin.store.recover(webhook.no, window, true, RECOVER_MAX, by).await?
+        admin.store.recover(webhook.no, window, true, RECOVER_MAX, by).await?.count
     } else {
         recover_in_steps(&admin, &webhook, window, by).await?
     };
@@ -58,17 +58,26 @@ fn read_window(body: &[u8], now: UnixMs) -> Result<(Window, bool), Problem> {
         Some(_) => {}
     }
     members.finish()?;
-    Ok((Window { since: since.unwrap_or(until), until }, dry_run))
+    Ok((Window { since: since.unwrap_or(until), until, after: Seq(0) }, dry_run))
 }
 
-/// Ends when a step finds less than it could take, or at the bound.
-async fn recover_in_steps(admin: &Admin, webhook: &Webhook, window: Window, by: By) -> Result<u64, Problem> {
+/// Ends when a step finds less than it could take, at the bound, or when the webhook is switched off meanwhile.
+async fn recover_in_steps(
+    admin: &Admin,
+    webhook: &Webhook,
+    mut window: Window,
+    by: By,
+) -> Result<u64, Problem> {
     let mut count = 0;
     while count < RECOVER_MAX as u64 {
-        let step = admin.store.recover(webhook.no, window, false, RECOVER_STEP, by.clone()).await?;
-        count += step;
-        if step < RECOVER_STEP as u64 {
-            break;
+        let step = match admin.store.recover(webhook.no, window, false, RECOVER_STEP, by.clone()).await {
+            Err(StoreError::Refused(Refusal::WrongState)) if count > 0 => break,
+            step => step?,
+        };
+        count += step.count;
+        match step.last.filter(|_| step.count == RECOVER_STEP as u64) {
+            Some(last) => window.after = last,
+            None => break,
         }
     }
     Ok(count)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use posthaste_core::{
-    Action, Actor, Audience, By, Change, DeliveryKey, Secret, UnixMs, WebhookNo, WebhookState,
+    Action, Actor, Audience, By, Change, DeliveryKey, Secret, Seq, UnixMs, WebhookNo, WebhookState,
 };
 
 use super::scene::{NOW, after_s, begin, body, draft, failed, new_account, new_webhook};
@@ -87,9 +87,9 @@ async fn change_everything(store: &Arc<dyn Store>) -> Vec<String> {
     scene.record(vec![failed(key, 1, after_s(2))]).await;
     store.retry_delivery(key, by().about("dlv_1")).await.unwrap();
     scene.record(vec![failed(key, 2, after_s(3))]).await;
-    let window = Window { since: NOW, until: after_s(60) };
-    assert_eq!(store.recover(no, window, true, 9, by()).await.unwrap(), 1, "counting changes nothing");
-    assert_eq!(store.recover(no, window, false, 9, by()).await.unwrap(), 1);
+    let window = Window { since: NOW, until: after_s(60), after: Seq(0) };
+    assert_eq!(store.recover(no, window, true, 9, by()).await.unwrap().count, 1, "counting changes nothing");
+    assert_eq!(store.recover(no, window, false, 9, by()).await.unwrap().count, 1);
     store.delete_webhook(no, by()).await.unwrap();
     [
         "account.created other account:other {}",
@@ -158,7 +158,7 @@ pub async fn a_refused_change_is_not_told(store: Arc<dyn Store>) {
     let one = WebhookLimits { max: Some(1), per_key: false, unique_url: true };
     let none = WebhookLimits::default();
     let gone = DeliveryKey { event: posthaste_core::Seq(1), webhook: webhook.no };
-    let window = Window { since: NOW, until: after_s(60) };
+    let window = Window { since: NOW, until: after_s(60), after: Seq(0) };
     let patch = || WebhookPatch {
         url: Some((webhook.url.clone(), webhook.canonical_url.clone())),
         ..WebhookPatch::default()
@@ -181,7 +181,7 @@ pub async fn a_refused_change_is_not_told(store: Arc<dyn Store>) {
     assert!(refusals.iter().all(|refused| *refused), "{refusals:?}");
     // These are done already, or find nothing to do.
     store.revoke_key(scene.account.no, "key_1", by()).await.unwrap();
-    assert_eq!(store.recover(webhook.no, window, false, 9, by()).await.unwrap(), 0);
+    assert_eq!(store.recover(webhook.no, window, false, 9, by()).await.unwrap().count, 0);
     assert_eq!(log(&store, ChangeFilter::default()).await.len(), before);
     println!("counted | admin | refused changes that leave no row in the audit log | {}", refusals.len());
 }

@@ -195,16 +195,22 @@ pub async fn recovery_takes_failed_ones_of_a_window(store: Arc<dyn Store>) {
     scene.record(ends).await;
     let cancels = vec![(keys[4], reasons::WEBHOOK_DISABLED), (keys[5], reasons::WEBHOOK_DELETED)];
     store.record(RecordBatch { cancels, ..RecordBatch::default() }).await.unwrap();
-    let window = Window { since: after_s(1), until: after_s(6) };
+    let window = Window { since: after_s(1), until: after_s(6), after: Seq(0) };
     for (dry_run, limit, expected) in
         [(true, 9, 4), (true, 2, 2), (false, 3, 3), (false, 9, 1), (false, 9, 0)]
     {
-        let count = store.recover(webhook, window, dry_run, limit, after_s(20).into()).await.unwrap();
-        assert_eq!(count, expected, "dry run {dry_run} limit {limit}");
+        let found = store.recover(webhook, window, dry_run, limit, after_s(20).into()).await.unwrap();
+        assert_eq!(found.count, expected, "dry run {dry_run} limit {limit}");
     }
     let (rows, _) = store.pending(webhook, after_s(20), 9).await.unwrap();
     let sent_again: Vec<DeliveryKey> = rows.iter().map(|row| row.key).collect();
     assert_eq!(sent_again, keys[1..5]);
+    scene.record(keys[1..4].iter().map(|key| failed(*key, 2, after_s(21))).collect()).await;
+    for (after, expected) in [(1, Some(keys[3].event)), (3, None)] {
+        let window = Window { after: keys[after].event, ..window };
+        let found = store.recover(webhook, window, true, 9, after_s(22).into()).await.unwrap();
+        assert_eq!(found.last, expected, "behind the one that failed again is the next");
+    }
     assert_eq!(scene.state(keys[0]).await.unwrap().0, DeliveryState::Failed);
     let unknown = store.recover(WebhookNo(99), window, true, 9, NOW.into()).await;
     assert!(matches!(unknown, Err(StoreError::Refused(Refusal::NotFound))));

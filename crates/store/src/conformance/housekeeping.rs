@@ -8,7 +8,7 @@ use posthaste_core::{Audience, DeliveryKey, DeliveryState, Seq, UnixMs, WebhookS
 use tokio::task::JoinSet;
 
 use super::scene::{NOW, after_s, begin, body, delivered, draft, failed, new_account, new_webhook, retried};
-use crate::change::{EventDraft, IdempotencyKey, WebhookLimits, WebhookPatch};
+use crate::change::{EventDraft, IdempotencyKey, RecordBatch, WebhookLimits, WebhookPatch, Window};
 use crate::store::Store;
 
 const NEVER: UnixMs = UnixMs(0);
@@ -174,23 +174,69 @@ pub async fn a_deleted_account_leaves_nothing(store: Arc<dyn Store>) {
     assert!(store.written(own).await.unwrap().is_empty());
 }
 
-pub async fn an_attempt_that_ends_after_its_event_expired_leaves_nothing(store: Arc<dyn Store>) {
+pub async fn what_is_canceled_is_kept_as_long_as_what_fails(store: Arc<dyn Store>) {
     let scene = begin(store.clone()).await;
-    let (webhook, other) = (scene.webhook("a").await.no, scene.webhook("b").await.no);
-    let key = DeliveryKey { event: scene.event(NOW).await, webhook };
-    scene.record(vec![retried(key, 1, NOW, after_s(5))]).await;
-    scene.checkpoint(key.event).await;
-    // A second attempt is under way when its webhook is switched off and all of it grows too old.
-    let off = WebhookPatch { state: Some(WebhookState::Disabled), ..WebhookPatch::default() };
-    scene.patch(webhook, off, after_s(6)).await;
+    let [off, called_off, resent] =
+        [scene.webhook("a").await.no, scene.webhook("b").await.no, scene.webhook("c").await.no];
+    let event = scene.event(NOW).await;
+    let key = |webhook| DeliveryKey { event, webhook };
+    scene.record([off, called_off, resent].map(|no| retried(key(no), 1, NOW, after_s(5))).to_vec()).await;
+    scene.checkpoint(event).await;
+    // All of it is old when it ends.
+    let disabled = || WebhookPatch { state: Some(WebhookState::Disabled), ..WebhookPatch::default() };
+    scene.patch(off, disabled(), after_s(200)).await;
+    scene.patch(resent, disabled(), after_s(200)).await;
     scene.tidy(after_s(100), true, after_s(200)).await;
-    assert!(store.delivery(key).await.unwrap().is_none() && store.event(key.event).await.unwrap().is_none());
-    let late = DeliveryKey { webhook: other, ..key };
-    scene.record(vec![delivered(key, 2, after_s(200)), delivered(late, 1, after_s(200))]).await;
-    assert!(store.written(key.event).await.unwrap().is_empty());
-    for no in [webhook, other] {
-        assert_eq!(store.delivery_count(no).await.unwrap(), 0);
-        assert!(store.attempts(no, None, 9).await.unwrap().items.is_empty());
+    let cancels = vec![(key(called_off), reasons::WEBHOOK_PAUSED)];
+    store.record(RecordBatch { cancels, ..RecordBatch::default() }).await.unwrap();
+    scene.tidy(after_s(100), true, after_s(201)).await;
+    for no in [off, called_off, resent] {
+        assert_eq!(
+            scene.state(key(no)).await.unwrap().0,
+            DeliveryState::Canceled,
+            "its owner can still see it"
+        );
+    }
+    let on = WebhookPatch { state: Some(WebhookState::Active), ..WebhookPatch::default() };
+    scene.patch(resent, on, after_s(202)).await;
+    let window = Window { since: NOW, until: after_s(1), after: Seq(0) };
+    assert_eq!(store.recover(resent, window, false, 9, after_s(203).into()).await.unwrap().count, 1);
+    scene.record(vec![failed(key(resent), 2, after_s(204))]).await;
+    scene.tidy(after_s(203), true, after_s(400)).await;
+    assert_eq!(scene.state(key(off)).await, None);
+    assert_eq!(scene.state(key(called_off)).await, None);
+    assert_eq!(scene.state(key(resent)).await.unwrap().0, DeliveryState::Failed);
+    scene.tidy(after_s(300), true, after_s(400)).await;
+    assert!(store.event(event).await.unwrap().is_none());
+}
+
+pub async fn an_attempt_that_ends_after_its_delivery_expired_leaves_nothing(store: Arc<dyn Store>) {
+    let scene = begin(store.clone()).await;
+    let [webhook, other, kept] =
+        [scene.webhook("a").await.no, scene.webhook("b").await.no, scene.webhook("c").await.no];
+    let off = || WebhookPatch { state: Some(WebhookState::Disabled), ..WebhookPatch::default() };
+    for keeps_event in [false, true] {
+        let key = DeliveryKey { event: scene.event(NOW).await, webhook };
+        scene.record(vec![retried(key, 1, NOW, after_s(5))]).await;
+        if keeps_event {
+            scene.record(vec![retried(DeliveryKey { webhook: kept, ..key }, 1, NOW, after_s(9_000))]).await;
+        }
+        scene.checkpoint(key.event).await;
+        // A second attempt is under way when its webhook is switched off and all of it grows too old.
+        scene.patch(webhook, off(), after_s(6)).await;
+        scene.tidy(NEVER, true, after_s(6)).await;
+        scene.tidy(after_s(100), true, after_s(200)).await;
+        assert_eq!(scene.state(key).await, None);
+        assert_eq!(store.event(key.event).await.unwrap().is_some(), keeps_event);
+        let first = DeliveryKey { webhook: other, ..key };
+        scene.record(vec![delivered(key, 2, after_s(200)), delivered(first, 1, after_s(200))]).await;
+        let written = store.written(key.event).await.unwrap();
+        let expected = if keeps_event { vec![other, kept] } else { vec![] };
+        assert_eq!(written, expected, "a first attempt of what is kept counts, and nothing else");
+        assert_eq!(store.delivery_count(webhook).await.unwrap(), 0);
+        assert!(store.attempts(webhook, None, 9).await.unwrap().items.is_empty());
+        let on = WebhookPatch { state: Some(WebhookState::Active), ..WebhookPatch::default() };
+        scene.patch(webhook, on, after_s(6)).await;
     }
 }
 

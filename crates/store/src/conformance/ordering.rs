@@ -144,8 +144,8 @@ pub async fn what_a_disabling_ended_comes_back_in_order(store: Arc<dyn Store>) {
     scene.set(webhook, WebhookState::Active, after_s(12)).await;
     let later = scene.ordered(Some("k"), after_s(13)).await;
     let later = scene.queue(later, webhook).await;
-    let window = Window { since: NOW, until: after_s(60) };
-    assert_eq!(store.recover(webhook, window, false, 9, after_s(14).into()).await.unwrap(), 3);
+    let window = Window { since: NOW, until: after_s(60), after: Seq(0) };
+    assert_eq!(store.recover(webhook, window, false, 9, after_s(14).into()).await.unwrap().count, 3);
     for key in [later, chain[0], chain[1], chain[2]] {
         assert_eq!(scene.due(webhook, after_s(99)).await, [key], "first what has its turn, then by age");
         scene.record(vec![delivered(key, 1, after_s(20))]).await;

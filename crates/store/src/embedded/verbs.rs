@@ -15,7 +15,7 @@ use super::{Embedded, HINTS_MAX};
 use crate::backup;
 use crate::change::{
     AccountPatch, ChangeFilter, EventDraft, NewAccount, NewKey, NewToken, NewWebhook, Published, RecordBatch,
-    WebhookLimits, WebhookPatch, Window,
+    Recovered, WebhookLimits, WebhookPatch, Window,
 };
 use crate::damage::Damage;
 use crate::error::{Refusal, StoreError};
@@ -259,7 +259,7 @@ impl Store for Embedded {
         dry_run: bool,
         limit: usize,
         by: By,
-    ) -> Answer<u64> {
+    ) -> Answer<Recovered> {
         if !dry_run {
             self.room.refuse_without()?;
         }

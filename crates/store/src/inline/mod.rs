@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use crate::backup;
 use crate::change::{
     AccountPatch, ChangeFilter, EventDraft, NewAccount, NewKey, NewToken, NewWebhook, Published, RecordBatch,
-    WebhookLimits, WebhookPatch, Window,
+    Recovered, WebhookLimits, WebhookPatch, Window,
 };
 use crate::error::{Refusal, StoreError};
 use crate::ledger::reseal::Left;
@@ -345,7 +345,7 @@ impl Inline {
         dry_run: bool,
         limit: usize,
         by: impl Into<By>,
-    ) -> Answer<u64> {
+    ) -> Answer<Recovered> {
         self.write(|ledger| ledger.recover(no, window, limit, (!dry_run).then(|| by.into()).as_ref()))
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::{HINTS_MAX, Inline};
 use crate::change::{
     AccountPatch, ChangeFilter, EventDraft, NewAccount, NewKey, NewToken, NewWebhook, Published, RecordBatch,
-    WebhookLimits, WebhookPatch, Window,
+    Recovered, WebhookLimits, WebhookPatch, Window,
 };
 use crate::damage::Damage;
 use crate::error::Refusal;
@@ -198,7 +198,7 @@ impl Store for Inline {
         dry_run: bool,
         limit: usize,
         by: By,
-    ) -> Answer<u64> {
+    ) -> Answer<Recovered> {
         Inline::recover(self, no, window, dry_run, limit, by)
     }
 

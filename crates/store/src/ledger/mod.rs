@@ -71,8 +71,8 @@ pub(crate) struct Ledger {
     close_at: WebhookNo,
     /// Where the next step of looking for expired events begins.
     sweep_at: Seq,
-    /// The last of the events that housekeeping looked at when it deleted any, in this process.
-    forgotten_to: Seq,
+    /// Up to which event housekeeping deleted what was old, in this process.
+    swept_to: Seq,
     /// Events and deliveries added since the last such step.
     added: usize,
     purge: Option<purge::Purge>,
@@ -154,7 +154,7 @@ impl Ledger {
             closing: BTreeMap::new(),
             close_at: WebhookNo(0),
             sweep_at: Seq(0),
-            forgotten_to: Seq(0),
+            swept_to: Seq(0),
             added: 0,
             purge: None,
             reseal: None,

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 use super::deliveries::{NOT_ITS_TURN_MS, state_number};
 use super::standing::Link;
 use super::trouble::Outcome;
-use super::{Ledger, encoding, write_seq};
+use super::{Ledger, encoding, events, write_seq};
 use crate::change::{RecordBatch, Recorded, Spill};
 
 /// What was known of a delivery before an attempt of it is recorded.
@@ -41,7 +41,7 @@ impl Ledger {
         if recorded.attempt.number == 2 && posthaste_faults::bug("attempt-not-recorded") {
             return Ok(());
         }
-        if self.is_forgotten(recorded.key.event)? {
+        if self.is_forgotten(recorded.key, recorded.attempt.number)? {
             return Ok(());
         }
         let no = recorded.key.webhook;
@@ -248,7 +248,7 @@ impl Ledger {
     }
 
     fn spill(&mut self, spill: Spill) -> Outcome<()> {
-        if self.standing(spill.key.webhook)?.is_some() && !self.is_forgotten(spill.key.event)? {
+        if self.standing(spill.key.webhook)?.is_some() {
             let pending = state_number(DeliveryState::Pending);
             let due_at = self.dated_now(spill.key.event, spill.due_at)?;
             let next_ms = self.turn_in_chain(spill.key.webhook, spill.chain, due_at)?;
@@ -258,22 +258,35 @@ impl Ledger {
     }
 
     fn cancel(&mut self, key: DeliveryKey, reason: &str) -> Outcome<()> {
-        if self.standing(key.webhook)?.is_none() || self.is_forgotten(key.event)? {
+        if self.standing(key.webhook)?.is_none() || self.is_forgotten(key, 1)? {
             return Ok(());
         }
-        let canceled = state_number(DeliveryState::Canceled);
         let chain = self.chain_of_pending(key)?;
-        let changed = self
-            .conn
+        let at = self.time.wall_at(self.time.at().unwrap_or(self.latest_now));
+        self.conn
             .prepare_cached(
-                "UPDATE deliveries SET state = ?3, reason = ?4, next_ms = NULL
-                 WHERE event = ?1 AND webhook = ?2 AND next_ms IS NOT NULL",
+                "INSERT INTO deliveries (event, webhook, state, reason, attempts, canceled_ms)
+                 VALUES (?1, ?2, ?3, ?4, 0, ?5)
+                 ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason, next_ms = NULL,
+                     canceled_ms = excluded.canceled_ms
+                 WHERE next_ms IS NOT NULL",
             )?
-            .execute(params![key.event.0, key.webhook.0, canceled, reason])?;
-        if changed == 0 {
-            self.insert_bare(key, canceled, Some(reason), None, None)?;
-        }
+            .execute(params![
+                key.event.0,
+                key.webhook.0,
+                state_number(DeliveryState::Canceled),
+                reason,
+                at.0
+            ])?;
         chain.map_or(Ok(()), |chain| self.pass_turn_on(key.webhook, chain))
+    }
+
+    /// Did housekeeping take this delivery while an attempt of it was under way? Then nothing of it comes back, unless the
+    /// attempt is its first and its event is kept. Most events are younger than any that was taken, and cost no look.
+    fn is_forgotten(&self, key: DeliveryKey, attempt: u32) -> Outcome<bool> {
+        Ok(key.event <= self.swept_to
+            && self.known(key)?.is_none()
+            && (attempt > 1 || !events::is_kept(&self.conn, key.event)?))
     }
 
     /// Writes a delivery without an attempt, unless it has a row.

@@ -10,7 +10,7 @@ use super::audit::Noted;
 use super::deliveries::{self, NOT_ITS_TURN_MS, state_number};
 use super::trouble::Outcome;
 use super::{Ledger, events, steady, webhooks};
-use crate::change::Window;
+use crate::change::{Recovered, Window};
 use crate::error::Refusal;
 
 impl Ledger {
@@ -38,7 +38,13 @@ impl Ledger {
     }
 
     /// With `by` makes deliveries pending then; without only counts.
-    pub fn recover(&mut self, no: WebhookNo, window: Window, limit: usize, by: Option<&By>) -> Outcome<u64> {
+    pub fn recover(
+        &mut self,
+        no: WebhookNo,
+        window: Window,
+        limit: usize,
+        by: Option<&By>,
+    ) -> Outcome<Recovered> {
         let webhook = webhooks::by_no(&self.conn, &self.vault, no)?
             .filter(|webhook| webhook.deleted.is_none())
             .ok_or(Refusal::NotFound)?;
@@ -54,7 +60,7 @@ impl Ledger {
             let details = Details { count: Some(found.len() as u64), ..Details::default() };
             self.note(by, Action::WebhookRecovered, Noted { details, ..Noted::webhook(&webhook) })?;
         }
-        Ok(found.len() as u64)
+        Ok(Recovered { count: found.len() as u64, last: found.last().copied() })
     }
 
     /// Makes an ended delivery due now, or when its event is due if that is later and it was never tried, both in steady
@@ -67,8 +73,8 @@ impl Ledger {
         let due_ms = self
             .conn
             .prepare_cached(
-                "UPDATE deliveries SET state = ?3, reason = ?4, delivered_ms = NULL, chain = ?6,
-                     next_ms = ?5
+                "UPDATE deliveries SET state = ?3, reason = ?4, delivered_ms = NULL, canceled_ms = NULL,
+                     chain = ?6, next_ms = ?5
                  WHERE event = ?1 AND webhook = ?2 RETURNING next_ms",
             )?
             .query_row(
@@ -104,7 +110,7 @@ pub(crate) fn recoverable(
     let rows = statement.query_map(
         params![
             no.0,
-            Seq::first_of(since).0,
+            Seq::first_of(since).max(Seq(window.after.0.saturating_add(1))).0,
             window.since.0,
             window.until.0,
             state_number(DeliveryState::Failed),

@@ -8,13 +8,14 @@ use super::checks;
 pub(crate) const APPLICATION_ID: i32 = 0x506f_7374;
 
 /// Each step with its number being its place from 1; `PRAGMA user_version` says how many were taken.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
+    include_str!("migrations/0007.sql"),
 ];
 
 /// The step that gave rows their checksums.

@@ -7,7 +7,7 @@ use rusqlite::params;
 
 use super::deliveries::{key_at, state_number};
 use super::trouble::Outcome;
-use super::{Ledger, events, write_seq};
+use super::{Ledger, write_seq};
 
 /// About how many rows one step changes.
 const STEP_ROWS: usize = 250;
@@ -21,6 +21,9 @@ const ROWS_ON_A_PAGE: usize = 8;
 const FREE_PAGES_KEPT: i64 = 1_024;
 /// Beyond this share of the file, free pages are given back.
 const FREE_SHARE: i64 = 8;
+
+/// When a delivery that is not pending ended, by the wall clock, as SQL.
+const ENDED_MS: &str = "max(coalesce(canceled_ms, 0), coalesce(last_ms, 0))";
 
 /// A delivery that ended long ago.
 struct Ended {
@@ -50,7 +53,7 @@ impl Ledger {
         }
         let rows = std::mem::take(&mut self.added).clamp(EXPIRED_MIN, EXPIRED_MAX);
         let mut is_more = self.date_anew()?;
-        is_more |= self.end_pending(drop_queued_of_deleted)?;
+        is_more |= self.end_pending(drop_queued_of_deleted, now)?;
         self.leave_roster()?;
         is_more |= self.expire(expired_before, rows)?;
         is_more |= self.forget_tokens(now)?;
@@ -71,12 +74,13 @@ impl Ledger {
     }
 
     /// Ends rows of some webhooks, beginning where the step before left off.
-    fn end_pending(&mut self, drop_queued_of_deleted: bool) -> Outcome<bool> {
+    fn end_pending(&mut self, drop_queued_of_deleted: bool, now: UnixMs) -> Outcome<bool> {
+        let at = self.time.wall_at(now);
         let mut left = STEP_ROWS;
         for (no, closing) in self.closing.range(self.close_at..) {
             let Some(reason) = closing.reason(drop_queued_of_deleted) else { continue };
             // A webhook without rows costs a look.
-            left -= (self.cancel_some(*no, reason, left)? + 1).min(left);
+            left -= (self.cancel_some(*no, reason, at, left)? + 1).min(left);
             if left == 0 {
                 self.close_at = *no;
                 return Ok(true);
@@ -87,15 +91,15 @@ impl Ledger {
     }
 
     /// Those due last come first: of a chain, what waits for its turn goes before what has it.
-    fn cancel_some(&self, no: WebhookNo, reason: &str, limit: usize) -> Outcome<usize> {
+    fn cancel_some(&self, no: WebhookNo, reason: &str, at: UnixMs, limit: usize) -> Outcome<usize> {
         let mut statement = self.conn.prepare_cached(
-            "UPDATE deliveries SET state = ?2, reason = ?3, next_ms = NULL
+            "UPDATE deliveries SET state = ?2, reason = ?3, next_ms = NULL, canceled_ms = ?5
              WHERE webhook = ?1 AND event IN (
                  SELECT event FROM deliveries INDEXED BY deliveries_pending
                  WHERE webhook = ?1 AND next_ms IS NOT NULL ORDER BY next_ms DESC LIMIT ?4)",
         )?;
         let canceled = state_number(DeliveryState::Canceled);
-        Ok(statement.execute(params![no.0, canceled, reason, bound(limit)])?)
+        Ok(statement.execute(params![no.0, canceled, reason, bound(limit), at.0])?)
     }
 
     /// Deleted webhooks leave the roster once nothing can be owed to them any more.
@@ -127,7 +131,7 @@ impl Ledger {
             self.conn.prepare_cached(sql)?.execute([end.0])?;
         }
         let (events, last) = self.events_between(self.sweep_at, end, rows)?;
-        // Places are by steady time, ends of attempts by the wall clock. Both must be old: one alone may be wrong.
+        // Places are by steady time, ends by the wall clock. Both must be old: one alone may be wrong.
         let expired_before = self.time.wall_at(expired_before);
         let ended = self.ended_between(self.sweep_at, last, expired_before, rows)?;
         let is_cut = ended.len() == rows;
@@ -138,6 +142,7 @@ impl Ledger {
         }
         self.delete_events_without_deliveries(self.sweep_at, last)?;
         self.count_as_deleted(&ended)?;
+        self.swept_to = self.swept_to.max(last);
         let is_more = is_cut || events == rows;
         self.sweep_at = match (is_more, is_cut) {
             (false, _) => Seq(0),
@@ -166,11 +171,11 @@ impl Ledger {
         expired_before: UnixMs,
         limit: usize,
     ) -> Outcome<Vec<Ended>> {
-        let mut statement = self.conn.prepare_cached(
+        let mut statement = self.conn.prepare_cached(&format!(
             "SELECT event, webhook, started_ms IS NOT NULL FROM deliveries
-             WHERE event >= ?1 AND event <= ?2 AND next_ms IS NULL AND coalesce(last_ms, 0) < ?3
+             WHERE event >= ?1 AND event <= ?2 AND next_ms IS NULL AND {ENDED_MS} < ?3
              ORDER BY event, webhook LIMIT ?4",
-        )?;
+        ))?;
         let rows = statement.query_map(params![from.0, last.0, expired_before.0, bound(limit)], |row| {
             Ok(Ended { key: key_at(row, 0)?, was_attempted: row.get(2)? })
         })?;
@@ -181,11 +186,11 @@ impl Ledger {
     fn delete_ended(&self, first: DeliveryKey, last: DeliveryKey, expired_before: UnixMs) -> Outcome<()> {
         let range = [first.event.0, first.webhook.0, last.event.0, last.webhook.0];
         self.conn
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "DELETE FROM deliveries
                  WHERE (event, webhook) >= (?1, ?2) AND (event, webhook) <= (?3, ?4)
-                   AND next_ms IS NULL AND coalesce(last_ms, 0) < ?5",
-            )?
+                   AND next_ms IS NULL AND {ENDED_MS} < ?5",
+            ))?
             .execute(params![range[0], range[1], range[2], range[3], expired_before.0])?;
         self.conn
             .prepare_cached(
@@ -225,7 +230,7 @@ impl Ledger {
     }
 
     /// The latest place stays known even if its event goes, so that no place is given twice.
-    pub(super) fn delete_events_without_deliveries(&mut self, from: Seq, last: Seq) -> Outcome<()> {
+    pub(super) fn delete_events_without_deliveries(&self, from: Seq, last: Seq) -> Outcome<()> {
         let deleted = self
             .conn
             .prepare_cached(
@@ -233,19 +238,10 @@ impl Ledger {
                      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = seq)",
             )?
             .execute([from.0, last.0])?;
-        if deleted > 0 {
-            self.forgotten_to = self.forgotten_to.max(last);
-        }
         if deleted > 0 && (from..=last).contains(&self.last_event) {
             write_seq(&self.conn, "last_seq", self.last_event)?;
         }
         Ok(())
-    }
-
-    /// Was this event deleted? What was under way for it then leaves nothing behind. Most events are younger than any
-    /// that was, and cost no look.
-    pub(super) fn is_forgotten(&self, event: Seq) -> Outcome<bool> {
-        Ok(event <= self.forgotten_to && !events::is_kept(&self.conn, event)?)
     }
 
     /// Idempotency keys and request tokens whose time is over.

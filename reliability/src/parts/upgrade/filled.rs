@@ -1,6 +1,6 @@
 //! Filled stores as programs of earlier versions left them, killed in the middle of their work.
 //!
-//! `reliability/upgrade` holds what programs of the versions 1, 3 and 4 wrote, as SQL, with their master keys. No program ever left
+//! `reliability/upgrade` holds what programs of the versions 1, 3, 4 and 6 wrote, as SQL, with their master keys. No program ever left
 //! the other two: a store of version 2 is one of version 3 without the tables that came with that step, and the step to 5 adds
 //! columns alone.
 
@@ -11,10 +11,10 @@ use anyhow::{Context as _, bail};
 use rusqlite::{Connection, OpenFlags, params};
 
 /// The earlier versions.
-pub const VERSIONS: [usize; 5] = [1, 2, 3, 4, 5];
+pub const VERSIONS: [usize; 6] = [1, 2, 3, 4, 5, 6];
 
 /// The version that the program brings stores to.
-pub const NEWEST: usize = 6;
+pub const NEWEST: usize = 7;
 
 /// Of the rows of these columns a step makes new values.
 const REMADE: [(&str, &str); 1] = [("events", "checksum")];
@@ -67,6 +67,11 @@ impl Filled {
                 include_str!("../../../upgrade/schema_4.sql"),
                 include_str!("../../../upgrade/schema_4.key"),
                 include_str!("../../../../crates/store/src/ledger/migrations/0005.sql"),
+            ),
+            6 => (
+                include_str!("../../../upgrade/schema_6.sql"),
+                include_str!("../../../upgrade/schema_6.key"),
+                "",
             ),
             _ => bail!("no store of version {version} was kept"),
         };
