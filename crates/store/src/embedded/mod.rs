@@ -110,7 +110,7 @@ impl Embedded {
         let keys = folder.master_keys(given)?;
         let opening::Opened { mut ledger, owed, id_key } = opening::open(&folder, &keys, clock.now())?;
         folder.remember_store()?;
-        opening::resume_clock(&folder, &mut ledger, &*clock)?;
+        opening::resume_clock(&folder, &mut ledger, &*clock, write_back::begin_log_anew)?;
         let reader_count = options.readers.max(1);
         let readers = Readers::open(&folder.database(), reader_count)?;
         let (queue, waiting) = mpsc::channel(writer::WAITING_MAX);

@@ -14,7 +14,7 @@ use crate::folder::{Folder, OpenError};
 use crate::ledger::horizon::Horizon;
 use crate::ledger::master_keys::{self, Fit};
 use crate::ledger::schema::{self, Marks};
-use crate::ledger::trouble::Trouble;
+use crate::ledger::trouble::{Outcome, Trouble};
 use crate::ledger::webhooks::Recipients;
 use crate::ledger::{Ledger, read_bytes, write_meta};
 use crate::log_file;
@@ -47,10 +47,15 @@ pub(crate) fn open(folder: &Folder, keys: &MasterKeys, now: UnixMs) -> Result<Op
     load(writer, keys, now).map_err(|trouble| OpenError::damaged(&file, crate::StoreError::from(trouble)))
 }
 
-/// Lets steady time go on where the process before stopped.
-pub(crate) fn resume_clock(folder: &Folder, ledger: &mut Ledger, clock: &dyn Clock) -> Result<(), OpenError> {
+/// Lets steady time go on where the process before stopped; see [`Ledger::resume_clock`] for `between`.
+pub(crate) fn resume_clock(
+    folder: &Folder,
+    ledger: &mut Ledger,
+    clock: &dyn Clock,
+    between: impl FnMut(&mut Ledger) -> Outcome<()>,
+) -> Result<(), OpenError> {
     let bad = |trouble| OpenError::damaged(&folder.database(), crate::StoreError::from(trouble));
-    ledger.resume_clock(clock).map_err(bad)
+    ledger.resume_clock(clock, between).map_err(bad)
 }
 
 /// Brings the tables up to date and reads what is kept in memory. What it writes of the keys it writes at once or not at

@@ -16,6 +16,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::opening;
 use super::status::Status;
 use crate::folder::OpenError;
+use crate::ledger::Ledger;
 use crate::ledger::reseal::ORDINARY_PATIENCE;
 use crate::ledger::trouble::Outcome;
 use crate::log_file;
@@ -95,6 +96,14 @@ impl Drop for WriteBack {
     }
 }
 
+/// At a start, when nobody reads yet: what is written next needs no more room in the log than it had.
+pub(super) fn begin_log_anew(ledger: &mut Ledger) -> Outcome<()> {
+    if empty(ledger.conn())? {
+        ledger.number_log();
+    }
+    Ok(())
+}
+
 /// Brings the log to its end and empties it, and answers whether that could be done: readers may be in the way.
 pub(super) fn empty(writer: &Connection) -> rusqlite::Result<bool> {
     let mut statement = writer.prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")?;
@@ -156,7 +165,7 @@ mod tests {
     use super::*;
     use crate::change::RecordBatch;
     use crate::folder::Folder;
-    use crate::ledger::{Ledger, read_seq};
+    use crate::ledger::read_seq;
     use crate::sealing::MasterKey;
 
     const KEY: [u8; 32] = [1; 32];

@@ -40,7 +40,7 @@ impl Inline {
     /// If SQLite fails.
     pub fn set_clock(&self, clock: Arc<dyn Clock>) -> Answer<()> {
         let mut core = self.core();
-        core.ledger.resume_clock(&*clock)?;
+        core.ledger.resume_clock(&*clock, |_| Ok(()))?;
         core.clock = Some(clock);
         Ok(())
     }

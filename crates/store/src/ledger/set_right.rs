@@ -15,6 +15,8 @@ use super::trouble::Outcome;
 
 /// How many pending rows one step looks at.
 const STEP_ROWS: i64 = 1_000;
+/// How many steps a start makes in one transaction.
+const STEPS_AT_A_START: usize = 50;
 
 /// A pending row that was never attempted, of an event that is to be sent at a time.
 struct Waiting {
@@ -45,10 +47,14 @@ impl Ledger {
         Ok(last.is_some())
     }
 
-    /// All of it, before anything is sent.
-    pub(super) fn date_all_anew(&mut self) -> Outcome<()> {
-        while self.date_anew()? {}
-        Ok(())
+    /// Many steps, for a start, which has it all done before anything is sent. Answers whether there is more.
+    pub(super) fn date_many_anew(&mut self) -> Outcome<bool> {
+        for _ in 0..STEPS_AT_A_START {
+            if !self.date_anew()? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Is the clock nearer to steady time than it was when a row was dated?
@@ -110,5 +116,85 @@ impl Ledger {
             Ok(Waiting { place: (row.get(0)?, row.get(1)?, row.get(2)?), send_ms: row.get(3)? })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use posthaste_core::{Clock, SteadyMark};
+
+    use super::*;
+    use crate::embedded::opening;
+    use crate::folder::Folder;
+    use crate::sealing::MasterKey;
+
+    const START: i64 = 1_800_000_000_000;
+    const DAYS_10: i64 = 864_000_000;
+    const ROWS: i64 = 60_000;
+    const CUT_OFF_AT: i64 = 55_000;
+
+    /// A clock of the wall that is so far ahead of steady time.
+    struct Ahead(i64);
+
+    impl Clock for Ahead {
+        fn now(&self) -> UnixMs {
+            UnixMs(START + self.0)
+        }
+
+        fn mark(&self) -> Option<SteadyMark> {
+            Some(SteadyMark { boot: [1; 16], booted_at: UnixMs(0), at: UnixMs(START), ahead_ms: self.0 })
+        }
+    }
+
+    #[test]
+    fn a_start_that_is_cut_off_while_it_dates_anew_has_not_done_it_in_vain() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let open =
+            || opening::open(&folder, &MasterKey::from_bytes([1; 32]).into(), UnixMs(0)).unwrap().ledger;
+        let nothing = |_: &mut Ledger| Ok(());
+        let mut ledger = open();
+        ledger.resume_clock(&Ahead(-DAYS_10), nothing).unwrap();
+        ledger.conn().execute_batch(&filling()).unwrap();
+        let stop = format!(
+            "CREATE TEMP TRIGGER stop BEFORE UPDATE ON deliveries WHEN NEW.event > {CUT_OFF_AT}
+             BEGIN SELECT RAISE(ABORT, 'cut off'); END"
+        );
+        ledger.conn().execute_batch(&stop).unwrap();
+        ledger.resume_clock(&Ahead(0), nothing).unwrap_err();
+        drop(ledger);
+        let mut ledger = open();
+        assert_eq!(dated(&ledger), (50_000, true));
+        let mut bits = 0;
+        let count = |_: &mut Ledger| {
+            bits += 1;
+            Ok(())
+        };
+        ledger.resume_clock(&Ahead(0), count).unwrap();
+        assert_eq!((dated(&ledger), bits), ((ROWS, false), 1));
+    }
+
+    /// Deliveries of events that wait for a time which was reckoned while the clock was ten days behind.
+    fn filling() -> String {
+        let numbers =
+            format!("WITH RECURSIVE n(no) AS (SELECT 1 UNION ALL SELECT no + 1 FROM n WHERE no < {ROWS})");
+        let send_ms = START + 1;
+        format!(
+            "BEGIN;
+             {numbers} INSERT INTO events
+                 (seq, audience, type, created_ms, send_ms, data_start, data_end, checksum, body)
+                 SELECT no, 1, 'a', 0, {send_ms}, 0, 0, 0, x'' FROM n;
+             {numbers} INSERT INTO deliveries (event, webhook, state, attempts, next_ms)
+                 SELECT no, 1, 0, 0, {send_ms} + {DAYS_10} FROM n;
+             COMMIT;"
+        )
+    }
+
+    /// How many are dated anew, and whether it is known that more may have to be.
+    fn dated(ledger: &Ledger) -> (i64, bool) {
+        let sql = "SELECT (SELECT count(*) FROM deliveries WHERE next_ms = ?1),
+                          EXISTS (SELECT 1 FROM meta WHERE key = ?2)";
+        let counts = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        ledger.conn().query_row(sql, params![START + 1, DATING_ANEW], counts).unwrap()
     }
 }

@@ -86,12 +86,21 @@ impl Time {
 }
 
 impl Ledger {
-    /// Lets a clock go on where the process before stopped, and remembers where that is.
-    pub fn resume_clock(&mut self, clock: &dyn Clock) -> Outcome<()> {
+    /// Lets a clock go on where the process before stopped, and remembers where that is. What has to be dated anew is, and
+    /// is durable bit by bit: a start that is cut off has not done it in vain. `between` is called between two bits.
+    pub fn resume_clock(
+        &mut self,
+        clock: &dyn Clock,
+        mut between: impl FnMut(&mut Self) -> Outcome<()>,
+    ) -> Outcome<()> {
         clock.resume(self.time.mark.as_ref());
         self.begin()?;
         self.look_at_clock(clock)?;
-        self.date_all_anew()?;
+        while self.date_many_anew()? {
+            self.commit()?;
+            between(self)?;
+            self.begin()?;
+        }
         self.commit()?;
         Ok(())
     }
