@@ -163,20 +163,37 @@ impl DataFolder {
         let _ = std::fs::remove_file(self.0.join(SERVER_FILE));
     }
 
-    /// Copies the file of the master key to a new file for the owner alone.
+    /// Copies the file of the master key to a new file for the owner alone. Once this returns the copy stays: it may soon
+    /// be the only one.
     ///
     /// # Errors
-    /// If there is no such file, or the new one is there already or cannot be written.
+    /// If there is no such file, or the new one is there already or cannot be written; then nothing is left of it.
     pub fn copy_master_key(&self, to: &Path) -> Result<(), Failure> {
-        let from = self.0.join(MASTER_KEY_FILE);
-        let key =
-            zeroize::Zeroizing::new(std::fs::read(&from).map_err(|error| fault(&from, "read", &error))?);
+        let key = self.master_key()?;
         let mut options = std::fs::OpenOptions::new();
-        let copied = options.create_new(true).write(true).mode(0o600).open(to).and_then(|mut file| {
-            file.write_all(&key)?;
-            file.sync_all()
-        });
-        copied.map_err(|error| fault(to, "written", &error))
+        let made = options.create_new(true).write(true).mode(0o600).open(to);
+        let mut file = made.map_err(|error| fault(to, "written", &error))?;
+        let holder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let copied = file
+            .write_all(&key)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| std::fs::File::open(holder)?.sync_all());
+        copied.map_err(|error| {
+            let _ = std::fs::remove_file(to);
+            fault(to, "written", &error)
+        })
+    }
+
+    /// Does a file hold what the file of the master key holds now? Not if either cannot be read.
+    #[must_use]
+    pub fn is_master_key(&self, copy: &Path) -> bool {
+        let copy = std::fs::read(copy).map(zeroize::Zeroizing::new);
+        matches!((self.master_key(), copy), (Ok(key), Ok(copy)) if key == copy)
+    }
+
+    fn master_key(&self) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
+        let file = self.0.join(MASTER_KEY_FILE);
+        std::fs::read(&file).map(zeroize::Zeroizing::new).map_err(|error| fault(&file, "read", &error))
     }
 
     /// Writes a file for the owner alone; whoever reads it sees the old or the new, never half of it, and once this

@@ -86,21 +86,27 @@ struct KeptFormer {
 }
 
 impl KeptFormer {
-    /// Copies the key, begins a rotation, and takes the copy back if it was refused.
+    /// Copies the key and begins a rotation. If that is refused the copy goes again, but only if the key was not touched:
+    /// a call may fail when the key is in its file already, and then the next start ends the rotation by itself and the
+    /// copy is the only former key that is left.
     async fn around<T>(
         kept: Option<&Self>,
         begin: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        if let Some(Self { data, file }) = kept {
-            DataFolder::at(data).copy_master_key(file)?;
-        }
-        let begun = begin.await;
-        if let (Err(failure), Some(Self { file, .. })) = (&begun, kept)
-            && failure.exit == Exit::Refused
-        {
-            let _ = std::fs::remove_file(file);
-        }
-        begun
+        let Some(Self { data, file }) = kept else { return begin.await };
+        let folder = DataFolder::at(data);
+        folder.copy_master_key(file)?;
+        begin.await.map_err(|failure| {
+            if failure.exit == Exit::Refused && folder.is_master_key(file) {
+                let _ = std::fs::remove_file(file);
+                return failure;
+            }
+            let sentence = format!(
+                "{failure}\n  The rotation may have begun, and goes on by itself then: {} holds the former master key, keep it",
+                file.display()
+            );
+            Failure { sentence, ..failure }
+        })
     }
 }
 
@@ -109,7 +115,7 @@ fn refuse_no_start(kept: Option<&KeptFormer>, is_rotating: bool, is_key_given: b
     match kept {
         Some(_) if is_key_given => Err(Failure::refused(KEY_GIVEN)),
         Some(kept) if is_rotating => Err(Failure::refused(format!(
-            "a rotation is under way already, so {} was not written: the former key is the second line of master.key",
+            "a rotation is under way already, so {} is as it was: the former key is the second line of master.key",
             kept.file.display()
         ))),
         _ => Ok(()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -326,6 +326,60 @@ async fn the_command_works_with_a_server_and_without() {
     let third = key();
     assert!(first != second && second != third && third.lines().count() == 1);
     assert_eq!(json_lines(&run(folder.path(), &["verify", "data"]))[0]["secrets_opened"], true);
+}
+
+/// How long the files may get that the program writes, in blocks of `ulimit`: from too short for a start to long enough
+/// for a rotation to begin.
+const FILE_BLOCKS: std::ops::RangeInclusive<u32> = 40..=160;
+
+/// A commit that fails after the new key is in its file is told as a refusal, and the next start goes on with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_former_key_is_kept_wherever_a_rotation_fails_that_goes_on_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path(), &[]).await;
+    customer(&server, "acme").await;
+    server.kill();
+    // After this the log is empty, and a limit is one on what a rotation writes.
+    json_lines(&run(folder.path(), &["secrets", "rotate", "--data-dir", "data"]));
+    json_lines(&run(folder.path(), &["backup", "early.db", "--data-dir", "data"]));
+    let former = std::fs::read_to_string(folder.path().join("data/master.key")).unwrap();
+    let (mut untouched, mut begun) = (0, 0);
+    for blocks in FILE_BLOCKS.step_by(8) {
+        let tried = folder.path().join(format!("with-{blocks}"));
+        copy_folder(&folder.path().join("data"), &tried.join("data"));
+        let refused = rotate_limited(&tried, blocks);
+        assert!(!sentence(&refused, 1).is_empty(), "{blocks}: {refused:?}");
+        if std::fs::read_to_string(tried.join("data/master.key")).unwrap() == former {
+            assert!(!tried.join("kept.key").exists(), "{blocks}: it is in the way of the next try");
+            untouched += 1;
+            continue;
+        }
+        begun += 1;
+        json_lines(&run(&tried, &["secrets", "rotate", "--data-dir", "data"]));
+        let kept = std::fs::read_to_string(tried.join("kept.key")).unwrap_or_default();
+        assert_eq!(kept, former, "{blocks}: {refused:?}");
+    }
+    assert!(untouched > 0 && begun > 0, "{untouched} {begun}");
+    let mut verify = program(folder.path(), &["verify", "early.db", "--json"]);
+    let opened = verify.env("POSTHASTE_MASTER_KEY", former.trim()).output().unwrap();
+    assert_eq!(json_lines(&opened)[0]["secrets_opened"], true);
+    println!("counted | secrets | rotations that failed after the new key was in its file | {begun}");
+}
+
+/// `secrets rotate` where no file may get longer than this.
+fn rotate_limited(folder: &Path, blocks: u32) -> Output {
+    let program = env!("CARGO_BIN_EXE_posthaste");
+    let script = format!(
+        "trap '' XFSZ; ulimit -f {blocks}; exec '{program}' secrets rotate --data-dir data --keep-former kept.key"
+    );
+    Command::new("sh").arg("-c").arg(script).current_dir(folder).stdin(Stdio::null()).output().unwrap()
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for file in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
 }
 
 /// Who hands the key in rotates it by handing in two.
