@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use posthaste_core::{DeliveryKey, DeliveryState, Seq, WebhookNo};
+use posthaste_core::{DeliveryKey, DeliveryState, Seq, UnixMs, WebhookNo};
 
 use crate::witness::{Owed, Stand};
 use crate::words;
@@ -119,8 +119,9 @@ fn is_excused(world: &World, key: DeliveryKey, owed: &Owed) -> bool {
     let expired_before = world.witness.expired_before;
     let is_place_old = key.event < Seq::first_of(expired_before);
     let is_old = owed.is_old(key, expired_before) || (is_place_old && world.witness.is_clock_wrong);
-    // Housekeeping ends what waits for a webhook that is off.
-    let has_ended = owed.stand != Stand::Open || world.witness.was_off(key);
+    // Housekeeping ends what waits for a webhook that is off, and keeps it for as long as what ended otherwise.
+    let off_before = if world.witness.is_clock_wrong { UnixMs(i64::MAX) } else { expired_before };
+    let has_ended = owed.stand != Stand::Open || world.witness.was_off_before(key, off_before);
     owed.is_uncertain || owed.is_forgotten || (is_old && has_ended)
 }
 

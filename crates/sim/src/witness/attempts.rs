@@ -65,6 +65,12 @@ impl Witness {
         fact.zip(known).is_some_and(|(fact, known)| known.history.was_off_since(fact.accepted_at))
     }
 
+    /// The same, and before a time.
+    pub fn was_off_before(&self, key: DeliveryKey, until: UnixMs) -> bool {
+        let (fact, known) = (self.owed.events.get(&key.event), self.registry.get(key.webhook));
+        fact.zip(known).is_some_and(|(fact, known)| known.history.was_off_between(fact.accepted_at, until))
+    }
+
     fn check_webhook(&mut self, claim: &Claim, fact: &Fact) {
         let key = claim.key;
         let Some(known) = self.registry.get(key.webhook).cloned() else {

@@ -47,6 +47,11 @@ impl History {
         self.from(at).any(Phase::is_off)
     }
 
+    /// Was it deleted or switched off at the first of these times or since, but before the second?
+    pub fn was_off_between(&self, from: UnixMs, until: UnixMs) -> bool {
+        self.from(from).any(|phase| phase.is_off() && phase.since < until)
+    }
+
     /// Was an event of this type for it at that time or since?
     pub fn wanted_since(&self, at: UnixMs, event_type: &str) -> bool {
         self.from(at).any(|phase| !phase.is_off() && covers(&phase.subscription, event_type))
