@@ -70,7 +70,7 @@ impl SmallDisk {
         left(&self.folder)
     }
 
-    /// Begins to fill it up to so many bytes, and keeps it so.
+    /// Begins to fill it up to so many bytes, and keeps it so: what others write makes room for itself.
     pub fn fill(&self, leave_bytes: u64) -> Filling {
         let leave = Arc::new(AtomicU64::new(leave_bytes));
         let is_over = Arc::new(Mutex::new(false));
@@ -81,8 +81,11 @@ impl SmallDisk {
                 if let Ok(is_over) = over.lock()
                     && !*is_over
                 {
-                    // What does not fit any more is what it is for.
-                    let _ = take(&folder, &file, leave_now.load(Ordering::Relaxed));
+                    let bytes = leave_now.load(Ordering::Relaxed);
+                    if bytes != Filling::RESTS {
+                        // What does not fit any more is what it is for.
+                        let _ = take(&folder, &file, bytes);
+                    }
                 }
                 tokio::time::sleep(Filling::EVERY).await;
             }
@@ -107,9 +110,14 @@ fn left(folder: &Path) -> anyhow::Result<u64> {
     Ok(disk.f_bavail * disk.f_frsize)
 }
 
+/// Makes the file larger or smaller until so many bytes are left.
 fn take(folder: &Path, file: &Path, leave: u64) -> anyhow::Result<()> {
     const PAGE: u64 = 4096;
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file)?;
+    let too_few = leave.saturating_sub(left(folder)?);
+    if too_few > 0 {
+        file.set_len(file.metadata()?.len().saturating_sub(too_few.next_multiple_of(PAGE)))?;
+    }
     loop {
         let too_many = left(folder)?.saturating_sub(leave);
         if too_many < PAGE {
@@ -130,10 +138,17 @@ pub struct Filling {
 
 impl Filling {
     const EVERY: Duration = Duration::from_millis(10);
+    /// Instead of a number of bytes.
+    const RESTS: u64 = u64::MAX;
 
     /// Leaves so many bytes from now on.
     pub fn leave(&self, bytes: u64) {
         self.leave.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Leaves everything as it is from now on.
+    pub fn rest(&self) {
+        self.leave(Self::RESTS);
     }
 }
 

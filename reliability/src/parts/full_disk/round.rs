@@ -14,6 +14,10 @@ use crate::rig::small_disk::SmallDisk;
 
 /// Less than is reserved of a disk of 64 MiB, and more than nothing.
 const LITTLE_BYTES: u64 = 1024 * 1024;
+/// As much of it is left at the first refusal at least: it comes before the disk is full.
+const SOME_BYTES: u64 = LITTLE_BYTES / 4;
+/// Events accepted while no attempt ends: more than attempts may be under way to one webhook, so that others wait.
+const WAITING: u64 = 200;
 /// What is seen of the room on the disk may be a second old.
 const SEEN_AFTER: Duration = Duration::from_millis(1_300);
 /// How long each state is looked at.
@@ -39,8 +43,11 @@ pub async fn one(scene: &Scene<'_>, server: &mut Server, number: u64) -> anyhow:
     server.account(&spare).await?;
     let before = steady.accepted();
     becomes(PATIENCE, || steady.accepted() > before + 20).await;
-    // Attempts are under way when room runs out, and end when there is none.
+    // Attempts are under way when room runs out, and end when there is none. Others are to wait meanwhile.
     receiver.set_open(false);
+    let before = steady.accepted();
+    let is_laden = becomes(PATIENCE, || steady.accepted() > before + WAITING).await;
+    ensure!(is_laden, "it does not take events in while a receiver answers nothing:\n{}", server.log());
     let filling = disk.fill(LITTLE_BYTES);
     becomes(PATIENCE, || disk.left().is_ok_and(|left| left <= LITTLE_BYTES)).await;
     let (full, refused) = (Instant::now(), steady.refused());
@@ -48,6 +55,8 @@ pub async fn one(scene: &Scene<'_>, server: &mut Server, number: u64) -> anyhow:
     context.report("full_disk.refuse_ms", full.elapsed().as_secs_f64() * 1e3)?;
     if !is_refused {
         context.object("publishing is not refused with little room left");
+    } else if disk.left()? < SOME_BYTES {
+        context.object("publishing is refused only when nothing is left");
     }
     tokio::time::sleep_until(full + SEEN_AFTER).await;
     let accepted = steady.accepted();
@@ -59,7 +68,7 @@ pub async fn one(scene: &Scene<'_>, server: &mut Server, number: u64) -> anyhow:
     filling.leave(0);
     tokio::time::sleep(FILLED_AFTER).await;
     // Whoever fills it rests, so that the ballast is there for what it is promised for; then there is nothing.
-    filling.leave(u64::MAX);
+    filling.rest();
     delete(context, server, &spare).await;
     filling.leave(0);
     tokio::time::sleep(FILLED_AFTER).await;
@@ -92,6 +101,8 @@ async fn while_full(scene: &Scene<'_>, server: &Server) -> anyhow::Result<()> {
         is_red |= server.status("/readyz").await == Some(503);
         if arrived.is_none() && until - Instant::now() < LOOK {
             arrived = Some(ledger.arrived());
+            let waiting = ledger.missing("all").len();
+            ensure!(waiting > 0, "no delivery waits on the full disk, so this proves nothing");
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
