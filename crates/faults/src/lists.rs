@@ -133,6 +133,7 @@ pub const BUGS: &[Named] = &[
     Named { name: "paused-webhook-attempted", says: "what waits for a paused webhook is sent" },
     Named { name: "held-lost-at-resume", says: "resuming a webhook loses what it held" },
     Named { name: "retention-takes-pending", says: "what is old is deleted although it is pending" },
+    Named { name: "canceled-expire-at-once", says: "what is canceled is as old as its event" },
     Named { name: "disable-counts-attempts", says: "attempts count where the contract counts deliveries" },
     Named { name: "disable-counts-deliveries", says: "deliveries count where the contract counts attempts" },
     Named { name: "success-keeps-failures", says: "a success does not end the count of failures" },

@@ -23,7 +23,12 @@ const FREE_PAGES_KEPT: i64 = 1_024;
 const FREE_SHARE: i64 = 8;
 
 /// When a delivery that is not pending ended, by the wall clock, as SQL.
-const ENDED_MS: &str = "max(coalesce(canceled_ms, 0), coalesce(last_ms, 0))";
+fn ended_ms() -> &'static str {
+    match posthaste_faults::bug("canceled-expire-at-once") {
+        true => "coalesce(last_ms, 0)",
+        false => "max(coalesce(canceled_ms, 0), coalesce(last_ms, 0))",
+    }
+}
 
 /// A delivery that ended long ago.
 struct Ended {
@@ -173,8 +178,9 @@ impl Ledger {
     ) -> Outcome<Vec<Ended>> {
         let mut statement = self.conn.prepare_cached(&format!(
             "SELECT event, webhook, started_ms IS NOT NULL FROM deliveries
-             WHERE event >= ?1 AND event <= ?2 AND next_ms IS NULL AND {ENDED_MS} < ?3
+             WHERE event >= ?1 AND event <= ?2 AND next_ms IS NULL AND {} < ?3
              ORDER BY event, webhook LIMIT ?4",
+            ended_ms()
         ))?;
         let rows = statement.query_map(params![from.0, last.0, expired_before.0, bound(limit)], |row| {
             Ok(Ended { key: key_at(row, 0)?, was_attempted: row.get(2)? })
@@ -189,7 +195,8 @@ impl Ledger {
             .prepare_cached(&format!(
                 "DELETE FROM deliveries
                  WHERE (event, webhook) >= (?1, ?2) AND (event, webhook) <= (?3, ?4)
-                   AND next_ms IS NULL AND {ENDED_MS} < ?5",
+                   AND next_ms IS NULL AND {} < ?5",
+                ended_ms()
             ))?
             .execute(params![range[0], range[1], range[2], range[3], expired_before.0])?;
         self.conn
