@@ -15,7 +15,7 @@ use posthaste_engine::sending::Sending;
 use posthaste_net::{
     Dialler, Guard, GuardPolicy, HttpTransport, Outgoing, PoolLimits, Resolver, Tls, Transport,
 };
-use posthaste_store::{Inline, RecordBatch};
+use posthaste_store::{EventsRead, Inline, RecordBatch};
 use tokio::runtime::Runtime;
 
 use crate::held::Held;
@@ -168,20 +168,16 @@ impl Delivering {
                 return Ok(());
             }
             Effect::LoadHeads => Input::HeadsLoaded(self.store.pending_heads()?),
-            Effect::LoadEvents { after, limit, .. } => {
-                let events = self.store.events_after(after, limit)?;
-                let is_end = events.len() < limit;
+            Effect::LoadEvents { after, room, .. } => {
+                let EventsRead { events, is_end } = self.store.next_events(after, room)?;
                 Input::EventsLoaded {
                     events: events.into_iter().map(|event| (event, vec![])).collect(),
                     is_end,
                 }
             }
-            Effect::LoadPending { webhook, until, limit, newest } => {
-                let (rows, next) = match newest {
-                    true => (self.store.newest_pending(webhook, until, limit)?, None),
-                    false => self.store.pending(webhook, until, limit)?,
-                };
-                Input::PendingLoaded { webhook, rows, next }
+            Effect::LoadPending(query) => {
+                let read = self.store.pending(&query)?;
+                Input::PendingLoaded { webhook: query.webhook, read }
             }
         };
         self.dispatcher.handle(answer);

@@ -56,7 +56,9 @@ pub struct Bounds {
     pub record: usize,
     /// Pending rows of one webhook read from the store in one go.
     pub load: usize,
-    /// Events read from the store in one go.
+    /// Bytes of the bodies of their events. The last one read may go beyond it.
+    pub load_bytes: usize,
+    /// Events read from the store in one go, with bodies of `fresh_bytes` in all. The last one read may go beyond that.
     pub load_events: usize,
     /// Reads of pending rows under way at one time.
     pub loads_in_flight: usize,
@@ -99,6 +101,7 @@ impl Default for Bounds {
             fan_out: 256,
             record: 4_096,
             load: 128,
+            load_bytes: 1024 * 1024,
             load_events: 512,
             loads_in_flight: 16,
             unwritten_for: Duration::from_secs(5),

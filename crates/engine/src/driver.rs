@@ -7,7 +7,7 @@ use posthaste_contract::Contract;
 use posthaste_core::policy::QueuedOnDelete;
 use posthaste_core::{Clock, Dice, Seq, UnixMs};
 use posthaste_net::Guard;
-use posthaste_store::{Damage, Hint, Store, StoreError};
+use posthaste_store::{Damage, EventsRead, Hint, ReadRoom, Store, StoreError};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -269,16 +269,14 @@ impl Driver {
                         Ok(Input::Recorded)
                     });
                 }
-                Effect::LoadEvents { after, limit, with_written } => {
-                    self.ask(move |store| load_events(store, after, limit, with_written));
+                Effect::LoadEvents { after, room, with_written } => {
+                    self.ask(move |store| load_events(store, after, room, with_written));
                 }
-                Effect::LoadPending { webhook, until, limit, newest } => self.ask(move |store| async move {
-                    let (rows, next) = match newest {
-                        true => (store.newest_pending(webhook, until, limit).await?, None),
-                        false => store.pending(webhook, until, limit).await?,
-                    };
+                Effect::LoadPending(query) => self.ask(move |store| async move {
+                    let webhook = query.webhook;
+                    let read = store.pending(query).await?;
                     posthaste_faults::point("engine.rows-loaded");
-                    Ok(Input::PendingLoaded { webhook, rows, next })
+                    Ok(Input::PendingLoaded { webhook, read })
                 }),
                 Effect::LoadHeads => {
                     self.ask(|store| async move { store.pending_heads().await.map(Input::HeadsLoaded) });
@@ -302,11 +300,10 @@ impl Driver {
 async fn load_events(
     store: Arc<dyn Store>,
     after: Seq,
-    limit: usize,
+    room: ReadRoom,
     with_written: bool,
 ) -> Result<Input, StoreError> {
-    let events = store.events_after(after, limit).await?;
-    let is_end = events.len() < limit;
+    let EventsRead { events, is_end } = store.next_events(after, room).await?;
     let mut loaded = Vec::with_capacity(events.len());
     for event in events {
         let written = if with_written && !posthaste_faults::bug("recovery-ignores-rows") {

@@ -15,7 +15,7 @@ use posthaste_core::{
 };
 use posthaste_engine::bounds::Bounds;
 use posthaste_engine::dispatcher::{Claim, Dispatcher, Effect, Input};
-use posthaste_store::{Hint, PendingRow, Roster};
+use posthaste_store::{Hint, PendingQuery, PendingRead, PendingRow, ReadRoom, Roster};
 
 struct NoDice;
 impl Dice for NoDice {
@@ -63,6 +63,7 @@ struct Rig {
     dispatcher: Dispatcher,
     roster: Arc<Roster>,
     claims: Vec<Claim>,
+    reads: Vec<PendingQuery>,
     last: Seq,
     now: UnixMs,
     log: String,
@@ -77,8 +78,8 @@ impl Rig {
         let roster = Arc::new(Roster::default());
         webhooks.into_iter().for_each(|webhook| roster.put(webhook));
         let dispatcher = Dispatcher::new(bounds, policy, roster.clone(), Arc::new(NoDice), Seq(0));
-        let mut rig =
-            Self { dispatcher, roster, claims: Vec::new(), last: Seq(0), now: UnixMs(0), log: String::new() };
+        let (claims, reads, log) = (Vec::new(), Vec::new(), String::new());
+        let mut rig = Self { dispatcher, roster, claims, reads, last: Seq(0), now: UnixMs(0), log };
         rig.step();
         rig.tell(Input::EventsLoaded { events: Vec::new(), is_end: true });
         rig.log.clear();
@@ -131,9 +132,10 @@ impl Rig {
                     let _ = writeln!(log, "checkpoint {}", checkpoint.0);
                 }
             }
-            Effect::LoadPending { webhook, newest, .. } => {
-                let which = if newest { "newest rows" } else { "rows" };
-                let _ = writeln!(log, "read {which} of {}", webhook.0);
+            Effect::LoadPending(query) => {
+                let which = if query.newest { "newest rows" } else { "rows" };
+                let _ = writeln!(log, "read {which} of {}", query.webhook.0);
+                self.reads.push(query);
             }
             Effect::LoadEvents { after, .. } => {
                 let _ = writeln!(log, "read events after {}", after.0);
@@ -227,6 +229,12 @@ fn pending(event: Arc<Event>) -> PendingRow {
     }
 }
 
+/// A read of a webhook's rows found these, and the first one left out due then.
+fn loaded(no: i64, rows: Vec<PendingRow>, next: Option<UnixMs>) -> Input {
+    let read = PendingRead { rows, passed_over: Vec::new(), next };
+    Input::PendingLoaded { webhook: WebhookNo(no), read }
+}
+
 const ACCOUNT: Audience = Audience::Account(AccountNo(1));
 
 #[test]
@@ -291,7 +299,7 @@ fn what_was_held_goes_out_one_by_one_oldest_first() {
     }
     rig.change(|webhook| webhook.state = WebhookState::Active);
     rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
-    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows: held, next: None });
+    rig.tell(loaded(1, held, None));
     let mut under_way = Vec::new();
     for _ in 0..4 {
         under_way.push(rig.claims.iter().map(|claim| claim.key.event.0).collect::<Vec<_>>());
@@ -522,7 +530,7 @@ fn rows_read_back_for_many_webhooks_share_one_body_again() {
     for no in 1..=3 {
         let key = DeliveryKey { event: event.seq, webhook: WebhookNo(no) };
         let row = PendingRow { key, event: Arc::new((*event).clone()), attempts: 1, due_at: rig.now };
-        rig.tell(Input::PendingLoaded { webhook: WebhookNo(no), rows: vec![row], next: None });
+        rig.tell(loaded(no, vec![row], None));
     }
     assert_eq!(rig.claims.len(), 3);
     assert!(rig.claims.iter().all(|claim| Arc::ptr_eq(&claim.event, &rig.claims[0].event)));
@@ -579,8 +587,8 @@ fn rows_recorded_while_a_read_waits_for_its_turn_are_taken_up_by_it() {
     rig.tell(Input::Recorded);
     rig.tell(Input::Recorded);
     rig.answer(status(200));
-    rig.tell(Input::PendingLoaded { webhook: WebhookNo(2), rows: Vec::new(), next: None });
-    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows, next: None });
+    rig.tell(loaded(2, Vec::new(), None));
+    rig.tell(loaded(1, rows, None));
     rig.answer(status(200));
     rig.answer(status(200));
     rig.expect(expect![[r#"
@@ -611,7 +619,7 @@ fn rows_that_are_too_much_for_memory_stay_in_the_store() {
     rig.change(|webhook| webhook.state = WebhookState::Active);
     rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
     rig.log.clear();
-    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows, next: None });
+    rig.tell(loaded(1, rows, None));
     assert_eq!(rig.dispatcher.load(), (1, 1), "two bodies are four bytes");
     rig.answer(status(200));
     rig.expect(expect![[r#"
@@ -639,7 +647,7 @@ fn a_lane_that_fails_gives_its_rows_back_to_the_store() {
     rig.tell(Input::Recorded);
     rig.change(|webhook| webhook.state = WebhookState::Active);
     rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
-    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows, next: None });
+    rig.tell(loaded(1, rows, None));
     assert_eq!(rig.dispatcher.load(), (1, 15), "nobody knows yet how it does");
     rig.answer(status(200));
     assert_eq!(rig.dispatcher.load(), (2, 6));
@@ -649,23 +657,56 @@ fn a_lane_that_fails_gives_its_rows_back_to_the_store() {
 
 #[test]
 fn a_delivery_resent_while_its_record_and_a_read_cross_is_read_again() {
+    for is_passed_over in [false, true] {
+        let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
+        let event = rig.publish(ACCOUNT);
+        rig.end(status(200));
+        rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
+        assert!(rig.reads[0].known.contains(&event.seq), "it is not recorded yet");
+        rig.tell(Input::Recorded);
+        rig.log.clear();
+        let row = PendingRow { attempts: 1, ..pending(event) };
+        let read = match is_passed_over {
+            true => PendingRead { passed_over: vec![(row.key.event, row.due_at)], ..PendingRead::default() },
+            false => PendingRead { rows: vec![row], ..PendingRead::default() },
+        };
+        rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), read });
+        rig.expect(expect![[r#"
+            read rows of 1
+        "#]]);
+    }
+}
+
+#[test]
+fn a_read_names_what_is_in_memory_and_how_many_bytes_there_is_room_for() {
+    let bounds = Bounds { lane: 4, failing_lane: 4, load_bytes: 7, ..Bounds::default() };
+    let mut rig = with_backlog(bounds, 3);
+    (0..4).for_each(|_| _ = rig.publish(ACCOUNT));
+    rig.end(status(200));
+    rig.step();
+    // The first is being recorded, the fourth under way; the others wait, or are being left to the store.
+    let query = rig.reads.last().expect("the newest are read");
+    assert_eq!(query.known, (1..=7).map(Seq).collect());
+    assert_eq!(query.room, ReadRoom { rows: 2, body_bytes: 7 });
+}
+
+#[test]
+fn what_a_read_had_no_room_for_is_read_next() {
     let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
-    let event = rig.publish(ACCOUNT);
-    let claim = rig.claims.remove(0);
-    let attempt = Attempt {
-        number: 1,
-        started_at: claim.at,
-        duration: Duration::ZERO,
-        outcome: status(200),
-        signatures: Vec::new(),
-    };
-    rig.tell(Input::Ended(claim, attempt));
-    rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
+    rig.change(|webhook| webhook.state = WebhookState::Paused);
+    let mut rows: Vec<PendingRow> = (1..=3).map(|_| rig.publish(ACCOUNT)).map(pending).collect();
     rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    rig.change(|webhook| webhook.state = WebhookState::Active);
+    rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
     rig.log.clear();
-    let row = PendingRow { attempts: 1, ..pending(event) };
-    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows: vec![row], next: None });
+    for known in 1..=3 {
+        rig.tell(loaded(1, vec![rows.remove(0)], (known < 3).then_some(UnixMs(0))));
+        assert_eq!(rig.dispatcher.load(), (1, known - 1));
+    }
     rig.expect(expect![[r#"
+        read rows of 1
+        attempt wh_1#1 of event 1
         read rows of 1
     "#]]);
 }
@@ -762,7 +803,7 @@ fn with_backlog(bounds: Bounds, backlog: i64) -> Rig {
     rig.tell(Input::Recorded);
     rig.change(|webhook| webhook.state = WebhookState::Active);
     rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
-    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows, next: Some(UnixMs(0)) });
+    rig.tell(loaded(1, rows, Some(UnixMs(0))));
     rig.log.clear();
     rig
 }
@@ -821,7 +862,7 @@ fn fresh_deliveries_without_room_are_read_back_before_the_backlog_is_through() {
         record event 2 delivered due None
     "#]]);
     let newest = fresh.iter().skip(2).rev().cloned().map(pending).collect();
-    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows: newest, next: None });
+    rig.tell(loaded(1, newest, None));
     rig.next_events(4);
     rig.expect(expect![[r#"
         read rows of 1
@@ -848,7 +889,7 @@ fn a_read_that_finds_nothing_new_is_not_repeated_before_the_record_it_waits_for(
         attempt wh_1#1 of event 4
         read newest rows of 1
     "#]]);
-    rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows: Vec::new(), next: None });
+    rig.tell(loaded(1, Vec::new(), None));
     rig.expect(expect![[r#""#]]);
     rig.tell(Input::Recorded);
     rig.expect(expect![[r#"
@@ -894,7 +935,7 @@ fn fresh_deliveries_do_not_wait_where_backlogs_have_no_slot() {
     for (no, row) in held {
         rig.change_one(no, |webhook| webhook.state = WebhookState::Active);
         rig.tell(Input::Hint(Hint::Webhook(WebhookNo(no))));
-        rig.tell(Input::PendingLoaded { webhook: WebhookNo(no), rows: vec![row], next: None });
+        rig.tell(loaded(no, vec![row], None));
     }
     for _ in 0..3 {
         assert_eq!(rig.under_way(), BTreeMap::from([(1, 1)]), "the one slot for backlogs");
@@ -913,7 +954,7 @@ fn what_has_an_ordering_key_waits_in_the_store_and_goes_one_by_one() {
     rig.tell(Input::Recorded);
     let load = |rig: &mut Rig, at: usize| {
         let rows = vec![pending(events[at].clone())];
-        rig.tell(Input::PendingLoaded { webhook: WebhookNo(1), rows, next: None });
+        rig.tell(loaded(1, rows, None));
     };
     load(&mut rig, 0);
     rig.answer(status(200));

@@ -3,7 +3,7 @@
 use posthaste_core::policy::QueuedOnDelete;
 use posthaste_core::{Attempt, UnixMs};
 use posthaste_engine::dispatcher::{Claim, Effect, Input};
-use posthaste_store::{CommitFault, RecordBatch};
+use posthaste_store::{CommitFault, EventsRead, RecordBatch};
 
 use crate::lives::{TIDY_EVERY, Written};
 use crate::receivers;
@@ -166,9 +166,9 @@ impl World {
             return;
         }
         match effect {
-            Effect::LoadEvents { after, limit, with_written } => {
-                let events = self.store.events_after(after, limit).expect("the store answers");
-                let is_end = events.len() < limit;
+            Effect::LoadEvents { after, room, with_written } => {
+                let EventsRead { events, is_end } =
+                    self.store.next_events(after, room).expect("the store answers");
                 let written = |seq| if with_written { self.store.written(seq) } else { Ok(Vec::new()) };
                 let events = events
                     .into_iter()
@@ -176,13 +176,9 @@ impl World {
                     .collect();
                 self.soon(Input::EventsLoaded { events, is_end });
             }
-            Effect::LoadPending { webhook, until, limit, newest } => {
-                let read = match newest {
-                    true => self.store.newest_pending(webhook, until, limit).map(|rows| (rows, None)),
-                    false => self.store.pending(webhook, until, limit),
-                };
-                let (rows, next) = read.expect("the store answers");
-                self.soon(Input::PendingLoaded { webhook, rows, next });
+            Effect::LoadPending(query) => {
+                let read = self.store.pending(&query).expect("the store answers");
+                self.soon(Input::PendingLoaded { webhook: query.webhook, read });
             }
             Effect::LoadHeads => {
                 let heads = self.store.pending_heads().expect("the store answers");

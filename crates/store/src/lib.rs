@@ -48,7 +48,7 @@ pub use embedded::{Embedded, Options};
 pub use error::{Refusal, StoreError};
 pub use folder::OpenError;
 pub use inline::{CommitFault, Inline};
-pub use page::{DeliveryRow, PageCursor, PendingRow, Slice};
+pub use page::{DeliveryRow, EventsRead, PageCursor, PendingQuery, PendingRead, PendingRow, ReadRoom, Slice};
 pub use roster::Roster;
 pub use sealing::{MasterKey, MasterKeys};
 pub use seals::{SealRotation, Seals};

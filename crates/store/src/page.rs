@@ -1,8 +1,9 @@
 //! What comes back from reads.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use posthaste_core::{Attempt, Delivery, DeliveryKey, Event, UnixMs};
+use posthaste_core::{Attempt, Delivery, DeliveryKey, Event, Seq, UnixMs, WebhookNo};
 
 /// A part of a list.
 #[derive(Debug, Clone)]
@@ -39,6 +40,79 @@ pub struct PendingRow {
     pub attempts: u32,
     /// When it is due.
     pub due_at: UnixMs,
+}
+
+/// How much of what is due one read brings into memory. It ends with what reaches either bound; the first is read
+/// whatever its size, so that a reader gets on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadRoom {
+    /// So many at most.
+    pub rows: usize,
+    /// Bytes of the bodies of their events. The last one read may go beyond it.
+    pub body_bytes: usize,
+}
+
+impl ReadRoom {
+    /// Room for so many, however large they are.
+    #[must_use]
+    pub fn rows(rows: usize) -> Self {
+        Self { rows, body_bytes: usize::MAX }
+    }
+
+    /// Is it used up by so many with so many bytes?
+    #[must_use]
+    pub fn is_used_up(&self, rows: usize, body_bytes: usize) -> bool {
+        rows >= self.rows || (rows > 0 && body_bytes >= self.body_bytes)
+    }
+}
+
+/// Accepted events, as they come after another.
+#[derive(Debug, Clone, Default)]
+pub struct EventsRead {
+    /// In order.
+    pub events: Vec<Arc<Event>>,
+    /// Are these all there are?
+    pub is_end: bool,
+}
+
+/// Which of a webhook's pending rows are to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingQuery {
+    /// Those of this webhook,
+    pub webhook: WebhookNo,
+    /// due by then.
+    pub until: UnixMs,
+    /// Beginning with those that became due last, and not with those that are due first?
+    pub newest: bool,
+    /// Those of these events are passed over, and their bodies not read.
+    pub known: BTreeSet<Seq>,
+    /// How much.
+    pub room: ReadRoom,
+}
+
+impl PendingQuery {
+    /// The `rows` that are due first, whichever they are.
+    #[must_use]
+    pub fn first(webhook: WebhookNo, until: UnixMs, rows: usize) -> Self {
+        Self { webhook, until, newest: false, known: BTreeSet::new(), room: ReadRoom::rows(rows) }
+    }
+
+    /// The `rows` that became due last.
+    #[must_use]
+    pub fn newest(webhook: WebhookNo, until: UnixMs, rows: usize) -> Self {
+        Self { newest: true, ..Self::first(webhook, until, rows) }
+    }
+}
+
+/// What such a read found.
+#[derive(Debug, Clone, Default)]
+pub struct PendingRead {
+    /// The rows, in the order asked for.
+    pub rows: Vec<PendingRow>,
+    /// The events of those that were passed over, and when they are due, in the same order.
+    pub passed_over: Vec<(Seq, UnixMs)>,
+    /// When the first one left out is due.
+    pub next: Option<UnixMs>,
 }
 
 impl<T> Slice<T> {

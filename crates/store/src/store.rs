@@ -15,7 +15,7 @@ use crate::change::{
 };
 use crate::damage::Damage;
 use crate::error::StoreError;
-use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
+use crate::page::{DeliveryRow, EventsRead, PageCursor, PendingQuery, PendingRead, ReadRoom, Slice};
 use crate::roster::Roster;
 use crate::seals::Seals;
 
@@ -203,22 +203,18 @@ pub trait Store: Send + Sync + 'static {
     fn hints(&self) -> mpsc::Receiver<Hint>;
     /// The last event for which, and for all before it, every owed delivery has a row.
     async fn checkpoint(&self) -> Answer<Seq>;
-    /// Events after `after` in order, at most `limit`.
-    async fn events_after(&self, after: Seq, limit: usize) -> Answer<Vec<Arc<Event>>>;
+    /// The next events after `after`, in order.
+    async fn next_events(&self, after: Seq, room: ReadRoom) -> Answer<EventsRead>;
+    /// The same for who knows how large they are: at most `limit`.
+    async fn events_after(&self, after: Seq, limit: usize) -> Answer<Vec<Arc<Event>>> {
+        Ok(self.next_events(after, ReadRoom::rows(limit)).await?.events)
+    }
     /// Of these webhooks' deliveries of one event, those that have a row. What a restart must not send again.
     async fn written(&self, seq: Seq) -> Answer<Vec<WebhookNo>>;
     /// For each webhook with pending rows, when the earliest is due.
     async fn pending_heads(&self) -> Answer<Vec<(WebhookNo, UnixMs)>>;
-    /// A webhook's pending rows in order of due time then age, beginning with the earliest; at most `limit`, and
-    /// only those due by `until`. Also answers when the first one left out is due.
-    async fn pending(
-        &self,
-        no: WebhookNo,
-        until: UnixMs,
-        limit: usize,
-    ) -> Answer<(Vec<PendingRow>, Option<UnixMs>)>;
-    /// A webhook's pending rows that are due by `until`, beginning with the latest due; at most `limit`.
-    async fn newest_pending(&self, no: WebhookNo, until: UnixMs, limit: usize) -> Answer<Vec<PendingRow>>;
+    /// A webhook's pending rows in order of due time then age, from either end.
+    async fn pending(&self, query: PendingQuery) -> Answer<PendingRead>;
     /// Remembers what the engine did.
     async fn record(&self, batch: RecordBatch) -> Answer<()>;
     /// One small step of housekeeping: ends pending deliveries of deleted webhooks where `drop_queued_of_deleted`,

@@ -13,8 +13,8 @@ use posthaste_core::{
     Webhook, WebhookNo,
 };
 use posthaste_store::{
-    Embedded, EventDraft, NewAccount, NewKey, NewWebhook, Options, Published, RecordBatch, Refusal, Spill,
-    Store, StoreError, WebhookLimits, verify,
+    Embedded, EventDraft, NewAccount, NewKey, NewWebhook, Options, PendingQuery, Published, RecordBatch,
+    Refusal, Spill, Store, StoreError, WebhookLimits, verify,
 };
 use rusqlite::Connection;
 
@@ -110,13 +110,14 @@ async fn deliveries_wait_while_the_row_of_their_webhook_is_damaged() {
         let webhook = webhook(&store, acme, "a").await.no;
         let key = owed(&store, acme, webhook).await;
         tamper(dir.path(), damage);
-        let (rows, next) = store.pending(webhook, NOW, 9).await.unwrap();
-        assert!(rows.is_empty() && next.is_none());
-        assert!(store.newest_pending(webhook, NOW, 9).await.unwrap().is_empty());
+        for query in [PendingQuery::first(webhook, NOW, 9), PendingQuery::newest(webhook, NOW, 9)] {
+            let read = store.pending(query).await.unwrap();
+            assert!(read.rows.is_empty() && read.next.is_none());
+        }
         let what = store.damage().first().unwrap_or_default();
         assert!(what.contains("webhooks row 1"), "{what}");
         tamper(dir.path(), repair);
-        let (rows, _) = store.pending(webhook, NOW, 9).await.unwrap();
+        let rows = store.pending(PendingQuery::first(webhook, NOW, 9)).await.unwrap().rows;
         assert_eq!(rows.iter().map(|row| row.key).collect::<Vec<_>>(), [key], "nothing was called off");
     }
 }
@@ -130,7 +131,7 @@ async fn a_delivery_whose_event_is_gone_ends_and_holds_up_no_other() {
     let lost = owed(&store, acme, webhook).await;
     let kept = owed(&store, acme, webhook).await;
     tamper(dir.path(), &format!("DELETE FROM events WHERE seq = {}", lost.event.0));
-    let (rows, _) = store.pending(webhook, NOW, 9).await.unwrap();
+    let rows = store.pending(PendingQuery::first(webhook, NOW, 9)).await.unwrap().rows;
     assert_eq!(rows.iter().map(|row| row.key).collect::<Vec<_>>(), [kept]);
     let ended = store.deliveries_of_event(lost.event, 9).await.unwrap().remove(0);
     assert_eq!(

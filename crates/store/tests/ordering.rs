@@ -9,7 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use posthaste_core::{Audience, Clock, DeliveryKey, EventBody, OrderingKey, Secret, Subscription, UnixMs};
 use posthaste_store::{
-    Embedded, EventDraft, NewAccount, NewWebhook, Options, RecordBatch, Spill, Store, WebhookLimits, verify,
+    Embedded, EventDraft, NewAccount, NewWebhook, Options, PendingQuery, RecordBatch, Spill, Store,
+    WebhookLimits, verify,
 };
 use rusqlite::Connection;
 
@@ -98,6 +99,6 @@ async fn a_killed_process_leaves_the_chain_as_it_was() {
     }
     let after = open(image.path());
     let heads = after.pending_heads().await.unwrap();
-    let (rows, next) = after.pending(heads[0].0, NOW, 9).await.unwrap();
-    assert_eq!((heads.len(), rows.len(), next), (1, 1, None));
+    let read = after.pending(PendingQuery::first(heads[0].0, NOW, 9)).await.unwrap();
+    assert_eq!((heads.len(), read.rows.len(), read.next), (1, 1, None));
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use posthaste_core::{
     Attempt, DeliveryKey, DeliveryPolicy, Dice, Event, Seq, UnixMs, Webhook, WebhookNo, due_in_steady_time,
 };
-use posthaste_store::{Hint, PendingRow, RecordBatch, Roster};
+use posthaste_store::{Hint, PendingQuery, PendingRead, ReadRoom, RecordBatch, Roster};
 
 use super::bodies::Waiting;
 use super::fan_out::FanOut;
@@ -37,9 +37,7 @@ pub enum Input {
         /// The webhook asked about.
         webhook: WebhookNo,
         /// Its rows that are due.
-        rows: Vec<PendingRow>,
-        /// When the first one left out is due.
-        next: Option<UnixMs>,
+        read: PendingRead,
     },
     /// The answer to [`Effect::LoadHeads`].
     HeadsLoaded(Vec<(WebhookNo, UnixMs)>),
@@ -55,22 +53,13 @@ pub enum Effect {
     LoadEvents {
         /// Those after this one.
         after: Seq,
-        /// At most so many.
-        limit: usize,
+        /// How much.
+        room: ReadRoom,
         /// With the webhooks that already have a row?
         with_written: bool,
     },
     /// Read a webhook's pending rows.
-    LoadPending {
-        /// Of this webhook.
-        webhook: WebhookNo,
-        /// Due by now.
-        until: UnixMs,
-        /// At most so many.
-        limit: usize,
-        /// The newest of them, newest first, and not the oldest.
-        newest: bool,
-    },
+    LoadPending(PendingQuery),
     /// Read when each webhook's earliest pending row is due.
     LoadHeads,
 }
@@ -182,7 +171,7 @@ impl Dispatcher {
             Input::Ended(claim, attempt) => self.attempt_ended(&claim, attempt),
             Input::Recorded => self.recorded(),
             Input::EventsLoaded { events, is_end } => self.fan_out.loaded(events, is_end),
-            Input::PendingLoaded { webhook, rows, next } => self.pending_loaded(webhook, rows, next),
+            Input::PendingLoaded { webhook, read } => self.pending_loaded(webhook, read),
             Input::HeadsLoaded(heads) => {
                 for (no, due_at) in heads {
                     self.expect_row(no, due_at);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use posthaste_core::delivery::reasons;
 use posthaste_core::{DeliveryKey, Event, UnixMs, Webhook, WebhookNo};
-use posthaste_store::{PendingRow, Spill};
+use posthaste_store::{PendingQuery, PendingRead, PendingRow, ReadRoom, Spill};
 
 use super::bodies::is_heavy;
 use super::line::{Job, Source};
@@ -199,7 +199,9 @@ impl Dispatcher {
     /// Starts reads for webhooks whose rows are due and whose lanes have room.
     pub(super) fn load_some(&mut self, now: UnixMs, effects: &mut Vec<Effect>) {
         if let Some((after, with_written)) = self.fan_out.wants_load() {
-            effects.push(Effect::LoadEvents { after, limit: self.bounds.load_events, with_written });
+            // Nothing waits to be fanned out now: there is room for all that may.
+            let room = ReadRoom { rows: self.bounds.load_events, body_bytes: self.bounds.fresh_bytes };
+            effects.push(Effect::LoadEvents { after, room, with_written });
         }
         while let Some((at, no)) = self.timers.first().copied() {
             if at > now {
@@ -233,8 +235,8 @@ impl Dispatcher {
             true => usize::from(lane.waiting.is_empty()),
             false => most_rows(&bounds),
         };
-        let next = lane.next_read(most, &bounds).filter(|(_, room)| !is_held && *room > 0);
-        let Some((source, room)) = next else {
+        let next = lane.next_read(most, &bounds).filter(|(_, rows)| !is_held && *rows > 0);
+        let Some((source, rows)) = next else {
             // A held webhook is looked at again when it changes, a full lane when it has room.
             lane.is_loading = false;
             return;
@@ -244,13 +246,20 @@ impl Dispatcher {
         if source == Source::Backlog {
             lane.stored_due = None;
         }
-        let limit = lane.known.len() + room;
+        let query = PendingQuery {
+            webhook: no,
+            until: now,
+            newest: source == Source::Fresh,
+            known: lane.known.clone(),
+            room: ReadRoom { rows, body_bytes: most_read_bytes(&bounds) },
+        };
         self.loads_in_flight += 1;
-        effects.push(Effect::LoadPending { webhook: no, until: now, limit, newest: source == Source::Fresh });
+        effects.push(Effect::LoadPending(query));
     }
 
     /// Takes loaded rows up, but for those that were in memory all along.
-    pub(super) fn pending_loaded(&mut self, no: WebhookNo, rows: Vec<PendingRow>, next: Option<UnixMs>) {
+    pub(super) fn pending_loaded(&mut self, no: WebhookNo, read: PendingRead) {
+        let PendingRead { rows, passed_over, next } = read;
         self.loads_in_flight -= 1;
         let Some(lane) = self.lanes.get_mut(&no) else { return };
         lane.is_loading = false;
@@ -267,14 +276,17 @@ impl Dispatcher {
             .into_iter()
             .filter(|row| !lane.known.contains(&row.key.event))
             .partition(|row| settled.contains(&row.key.event));
-        if let Some(row) = old.first() {
+        let passed_over = passed_over.iter().find(|(event, _)| settled.contains(event));
+        let old_due_at = old.first().map(|row| row.due_at).or(passed_over.map(|(_, due_at)| *due_at));
+        if let Some(due_at) = old_due_at {
             // Its row may say what was before the record, or that it was made pending again after it.
-            lane.expect_row(row.due_at);
+            lane.expect_row(due_at);
         }
         lane.has_read(new.len(), next.is_none());
         let source = lane.reads_for;
         // All that is due is known, and the rest of it is being recorded: that done, the lane looks again.
-        let is_early = source == Source::Fresh && new.is_empty() && old.is_empty() && !lane.is_durable();
+        let is_early =
+            source == Source::Fresh && new.is_empty() && old_due_at.is_none() && !lane.is_durable();
         if source == Source::Fresh {
             new.reverse();
         }
@@ -324,6 +336,11 @@ fn most_backlog(bounds: &Bounds) -> usize {
 /// Up to how many bytes in memory more of them are read.
 fn most_backlog_bytes(bounds: &Bounds) -> usize {
     if posthaste_faults::bug("backlog-all-in-memory") { usize::MAX } else { bounds.waiting_bytes / 2 }
+}
+
+/// How many bytes of bodies are read in one go, for one webhook.
+fn most_read_bytes(bounds: &Bounds) -> usize {
+    if posthaste_faults::bug("backlog-all-in-memory") { usize::MAX } else { bounds.load_bytes }
 }
 
 /// How many rows are read in one go.

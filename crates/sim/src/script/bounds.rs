@@ -23,6 +23,7 @@ pub fn bounds(dice: &SeededDice) -> Bounds {
         slow_after: Duration::from_millis(*dice.pick(&[100, 1_000])),
         in_flight_slow: dice.between(0, 4) as usize,
         load: dice.between(1, 8) as usize,
+        load_bytes: *dice.pick(&[0, 200, 64_000]),
         load_events: dice.between(1, 16) as usize,
         loads_in_flight: dice.between(1, 4) as usize,
         in_flight_bytes: *dice.pick(&[200, 64_000]),

@@ -8,6 +8,7 @@ use posthaste_core::{DeliveryKey, DeliveryState, Health, Seq, UnixMs, WebhookNo,
 use super::scene::{NOW, after_s, answered, begin, broken, delivered, failed, retried};
 use crate::change::{RecordBatch, Spill, WebhookPatch, Window};
 use crate::error::{Refusal, StoreError};
+use crate::page::{PendingQuery, PendingRead};
 use crate::store::{Hint, Store};
 
 pub async fn a_first_attempt_is_remembered_whole(store: Arc<dyn Store>) {
@@ -82,7 +83,8 @@ pub async fn pending_rows_come_by_due_time_then_age(store: Arc<dyn Store>) {
         scene.spill(key(index), after_s(due_s)).await;
     }
     let pending = async |until: UnixMs, limit: usize| {
-        let (rows, next) = store.pending(a, until, limit).await.unwrap();
+        let PendingRead { rows, next, .. } =
+            store.pending(PendingQuery::first(a, until, limit)).await.unwrap();
         let rows: Vec<_> = rows.iter().map(|row| (row.event.seq, row.attempts, row.due_at)).collect();
         (rows, next)
     };
@@ -93,12 +95,12 @@ pub async fn pending_rows_come_by_due_time_then_age(store: Arc<dyn Store>) {
     let (all, next) = pending(after_s(99), 9).await;
     assert_eq!((all[3], next), ((events[0], 1, after_s(30)), None));
     assert_eq!(pending(NOW, 0).await, (vec![], Some(after_s(10))));
-    assert_eq!(store.pending(b, after_s(99), 9).await.unwrap().1, None);
+    assert_eq!(store.pending(PendingQuery::first(b, after_s(99), 9)).await.unwrap().next, None);
     for (until, limit, expected) in
         [(after_s(20), 9, &[1, 3, 2][..]), (after_s(99), 2, &[0, 1]), (NOW, 9, &[])]
     {
-        let rows = store.newest_pending(a, until, limit).await.unwrap();
-        let rows: Vec<Seq> = rows.iter().map(|row| row.event.seq).collect();
+        let read = store.pending(PendingQuery::newest(a, until, limit)).await.unwrap();
+        let rows: Vec<Seq> = read.rows.iter().map(|row| row.event.seq).collect();
         assert_eq!(rows, expected.iter().map(|index| events[*index]).collect::<Vec<_>>());
     }
     assert_eq!(store.pending_heads().await.unwrap(), [(a, after_s(10))]);
@@ -202,7 +204,7 @@ pub async fn recovery_takes_failed_ones_of_a_window(store: Arc<dyn Store>) {
         let found = store.recover(webhook, window, dry_run, limit, after_s(20).into()).await.unwrap();
         assert_eq!(found.count, expected, "dry run {dry_run} limit {limit}");
     }
-    let (rows, _) = store.pending(webhook, after_s(20), 9).await.unwrap();
+    let rows = store.pending(PendingQuery::first(webhook, after_s(20), 9)).await.unwrap().rows;
     let sent_again: Vec<DeliveryKey> = rows.iter().map(|row| row.key).collect();
     assert_eq!(sent_again, keys[1..5]);
     scene.record(keys[1..4].iter().map(|key| failed(*key, 2, after_s(21))).collect()).await;
@@ -239,7 +241,8 @@ pub async fn resuming_makes_overdue_retries_due_by_age(store: Arc<dyn Store>) {
     assert_eq!(resumed.health.consecutive_failures, 0);
     let stored = store.webhook(scene.account.no, None, "a").await.unwrap().unwrap();
     assert_eq!(stored.health.consecutive_failures, 0);
-    let (rows, next) = store.pending(webhook, after_s(100), 9).await.unwrap();
+    let PendingRead { rows, next, .. } =
+        store.pending(PendingQuery::first(webhook, after_s(100), 9)).await.unwrap();
     let due: Vec<_> = rows.iter().map(|row| (row.key, row.due_at)).collect();
     assert_eq!(due, [(keys[0], after_s(0)), (keys[1], after_s(1))]);
     assert_eq!(next, Some(after_s(500)));

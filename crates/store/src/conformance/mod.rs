@@ -11,6 +11,7 @@ mod history;
 mod housekeeping;
 mod ordering;
 mod races;
+mod reads;
 mod secrets;
 mod tokens;
 mod watched;
@@ -81,6 +82,8 @@ stories![
     deliveries::ended_deliveries_are_sent_again_on_demand,
     deliveries::recovery_takes_failed_ones_of_a_window,
     deliveries::resuming_makes_overdue_retries_due_by_age,
+    reads::a_read_of_events_ends_where_its_bytes_do,
+    reads::a_read_of_pending_rows_ends_where_its_bytes_do_and_passes_over_what_is_known,
     ordering::an_event_keeps_its_ordering_key,
     ordering::of_a_chain_one_is_due_at_a_time,
     ordering::a_long_chain_goes_in_order_of_acceptance,

@@ -9,6 +9,7 @@ use posthaste_core::{
 
 use super::scene::{NOW, Scene, after_s, begin, body, delivered, draft, failed, retried};
 use crate::change::{EventDraft, RecordBatch, Spill, WebhookPatch, Window};
+use crate::page::PendingQuery;
 use crate::store::Store;
 
 /// Everything was accepted after this.
@@ -42,8 +43,8 @@ impl Scene {
 
     /// What is due by then, by due time.
     async fn due(&self, webhook: WebhookNo, by: UnixMs) -> Vec<DeliveryKey> {
-        let (rows, _) = self.store.pending(webhook, by, 99).await.unwrap();
-        rows.into_iter().map(|row| row.key).collect()
+        let read = self.store.pending(PendingQuery::first(webhook, by, 99)).await.unwrap();
+        read.rows.into_iter().map(|row| row.key).collect()
     }
 
     async fn is_waiting(&self, key: DeliveryKey) -> bool {
@@ -84,7 +85,8 @@ pub async fn of_a_chain_one_is_due_at_a_time(store: Arc<dyn Store>) {
     assert_eq!(scene.due(a, by).await, [chain[0], other[0], plain]);
     assert_eq!(scene.due(b, by).await, [elsewhere], "each webhook has a chain of its own");
     assert!(scene.is_waiting(chain[1]).await && !scene.is_waiting(chain[0]).await);
-    assert_eq!(store.pending(a, by, 99).await.unwrap().1, None, "nothing else is due at a known time");
+    let read = store.pending(PendingQuery::first(a, by, 99)).await.unwrap();
+    assert_eq!(read.next, None, "nothing else is due at a known time");
     assert_eq!(store.pending_heads().await.unwrap(), [(a, NOW), (b, after_s(1))]);
     scene.record(vec![retried(chain[0], 1, after_s(10), after_s(50))]).await;
     assert_eq!(scene.due(a, after_s(49)).await, [other[0], plain], "a retry holds the others up");

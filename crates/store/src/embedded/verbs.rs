@@ -23,7 +23,7 @@ use crate::ledger::{
     Ledger, accounts, audit, deliveries, events, history, keys, master_keys, restored, stored_checkpoint,
     tokens, webhooks,
 };
-use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
+use crate::page::{DeliveryRow, EventsRead, PageCursor, PendingQuery, PendingRead, ReadRoom, Slice};
 use crate::roster::Roster;
 use crate::seals::Seals;
 use crate::store::{Answer, Hint, Owed, Progress, Store};
@@ -33,13 +33,13 @@ const RECORDED_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 impl Embedded {
     /// The rows whose events are as they were accepted. The others' deliveries end here.
-    async fn sound_rows(&self, pending: deliveries::Pending) -> Answer<(Vec<PendingRow>, Option<UnixMs>)> {
+    async fn sound_rows(&self, pending: deliveries::Pending) -> Answer<PendingRead> {
         if !pending.damaged.is_empty() {
             self.record(pending.calling_off()).await?;
         }
         let damaged = pending.damaged.into_iter().map(|(_, what)| what).chain(pending.held);
         damaged.for_each(|what| self.damage.note(what));
-        Ok((pending.rows, pending.next))
+        Ok(pending.read)
     }
 }
 
@@ -281,11 +281,11 @@ impl Store for Embedded {
         self.read(stored_checkpoint).await
     }
 
-    async fn events_after(&self, after: Seq, limit: usize) -> Answer<Vec<Arc<Event>>> {
-        let events::Sound { events, damaged } =
-            self.read(move |conn| events::after(conn, after, limit)).await?;
+    async fn next_events(&self, after: Seq, room: ReadRoom) -> Answer<EventsRead> {
+        let events::Sound { read, damaged } =
+            self.read(move |conn| events::next_after(conn, after, room)).await?;
         damaged.into_iter().for_each(|what| self.damage.note(what));
-        Ok(events)
+        Ok(read)
     }
 
     async fn written(&self, seq: Seq) -> Answer<Vec<WebhookNo>> {
@@ -296,19 +296,9 @@ impl Store for Embedded {
         self.read(deliveries::pending_heads).await
     }
 
-    async fn pending(
-        &self,
-        no: WebhookNo,
-        until: UnixMs,
-        limit: usize,
-    ) -> Answer<(Vec<PendingRow>, Option<UnixMs>)> {
-        let pending = self.read(move |conn| deliveries::pending(conn, no, until, limit)).await?;
+    async fn pending(&self, query: PendingQuery) -> Answer<PendingRead> {
+        let pending = self.read(move |conn| deliveries::pending(conn, &query)).await?;
         self.sound_rows(pending).await
-    }
-
-    async fn newest_pending(&self, no: WebhookNo, until: UnixMs, limit: usize) -> Answer<Vec<PendingRow>> {
-        let pending = self.read(move |conn| deliveries::newest_pending(conn, no, until, limit)).await?;
-        Ok(self.sound_rows(pending).await?.0)
     }
 
     async fn record(&self, batch: RecordBatch) -> Answer<()> {

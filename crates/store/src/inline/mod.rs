@@ -28,7 +28,7 @@ use crate::ledger::{
     webhooks,
 };
 use crate::memory::Memory;
-use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
+use crate::page::{DeliveryRow, EventsRead, PageCursor, PendingQuery, PendingRead, ReadRoom, Slice};
 use crate::roster::Roster;
 use crate::sealing::{MasterKey, MasterKeys, Vault};
 use crate::seals::Seals;
@@ -358,9 +358,13 @@ impl Inline {
         self.read(ledger::stored_checkpoint)
     }
 
-    pub fn events_after(&self, after: Seq, limit: usize) -> Answer<Vec<Arc<Event>>> {
+    pub fn next_events(&self, after: Seq, room: ReadRoom) -> Answer<EventsRead> {
         // What lies in memory alone is not damaged.
-        Ok(self.read(|conn| events::after(conn, after, limit))?.events)
+        Ok(self.read(|conn| events::next_after(conn, after, room))?.read)
+    }
+
+    pub fn events_after(&self, after: Seq, limit: usize) -> Answer<Vec<Arc<Event>>> {
+        Ok(self.next_events(after, ReadRoom::rows(limit))?.events)
     }
 
     pub fn written(&self, seq: Seq) -> Answer<Vec<WebhookNo>> {
@@ -371,18 +375,8 @@ impl Inline {
         self.read(deliveries::pending_heads)
     }
 
-    pub fn pending(
-        &self,
-        no: WebhookNo,
-        until: UnixMs,
-        limit: usize,
-    ) -> Answer<(Vec<PendingRow>, Option<UnixMs>)> {
-        let pending = self.read(|conn| deliveries::pending(conn, no, until, limit))?;
-        Ok((pending.rows, pending.next))
-    }
-
-    pub fn newest_pending(&self, no: WebhookNo, until: UnixMs, limit: usize) -> Answer<Vec<PendingRow>> {
-        Ok(self.read(|conn| deliveries::newest_pending(conn, no, until, limit))?.rows)
+    pub fn pending(&self, query: &PendingQuery) -> Answer<PendingRead> {
+        Ok(self.read(|conn| deliveries::pending(conn, query))?.read)
     }
 
     pub fn record(&self, batch: RecordBatch) -> Answer<()> {

@@ -17,7 +17,7 @@ use crate::change::{
 };
 use crate::damage::Damage;
 use crate::error::Refusal;
-use crate::page::{DeliveryRow, PageCursor, PendingRow, Slice};
+use crate::page::{DeliveryRow, EventsRead, PageCursor, PendingQuery, PendingRead, ReadRoom, Slice};
 use crate::roster::Roster;
 use crate::seals::Seals;
 use crate::store::{Answer, Hint, Owed, Store};
@@ -210,8 +210,8 @@ impl Store for Inline {
         Inline::checkpoint(self)
     }
 
-    async fn events_after(&self, after: Seq, limit: usize) -> Answer<Vec<Arc<Event>>> {
-        Inline::events_after(self, after, limit)
+    async fn next_events(&self, after: Seq, room: ReadRoom) -> Answer<EventsRead> {
+        Inline::next_events(self, after, room)
     }
 
     async fn written(&self, seq: Seq) -> Answer<Vec<WebhookNo>> {
@@ -222,17 +222,8 @@ impl Store for Inline {
         Inline::pending_heads(self)
     }
 
-    async fn pending(
-        &self,
-        no: WebhookNo,
-        until: UnixMs,
-        limit: usize,
-    ) -> Answer<(Vec<PendingRow>, Option<UnixMs>)> {
-        Inline::pending(self, no, until, limit)
-    }
-
-    async fn newest_pending(&self, no: WebhookNo, until: UnixMs, limit: usize) -> Answer<Vec<PendingRow>> {
-        Inline::newest_pending(self, no, until, limit)
+    async fn pending(&self, query: PendingQuery) -> Answer<PendingRead> {
+        Inline::pending(self, &query)
     }
 
     async fn record(&self, batch: RecordBatch) -> Answer<()> {

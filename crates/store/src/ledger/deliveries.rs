@@ -6,14 +6,13 @@ use posthaste_core::delivery::reasons;
 use posthaste_core::{
     AccountNo, Attempt, Audience, Delivery, DeliveryKey, DeliveryState, Event, Seq, UnixMs, WebhookNo,
 };
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 
 use super::checks::WEBHOOKS;
 use super::trouble::{Outcome, Trouble};
 use super::{events, history};
 use crate::change::RecordBatch;
-use crate::page::{DeliveryRow, PendingRow};
+use crate::page::{DeliveryRow, PendingQuery, PendingRead, PendingRow};
 
 /// How many pending rows of one webhook are looked at in search of unattempted ones. Those due earliest come first, so
 /// retries, which wait, are mostly behind them.
@@ -129,9 +128,7 @@ const DAMAGED_AT_ONCE: usize = 100;
 /// Pending rows of a webhook.
 #[derive(Default)]
 pub(crate) struct Pending {
-    pub rows: Vec<PendingRow>,
-    /// When the first one left out is due.
-    pub next: Option<UnixMs>,
+    pub read: PendingRead,
     /// Those whose event is not as it was accepted, or not for this webhook, and what is to be said of them.
     pub damaged: Vec<(DeliveryKey, String)>,
     /// Why none is handed out though some are due: the webhook's own row is damaged. They wait for one that is not.
@@ -146,46 +143,31 @@ impl Pending {
     }
 }
 
-pub(crate) fn pending(conn: &Connection, no: WebhookNo, until: UnixMs, limit: usize) -> Outcome<Pending> {
-    pending_in_order(conn, no, ("ASC", UnixMs(NOT_ITS_TURN_MS - 1)), until, limit)
-}
-
-/// The same from the other end: those that became due last come first.
-pub(crate) fn newest_pending(
-    conn: &Connection,
-    no: WebhookNo,
-    until: UnixMs,
-    limit: usize,
-) -> Outcome<Pending> {
-    let until = until.min(UnixMs(NOT_ITS_TURN_MS - 1));
-    pending_in_order(conn, no, ("DESC", until), until, limit)
-}
-
-fn pending_in_order(
-    conn: &Connection,
-    no: WebhookNo,
-    (order, looked_at): (&str, UnixMs),
-    until: UnixMs,
-    limit: usize,
-) -> Outcome<Pending> {
-    let account = match account_of(conn, no) {
+pub(crate) fn pending(conn: &Connection, query: &PendingQuery) -> Outcome<Pending> {
+    let account = match account_of(conn, query.webhook) {
         Err(Trouble::Damaged(what)) => Err(what),
         found => Ok(found?),
     };
+    // From the latest on those not yet due are passed over; from the earliest on the first of them is looked at.
+    let never = UnixMs(NOT_ITS_TURN_MS - 1);
+    let (order, looked_at) = if query.newest { ("DESC", query.until.min(never)) } else { ("ASC", never) };
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {}, d.attempts, d.next_ms, d.event
-         FROM deliveries d INDEXED BY deliveries_pending LEFT JOIN events e ON e.seq = d.event
+        "SELECT d.event, d.next_ms, d.attempts FROM deliveries d INDEXED BY deliveries_pending
          WHERE d.webhook = ?1 AND d.next_ms IS NOT NULL AND d.next_ms <= ?2
-         ORDER BY d.next_ms {order}, d.event {order}",
-        events::COLUMNS
+         ORDER BY d.next_ms {order}, d.event {order}"
     ))?;
-    let mut rows = statement.query([no.0, looked_at.0])?;
-    let mut pending = Pending::default();
+    let mut rows = statement.query([query.webhook.0, looked_at.0])?;
+    let (mut pending, mut body_bytes) = (Pending::default(), 0);
     while let Some(row) = rows.next()? {
-        let due_at = UnixMs(row.get(events::WIDTH + 1)?);
-        let is_full = pending.rows.len() == limit || pending.damaged.len() == DAMAGED_AT_ONCE;
-        if is_full || due_at > until {
-            pending.next = Some(due_at);
+        let (seq, due_at) = (Seq(row.get(0)?), UnixMs(row.get(1)?));
+        if due_at <= query.until && query.known.contains(&seq) {
+            pending.read.passed_over.push((seq, due_at));
+            continue;
+        }
+        let is_full = query.room.is_used_up(pending.read.rows.len(), body_bytes)
+            || pending.damaged.len() == DAMAGED_AT_ONCE;
+        if is_full || due_at > query.until {
+            pending.read.next = Some(due_at);
             break;
         }
         let account = match &account {
@@ -195,10 +177,11 @@ fn pending_in_order(
                 break;
             }
         };
-        let key = DeliveryKey { event: Seq(row.get(events::WIDTH + 2)?), webhook: no };
-        match event_of(row, key).and_then(|event| meant_for(event, account, key)) {
+        let key = DeliveryKey { event: seq, webhook: query.webhook };
+        match event_of(conn, key).and_then(|event| meant_for(event, account, key)) {
             Ok(event) => {
-                pending.rows.push(PendingRow { key, event, attempts: row.get(events::WIDTH)?, due_at })
+                body_bytes += event.body.bytes.len();
+                pending.read.rows.push(PendingRow { key, event, attempts: row.get(2)?, due_at });
             }
             Err(Trouble::Damaged(what)) => pending.damaged.push((key, what)),
             Err(trouble) => return Err(trouble),
@@ -217,12 +200,10 @@ fn account_of(conn: &Connection, no: WebhookNo) -> Outcome<AccountNo> {
     Ok(AccountNo(row.get(0)?))
 }
 
-/// The event of a pending delivery.
-fn event_of(row: &Row<'_>, key: DeliveryKey) -> Outcome<Arc<Event>> {
-    match row.get_ref(0)? {
-        ValueRef::Null => Err(Trouble::damaged("events", key.event.0, "it is missing")),
-        _ => events::from_row(row),
-    }
+/// The event of a pending delivery. Its body is read only here, for a delivery that is taken up.
+fn event_of(conn: &Connection, key: DeliveryKey) -> Outcome<Arc<Event>> {
+    let missing = || Trouble::damaged("events", key.event.0, "it is missing");
+    events::by_seq(conn, key.event)?.ok_or_else(missing)
 }
 
 /// Refuses an event that its own row does not say is for this webhook: the row of the delivery is damaged.

@@ -17,6 +17,7 @@ use super::trouble::{Outcome, Trouble, name_of};
 use super::{Ledger, watched, webhooks};
 use crate::change::{EventDraft, IdempotencyKey, Published};
 use crate::error::Refusal;
+use crate::page::{EventsRead, ReadRoom};
 
 /// The columns of an event in the order [`from_row`] reads them, from a table named `e`.
 pub(super) const COLUMNS: &str =
@@ -186,16 +187,21 @@ pub(crate) fn by_seq(conn: &Connection, seq: Seq) -> Outcome<Option<Arc<Event>>>
     rows.next()?.map(from_row).transpose()
 }
 
-pub(crate) fn after(conn: &Connection, after: Seq, limit: usize) -> Outcome<Sound> {
+pub(crate) fn next_after(conn: &Connection, after: Seq, room: ReadRoom) -> Outcome<Sound> {
     let mut statement =
         conn.prepare_cached(&format!("SELECT {COLUMNS} FROM events e WHERE e.seq > ?1 ORDER BY e.seq"))?;
     let mut rows = statement.query([after.0])?;
-    let mut sound = Sound::default();
-    while sound.events.len() < limit
-        && let Some(row) = rows.next()?
-    {
+    let (mut sound, mut body_bytes) = (Sound::default(), 0);
+    while !room.is_used_up(sound.read.events.len(), body_bytes) {
+        let Some(row) = rows.next()? else {
+            sound.read.is_end = true;
+            break;
+        };
         match from_row(row) {
-            Ok(event) => sound.events.push(event),
+            Ok(event) => {
+                body_bytes += event.body.bytes.len();
+                sound.read.events.push(event);
+            }
             Err(Trouble::Damaged(what)) => sound.damaged.push(what),
             Err(trouble) => return Err(trouble),
         }
@@ -206,7 +212,7 @@ pub(crate) fn after(conn: &Connection, after: Seq, limit: usize) -> Outcome<Soun
 /// Events that are as they were accepted, and what is to be said of those between them that are not.
 #[derive(Default)]
 pub(crate) struct Sound {
-    pub events: Vec<Arc<Event>>,
+    pub read: EventsRead,
     pub damaged: Vec<String>,
 }
 

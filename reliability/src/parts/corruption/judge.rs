@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use posthaste_core::{Clock, Seq, UnixMs};
-use posthaste_store::{Embedded, OpenError, Options, Store, StoreError, verify};
+use posthaste_store::{Embedded, OpenError, Options, PendingQuery, Store, StoreError, verify};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
@@ -200,7 +200,7 @@ async fn read_all(store: &Embedded) -> Result<(), StoreError> {
     for account in store.accounts(None, 100).await?.items {
         store.keys(account.no).await?;
         for webhook in store.webhooks(account.no, None, None, 100).await?.items {
-            store.pending(webhook.no, UnixMs(i64::MAX), 10_000).await?;
+            store.pending(PendingQuery::first(webhook.no, UnixMs(i64::MAX), 10_000)).await?;
             store.unattempted(webhook.no, 1_000).await?;
             store.deliveries(webhook.no, None, 1_000).await?;
             store.attempts(webhook.no, None, 1_000).await?;
