@@ -4,6 +4,7 @@ mod leftovers;
 pub(crate) mod opening;
 mod readers;
 mod replies;
+mod rest;
 mod room;
 mod rotation;
 mod settling;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 
 use super::opening;
+use super::rest::{Rest, Went};
 use super::status::Status;
 use crate::folder::OpenError;
 use crate::ledger::Ledger;
@@ -38,6 +39,7 @@ pub(crate) struct WriteBack {
     log: PathBuf,
     /// How many pages the log had at the last look.
     pages: i64,
+    rest: Arc<Rest>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -46,21 +48,26 @@ impl WriteBack {
     pub fn start(file: &Path, status: Arc<Status>) -> Result<Self, OpenError> {
         let connection = opening::open_write_back(file).map_err(|error| OpenError::damaged(file, error))?;
         let (asks, asked) = sync_channel(1);
+        let rest = Arc::<Rest>::default();
+        let for_thread = rest.clone();
         let thread = std::thread::Builder::new()
             .name("posthaste-log".to_owned())
-            .spawn(move || run(&connection, &asked, &status))
+            .spawn(move || run(&connection, &asked, &for_thread, &status))
             .map_err(OpenError::io(file))?;
-        Ok(Self { asks: Some(asks), log: log_file::log_of(file), pages: 0, thread: Some(thread) })
+        Ok(Self { asks: Some(asks), log: log_file::log_of(file), pages: 0, rest, thread: Some(thread) })
     }
 
     /// Sees to the log after a commit of the writer. Answers whether the log was begun anew since the last look.
     pub fn look(&mut self, writer: &Connection) -> Outcome<bool> {
         let (pages, left) = length(writer)?;
         let is_anew = pages < std::mem::replace(&mut self.pages, pages);
+        if !self.rest.is_over() {
+            return Ok(is_anew);
+        }
         let is_long = pages >= LONG_PAGES;
         let is_at_its_end = is_long && left <= LAST_PAGES_MAX;
         if is_at_its_end || (pages >= LOG_PAGES_MAX && left >= ASKED_FROM_PAGES) {
-            write_back(writer)?;
+            self.rest.heed(write_back(writer)?);
         } else if left >= if is_long { LAST_PAGES_MAX } else { ASKED_FROM_PAGES } {
             // It may have been asked already.
             let _ = self.asks.as_ref().map(|asks| asks.try_send(()));
@@ -71,16 +78,18 @@ impl WriteBack {
     /// Gives the room of a long log back to a disk that has little, and answers whether it is empty now. Whoever reads
     /// may be in the way; then it stays.
     pub fn shorten(&mut self, writer: &Connection) -> rusqlite::Result<bool> {
-        if self.log.metadata().is_ok_and(|log| log.len() <= SHORT_BYTES) {
+        if !self.rest.is_over() || self.log.metadata().is_ok_and(|log| log.len() <= SHORT_BYTES) {
             return Ok(false);
         }
         writer.busy_timeout(Duration::ZERO)?;
-        let is_empty = empty(writer);
+        let went = checkpoint(writer, TO_ITS_END);
         writer.busy_timeout(ORDINARY_PATIENCE)?;
-        if matches!(is_empty, Ok(true)) {
+        let went = went?;
+        self.rest.heed(went);
+        if went == Went::Well {
             self.was_emptied();
         }
-        is_empty
+        Ok(went == Went::Well)
     }
 
     /// The log has no pages: what comes next is no second beginning.
@@ -106,20 +115,21 @@ pub(super) fn begin_log_anew(ledger: &mut Ledger) -> Outcome<()> {
 
 /// Brings the log to its end and empties it, and answers whether that could be done: readers may be in the way.
 pub(super) fn empty(writer: &Connection) -> rusqlite::Result<bool> {
-    let mut statement = writer.prepare_cached("PRAGMA wal_checkpoint(TRUNCATE)")?;
-    let mut is_busy = true;
-    tolerant(statement.query_row([], |row| {
-        is_busy = row.get::<_, i64>(0)? != 0;
-        Ok(())
-    }))?;
-    Ok(!is_busy)
+    let went = checkpoint(writer, TO_ITS_END)?;
+    if went == Went::NoRoom {
+        tracing::warn!("the log could not be written back: the disk is full");
+    }
+    Ok(went == Went::Well)
 }
 
-fn run(connection: &Connection, asked: &Receiver<()>, status: &Status) {
+fn run(connection: &Connection, asked: &Receiver<()>, rest: &Rest, status: &Status) {
     while asked.recv().is_ok() && status.health().is_ok() {
         posthaste_faults::point("store.before-write-back");
         match write_back(connection) {
-            Ok(()) => posthaste_faults::point("store.after-write-back"),
+            Ok(went) => {
+                rest.heed(went);
+                posthaste_faults::point("store.after-write-back");
+            }
             Err(error) if posthaste_faults::bug("write-back-failure-ignored") => {
                 tracing::error!(%error, "the log could not be written back");
             }
@@ -129,20 +139,24 @@ fn run(connection: &Connection, asked: &Receiver<()>, status: &Status) {
     }
 }
 
+const AS_FAR_AS_IT_GOES: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+const TO_ITS_END: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+
 /// Takes what is there and waits for nobody.
-fn write_back(connection: &Connection) -> rusqlite::Result<()> {
-    tolerant(connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(())))
+fn write_back(connection: &Connection) -> rusqlite::Result<Went> {
+    checkpoint(connection, AS_FAR_AS_IT_GOES)
 }
 
 /// Another one at it, or a reader in the way, is no fault; nor that the log has to keep what has no room in the file.
-fn tolerant(written_back: rusqlite::Result<()>) -> rusqlite::Result<()> {
-    match written_back {
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
-            tracing::warn!(%error, "the log could not be written back");
-            Ok(())
-        }
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
-        other => other,
+fn checkpoint(connection: &Connection, how: &str) -> rusqlite::Result<Went> {
+    match connection.prepare_cached(how)?.query_row([], |row| row.get::<_, i64>(0)) {
+        Ok(0) => Ok(Went::Well),
+        Ok(_) => Ok(Went::Busy),
+        Err(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Ok(Went::NoRoom),
+            Some(ErrorCode::DatabaseBusy) => Ok(Went::Busy),
+            _ => Err(error),
+        },
     }
 }
 
@@ -253,5 +267,25 @@ mod tests {
         }
         assert!(longest >= ASKED_FROM_PAGES, "nothing was left to the thread: {longest}");
         assert!(longest < LOG_PAGES_MAX + 1_000, "the log grows without end: {longest}");
+    }
+
+    #[test]
+    fn a_disk_that_had_no_room_is_not_tried_before_its_rest_is_over() {
+        for (lasts, is_tried) in [(Duration::from_hours(1), false), (Duration::ZERO, true)] {
+            let Writing { dir: _dir, ledger, mut back } = Writing::begin();
+            let writer = ledger.into_conn();
+            let pages = 2 * ASKED_FROM_PAGES;
+            writer.execute_batch("CREATE TABLE filling (bytes BLOB)").unwrap();
+            writer.execute("INSERT INTO filling VALUES (zeroblob(?1 * 4096))", [pages]).unwrap();
+            back.rest = Arc::new(Rest::of(lasts));
+            back.rest.heed(Went::NoRoom);
+            assert_eq!(back.shorten(&writer).unwrap(), is_tried);
+            back.rest.heed(Went::NoRoom);
+            writer.execute("INSERT INTO filling VALUES (zeroblob(?1 * 4096))", [pages]).unwrap();
+            back.look(&writer).unwrap();
+            // The thread ends after all that it was asked for.
+            drop(back);
+            assert_eq!(length(&writer).unwrap().1 == 0, is_tried);
+        }
     }
 }
