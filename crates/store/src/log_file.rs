@@ -16,23 +16,24 @@ const FRAME_HEADER_BYTES: usize = 24;
 /// The first four bytes, but for the last bit, which says how the checksums read their numbers.
 const MAGIC: u32 = 0x377f_0682;
 
-/// Refuses a log that is damaged before its last commit. One that is not there, or empty, is sound.
-pub(crate) fn refuse_damaged(log: &Path) -> Result<(), OpenError> {
+/// Refuses a log that is damaged before its last commit; one that is not there, or empty, is sound. Answers where that
+/// commit ends, in bytes from the beginning; `None` if there is no log to speak of.
+pub(crate) fn refuse_damaged(log: &Path) -> Result<Option<u64>, OpenError> {
     let file = match File::open(log) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(OpenError::io(log)(error)),
     };
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let mut header = [0; HEADER_BYTES];
     if !fill(&mut reader, &mut header).map_err(OpenError::io(log))? {
-        return Ok(());
+        return Ok(None);
     }
     let Some(mut scan) = Scan::of(&header) else {
         // The header is synced before any frame is written.
         let has_more = fill(&mut reader, &mut [0; 1]).map_err(OpenError::io(log))?;
         let damaged = OpenError::damaged(log, "its header is damaged: what was acknowledged last is in it");
-        return if has_more { Err(damaged) } else { Ok(()) };
+        return if has_more { Err(damaged) } else { Ok(None) };
     };
     let mut frame = vec![0; FRAME_HEADER_BYTES + scan.page_bytes];
     while fill(&mut reader, &mut frame).map_err(OpenError::io(log))? {
@@ -45,8 +46,13 @@ pub(crate) fn refuse_damaged(log: &Path) -> Result<(), OpenError> {
             log,
             format!("frame {number} is damaged, and commits that were acknowledged follow upon it"),
         )),
-        None => Ok(()),
+        None => Ok(Some(end_of(scan.frames_committed, scan.page_bytes as u64))),
     }
+}
+
+/// Where so many frames end, in bytes from the beginning of the log.
+pub(crate) fn end_of(frames: u64, page_bytes: u64) -> u64 {
+    HEADER_BYTES as u64 + frames.saturating_mul(FRAME_HEADER_BYTES as u64 + page_bytes)
 }
 
 /// Where the log of a database lies.
@@ -80,6 +86,8 @@ struct Scan {
     salts: [u8; 8],
     sums: Sums,
     frames: u64,
+    /// How many frames there are up to the end of the last commit that matches, with all before it.
+    frames_committed: u64,
     /// The first frame that does not match.
     damaged: Option<u64>,
     /// Did a commit end since then?
@@ -106,6 +114,7 @@ impl Scan {
             salts,
             sums,
             frames: 0,
+            frames_committed: 0,
             damaged: None,
             has_commit_since: false,
             damaged_before_commit: None,
@@ -127,7 +136,11 @@ impl Scan {
                 self.damaged_before_commit = self.damaged;
                 return false;
             }
-            self.has_commit_since = self.damaged.is_some() && is_commit;
+            match self.damaged {
+                Some(_) => self.has_commit_since = is_commit,
+                None if is_commit => self.frames_committed = self.frames,
+                None => {}
+            }
             return true;
         }
         match self.damaged {

@@ -34,9 +34,9 @@ pub(crate) fn open(folder: &Folder, keys: &MasterKeys, now: UnixMs) -> Result<Op
     }
     let file = folder.database();
     if folder.has_database() {
-        leftovers::sync_log(&file)?;
         leftovers::take_back_unfinished(&file, || open_writer(&file))?;
-        check(folder, keys)?;
+        let log_end = check(folder, keys)?;
+        leftovers::make_durable(&file, log_end)?;
     } else {
         folder.create_database()?;
         posthaste_faults::point("store.database-created");
@@ -109,18 +109,18 @@ fn keep_own_parts(writer: &Connection, keys: &MasterKeys) -> Result<zeroize::Zer
     Ok(hash_key)
 }
 
-/// Refuses a file that is not ours to change, without changing it.
-fn check(folder: &Folder, keys: &MasterKeys) -> Result<(), OpenError> {
+/// Refuses a file that is not ours to change, without changing it. Answers where its log ends.
+fn check(folder: &Folder, keys: &MasterKeys) -> Result<Option<u64>, OpenError> {
     let file = &folder.database();
     let log = log_file::log_of(file);
-    log_file::refuse_damaged(&log)?;
+    let log_end = log_file::refuse_damaged(&log)?;
     let alone = log_file::is_there(&log).then(|| open_alone(file)).and_then(Result::ok);
     let alone = alone.map(|alone| Horizon::of(&alone));
     let reader = open_reader(file).map_err(|error| OpenError::damaged(file, error))?;
     match schema::marks(&reader).map_err(|error| OpenError::damaged(file, error))? {
         // Until the log of a young store is written back, all of it is in the log.
         Marks::Empty if folder.remembers_store() => return Err(OpenError::Lost(file.to_owned())),
-        Marks::Empty => return Ok(()),
+        Marks::Empty => return Ok(log_end),
         Marks::Ours => {}
         Marks::Foreign => return Err(OpenError::damaged(file, "it is a database of another program")),
         Marks::Newer(found) => {
@@ -129,7 +129,7 @@ fn check(folder: &Folder, keys: &MasterKeys) -> Result<(), OpenError> {
     }
     match alone.and_then(|alone| alone.contradiction(&Horizon::of(&reader))) {
         Some(why) => Err(OpenError::damaged(&log, why)),
-        None => refuse_unfit(&reader, file, keys),
+        None => refuse_unfit(&reader, file, keys).map(|()| log_end),
     }
 }
 

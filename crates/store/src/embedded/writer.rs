@@ -12,6 +12,7 @@ use posthaste_core::Clock;
 use rusqlite::config::DbConfig;
 use tokio::sync::mpsc;
 
+use super::leftovers;
 use super::replies::{Replies, Reply};
 use super::room::{Room, SEEN_TO_EVERY};
 use super::settling;
@@ -109,7 +110,8 @@ impl Writer {
     /// There was no room for the transaction: nothing of it is stored.
     fn take_back(&mut self) -> Outcome<()> {
         self.room.run_out();
-        self.ledger.roll_back()
+        self.ledger.roll_back()?;
+        leftovers::cut_log(self.ledger.conn())
     }
 
     /// What there is to do besides what was asked for.
@@ -236,3 +238,6 @@ fn number_after(ledger: &mut Ledger) -> Outcome<()> {
     ledger.number_log();
     ledger.commit().map(drop)
 }
+
+#[cfg(test)]
+mod tests;

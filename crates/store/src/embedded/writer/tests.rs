@@ -1,0 +1,61 @@
+use rusqlite::ffi;
+
+use super::*;
+use crate::embedded::opening;
+use crate::folder::Folder;
+use crate::log_file;
+use crate::sealing::MasterKey;
+
+struct Fixed;
+impl Clock for Fixed {
+    fn now(&self) -> posthaste_core::UnixMs {
+        posthaste_core::UnixMs(0)
+    }
+}
+
+fn writer(folder: &Folder) -> Writer {
+    let keys = MasterKey::from_bytes([1; 32]).into();
+    let opening::Opened { ledger, owed, .. } = opening::open(folder, &keys, Fixed.now()).unwrap();
+    let status = Arc::<Status>::default();
+    Writer {
+        ledger,
+        write_back: WriteBack::start(&folder.database(), status.clone()).unwrap(),
+        queue: mpsc::channel(1).1,
+        memory: Arc::new(Memory::new(owed.webhooks)),
+        status,
+        listener: Arc::default(),
+        clock: Arc::new(Fixed),
+        room: Arc::new(Room::of(folder.path().to_owned()).unwrap()),
+        key_file: None,
+        tries: 0,
+        room_seen_to: None,
+    }
+}
+
+/// Writes more than the connection keeps in memory, and finds no room for the rest.
+fn without_room(ledger: &mut Ledger) -> (Reply, Outcome<()>) {
+    let sql = "PRAGMA cache_size = 1; CREATE TABLE filling (bytes BLOB);
+               INSERT INTO filling VALUES (randomblob(400000))";
+    ledger.conn().execute_batch(sql).unwrap();
+    let full = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None);
+    (Reply::new(None, || ()), Err(full.into()))
+}
+
+#[test]
+fn what_was_written_of_a_transaction_without_room_does_not_stay_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::open(dir.path()).unwrap();
+    let log = log_file::log_of(&folder.database());
+    let mut writer = writer(&folder);
+    let whole = std::fs::read(&log).unwrap();
+    for _ in 0..2 {
+        writer.commit(vec![Box::new(without_room)]).unwrap();
+        assert_eq!(std::fs::read(&log).unwrap(), whole);
+    }
+    // A log that was begun anew by nothing but that transaction has no frame.
+    assert!(write_back::empty(writer.ledger.conn()).unwrap());
+    writer.commit(vec![Box::new(without_room)]).unwrap();
+    assert_eq!(log.metadata().unwrap().len(), 32);
+    writer.commit(vec![Box::new(|_| (Reply::new(None, || ()), Ok(())))]).unwrap();
+    assert_eq!(log_file::refuse_damaged(&log).unwrap(), Some(log.metadata().unwrap().len()));
+}
