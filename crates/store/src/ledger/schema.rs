@@ -62,12 +62,11 @@ pub(crate) fn marks(connection: &Connection) -> rusqlite::Result<Marks> {
     })
 }
 
-/// Settings of the one connection that writes. The first two only take effect on a new file.
+/// Settings of the one connection that writes.
 pub(crate) fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
+    prepare_file(connection)?;
     connection.execute_batch(&format!(
-        "PRAGMA page_size = {PAGE_BYTES};
-         PRAGMA auto_vacuum = INCREMENTAL;
-         PRAGMA journal_mode = WAL;
+        "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA wal_autocheckpoint = 0;
          PRAGMA journal_size_limit = {LOG_KEPT_BYTES};"
@@ -77,6 +76,24 @@ pub(crate) fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
     }
     keep_pages(connection, WRITER_CACHE_KIB)?;
     prepare_any(connection)
+}
+
+/// What has to be said before the first page of a new file is written, or before an older one gets its log.
+///
+/// A backup has none until its first start. SQLite notes the log in the first bytes of the file, all in one sector, which
+/// need no journal: they are there or not. Were there one, a start that is cut off would leave it, and whoever only reads,
+/// as every start does first, is refused while there is a journal. A new file has more to write, and needs one.
+fn prepare_file(connection: &Connection) -> rusqlite::Result<()> {
+    let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+    if pages == 0 {
+        let new = format!("PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL");
+        return connection.execute_batch(&new);
+    }
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    match mode.as_str() {
+        "wal" => Ok(()),
+        _ => connection.query_row("PRAGMA journal_mode = OFF", [], |_| Ok(())),
+    }
 }
 
 /// Settings of the connection that writes the log back.
