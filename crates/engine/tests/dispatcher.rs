@@ -986,3 +986,61 @@ fn what_has_an_ordering_key_waits_in_the_store_and_goes_one_by_one() {
         attempt wh_1#1 of event 3
     "#]]);
 }
+
+impl Rig {
+    /// Something changes the webhook and the dispatcher hears of it.
+    fn switch(&mut self, state: WebhookState) {
+        self.change(|webhook| webhook.state = state);
+        self.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
+    }
+
+    /// What is under way ends well, and so does what follows.
+    fn events_to_the_end(&mut self) -> Vec<i64> {
+        let mut events = Vec::new();
+        while let Some(claim) = self.claims.first() {
+            events.push(claim.key.event.0);
+            self.answer(status(200));
+        }
+        events
+    }
+}
+
+#[test]
+fn what_was_canceled_while_a_webhook_was_off_and_an_attempt_hung_is_not_sent() {
+    let mut rig = with_backlog(Bounds::default(), 3);
+    rig.tell(loaded(1, Vec::new(), None));
+    let fresh = rig.publish(ACCOUNT);
+    rig.switch(WebhookState::Disabled);
+    rig.switch(WebhookState::Active);
+    rig.expect(expect![[r#"
+        read rows of 1
+    "#]]);
+    assert_eq!(rig.dispatcher.load(), (1, 1), "what has no row is owed, and nobody canceled it");
+    // Of the second and the third, the store canceled the second.
+    assert_eq!(rig.reads.last().map(|query| &query.known), Some(&[Seq(1), fresh.seq].into()));
+    let third = Event { seq: Seq(3), ..(*fresh).clone() };
+    rig.tell(loaded(1, vec![pending(Arc::new(third))], None));
+    assert_eq!(rig.events_to_the_end(), [1, 4, 3]);
+}
+
+#[test]
+fn rows_read_before_a_webhook_was_off_are_read_again() {
+    for hears_of_both in [true, false] {
+        let mut rig = with_backlog(Bounds::default(), 1);
+        let event = rig.publish(ACCOUNT);
+        // A read is under way.
+        if hears_of_both {
+            rig.switch(WebhookState::Disabled);
+        }
+        rig.change(|webhook| webhook.updated_at = UnixMs(7));
+        rig.switch(WebhookState::Active);
+        rig.log.clear();
+        let canceled = Event { seq: Seq(9), ..(*event).clone() };
+        rig.tell(loaded(1, vec![pending(Arc::new(canceled))], None));
+        rig.expect(expect![[r#"
+            read rows of 1
+        "#]]);
+        rig.tell(loaded(1, Vec::new(), None));
+        assert_eq!(rig.events_to_the_end(), [1, 2]);
+    }
+}

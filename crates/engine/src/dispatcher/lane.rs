@@ -63,6 +63,8 @@ pub struct Lane {
     pub settled_while_loading: BTreeSet<Seq>,
     /// Was something due announced while the read was under way? Then it has to be repeated.
     pub look_again: bool,
+    /// Was the webhook changed while the read was under way? Then what it found may have been canceled since.
+    pub reads_in_vain: bool,
     /// How many attempts may be under way now; halves with each failure, doubles with each success. It begins with
     /// one: a webhook that was not heard of since the start may be one that hangs.
     pub window: usize,
@@ -76,6 +78,7 @@ pub struct Lane {
     /// The webhook's running record.
     pub health: Health,
     seen_state: WebhookState,
+    seen_updated_at: UnixMs,
 }
 
 impl Lane {
@@ -95,18 +98,23 @@ impl Lane {
             has_overflowed: false,
             settled_while_loading: BTreeSet::new(),
             look_again: false,
+            reads_in_vain: false,
             window: first_window(bounds),
             one_by_one: 0,
             pace: Pace::default(),
             paced_until: None,
             health: webhook.health,
             seen_state: webhook.state,
+            seen_updated_at: webhook.updated_at,
         }
     }
 
-    /// Takes note of the webhook's present state. One that was switched on again starts with a clean record.
-    pub fn see(&mut self, webhook: &Webhook, bounds: &Bounds) {
-        if self.seen_state != webhook.state && webhook.state == WebhookState::Active {
+    /// Takes note of the webhook's present state, and answers whether it was switched on. One that was starts with a
+    /// clean record.
+    #[must_use]
+    pub fn see(&mut self, webhook: &Webhook, bounds: &Bounds) -> bool {
+        let is_switched_on = self.seen_state != webhook.state && webhook.state == WebhookState::Active;
+        if is_switched_on {
             self.health.consecutive_failures = 0;
             // What was held goes out by age, whatever there was no room for before.
             self.has_overflowed = false;
@@ -116,6 +124,12 @@ impl Lane {
             }
         }
         self.seen_state = webhook.state;
+        is_switched_on
+    }
+
+    /// Has the webhook been changed since this was last asked? It may have been off and on again in between.
+    pub fn sees_change(&mut self, webhook: &Webhook) -> bool {
+        std::mem::replace(&mut self.seen_updated_at, webhook.updated_at) != webhook.updated_at
     }
 
     /// How many more deliveries from there may wait in memory. Half of the room is kept for fresh ones.

@@ -104,6 +104,18 @@ impl Line {
         self.queue_mut(source).pop_back_if(|job| job.is_written)
     }
 
+    /// Takes all out that have a row.
+    pub fn take_written(&mut self) -> Vec<(Job, Source)> {
+        let mut taken = Vec::new();
+        for source in Source::BOTH {
+            let all = std::mem::take(self.queue_mut(source));
+            let (written, others): (VecDeque<Job>, _) = all.into_iter().partition(|job| job.is_written);
+            *self.queue_mut(source) = others;
+            taken.extend(written.into_iter().map(|job| (job, source)));
+        }
+        taken
+    }
+
     /// Takes this one out if it waits and has no row.
     pub fn take_unwritten(&mut self, key: DeliveryKey) -> Option<Job> {
         let place = self.fresh.iter().position(|job| job.key == key && !job.is_written)?;

@@ -62,9 +62,12 @@ impl Dispatcher {
         if !may_start(lane, waited_for, &self.slots, &self.bounds) {
             return;
         }
+        let webhook = self.roster.get(no);
+        if webhook.as_deref().is_some_and(|webhook| lane.see(webhook, &self.bounds)) {
+            return self.read_again(no);
+        }
         let Some(job) = lane.waiting.take(waited_for.source) else { return };
         self.waiting.remove(&job.event, waited_for.source, &self.bounds);
-        let webhook = self.roster.get(no);
         // Where a webhook was switched off and on, what was cancelled meanwhile may be under way still. The next of its
         // chain stays in the store until that has ended, which makes it read again.
         if job.event.chain().is_some_and(|chain| lane.chains_in_flight.contains(&chain)) {
@@ -73,7 +76,6 @@ impl Dispatcher {
         }
         match (judge(&job, webhook.as_deref(), &self.policy), webhook) {
             (Turn::Start, Some(webhook)) => {
-                lane.see(&webhook, &self.bounds);
                 let body = Body::of(&job.event, &webhook, &self.bounds);
                 lane.in_flight += 1;
                 lane.chains_in_flight.extend(job.event.chain());

@@ -71,9 +71,13 @@ impl Dispatcher {
             || self.waiting.bytes + self.waiting.cost(event, &self.bounds) > self.bounds.waiting_bytes;
         let bounds = self.bounds;
         let Some(lane) = self.lane(key.webhook) else { return };
-        lane.see(webhook, &bounds);
-        if is_full || lane.room(Source::Fresh, &bounds) == 0 {
-            lane.has_overflowed = true;
+        let is_switched_on = lane.see(webhook, &bounds);
+        let has_room = !is_full && lane.room(Source::Fresh, &bounds) > 0;
+        lane.has_overflowed |= !has_room;
+        if is_switched_on {
+            self.read_again(key.webhook);
+        }
+        if !has_room {
             return self.leave_to_store(key, event);
         }
         self.ledger.open(key.event);
@@ -189,10 +193,23 @@ impl Dispatcher {
     /// The webhook was changed, or rows of it were made due by somebody else.
     pub(super) fn webhook_changed(&mut self, no: WebhookNo) {
         let bounds = self.bounds;
-        if let (Some(webhook), Some(lane)) = (self.roster.get(no), self.lane(no)) {
-            lane.see(&webhook, &bounds);
-            self.expect_row(no, UnixMs(0));
-            self.give_turn(no);
+        let (Some(webhook), Some(lane)) = (self.roster.get(no), self.lane(no)) else { return };
+        let is_switched_on = lane.see(&webhook, &bounds);
+        if lane.sees_change(&webhook) || is_switched_on {
+            self.read_again(no);
+        }
+        self.expect_row(no, UnixMs(0));
+        self.give_turn(no);
+    }
+
+    /// Leaves to the store what waits with a row, and forgets what a read under way will find: the webhook may have been
+    /// off, and rows canceled meanwhile. What has none nobody canceled.
+    pub(super) fn read_again(&mut self, no: WebhookNo) {
+        let Some(lane) = self.lanes.get_mut(&no) else { return };
+        lane.reads_in_vain = lane.is_loading;
+        for (job, source) in lane.waiting.take_written() {
+            self.waiting.remove(&job.event, source, &self.bounds);
+            self.put_away(&job);
         }
     }
 
@@ -242,7 +259,7 @@ impl Dispatcher {
             return;
         };
         lane.reads_for = source;
-        lane.look_again = false;
+        (lane.look_again, lane.reads_in_vain) = (false, false);
         if source == Source::Backlog {
             lane.stored_due = None;
         }
@@ -263,6 +280,9 @@ impl Dispatcher {
         self.loads_in_flight -= 1;
         let Some(lane) = self.lanes.get_mut(&no) else { return };
         lane.is_loading = false;
+        if std::mem::take(&mut lane.reads_in_vain) {
+            return self.expect_row(no, UnixMs(0));
+        }
         let settled = std::mem::take(&mut lane.settled_while_loading);
         // The newest say nothing of where the oldest begin.
         if let Some(next) = next.filter(|_| lane.reads_for == Source::Backlog) {

@@ -11,6 +11,9 @@ use crate::store::Store;
 /// How long the body of every event in here is.
 const BODY_BYTES: usize = 1_000;
 
+/// From the newest on, what is known, the room in rows and bytes; what is read and where the rest begins.
+type Case<'a> = (bool, &'a [usize], usize, usize, &'a [usize], Option<usize>);
+
 impl Scene {
     async fn large_events(&self, count: usize) -> Vec<Seq> {
         let drafts = (0..count).map(|_| draft(Audience::Account(self.account.no))).collect();
@@ -55,9 +58,8 @@ pub async fn a_read_of_pending_rows_ends_where_its_bytes_do_and_passes_over_what
         scene.spill(DeliveryKey { event: *event, webhook }, after_s(second)).await;
     }
     let due = |at: Option<usize>| at.map(|at| after_s(at as u64));
-    // From which end, what is known, the room in rows and bytes; what is read and where the rest begins. The last event is
-    // not due.
-    let table: &[(bool, &[usize], usize, usize, &[usize], Option<usize>)] = &[
+    // The last event is not due.
+    let table: &[Case<'_>] = &[
         (false, &[], 9, 0, &[0], Some(1)),
         (false, &[], 9, BODY_BYTES + 1, &[0, 1], Some(2)),
         (false, &[0, 1], 9, 0, &[2], Some(3)),
