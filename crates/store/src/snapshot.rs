@@ -5,7 +5,7 @@ use std::path::Path;
 use posthaste_core::UnixMs;
 
 use crate::backup;
-use crate::embedded::opening::open_reader;
+use crate::embedded::opening::open_from_outside;
 use crate::error::StoreError;
 use crate::folder::OpenError;
 use crate::ledger::master_keys;
@@ -17,11 +17,11 @@ use crate::ledger::trouble::DATABASE_FILE;
 /// opens only with two of them, because it is from the middle of a rotation.
 ///
 /// # Errors
-/// [`OpenError`] if there is no store to read, or the new file is there already or cannot be written.
+/// [`OpenError`] if there is no store to read, or a damaged log or another store's lies beside it, or the new file is there already or cannot be written.
 pub fn snapshot(dir: &Path, file: &Path, now: UnixMs) -> Result<bool, OpenError> {
     let database = dir.join(DATABASE_FILE);
     database.metadata().map_err(OpenError::io(&database))?;
-    let conn = open_reader(&database).map_err(|error| OpenError::damaged(&database, error))?;
+    let conn = open_from_outside(&database)?;
     match schema::marks(&conn).map_err(|error| OpenError::damaged(&database, error))? {
         Marks::Ours => {}
         Marks::Newer(found) => {

@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use posthaste_core::{Seq, WebhookNo};
 use rusqlite::Connection;
 
-use crate::embedded::opening::{open_reader, refuse_unfit};
+use crate::embedded::opening::{open_from_outside, refuse_unfit};
 use crate::error::StoreError;
-use crate::folder::{self, OpenError, read_keys};
+use crate::folder::{OpenError, read_keys};
 use crate::ledger::deliveries::NOT_ITS_TURN_MS;
 use crate::ledger::schema::{self, Marks};
 use crate::ledger::trouble::{DATABASE_FILE, Outcome, Trouble};
 use crate::ledger::{audit, checks, events, history, keys, master_keys, tokens, webhooks};
-use crate::log_file;
 use crate::page::PageCursor;
 use crate::sealing::{MasterKeys, Vault};
 
@@ -38,14 +37,7 @@ pub fn verify(place: &Path, given: Option<MasterKeys>) -> Result<Report, OpenErr
     let file = if place.is_dir() { place.join(DATABASE_FILE) } else { place.to_owned() };
     let bad = |error: rusqlite::Error| OpenError::damaged(&file, error);
     file.metadata().map_err(OpenError::io(&file))?;
-    let log = log_file::log_of(&file);
-    if let Err(damaged) = log_file::refuse_damaged(&log) {
-        // While somebody writes it, what is read of it is no sign of anything.
-        if !folder::is_in_use(file.parent().unwrap_or(Path::new("."))) {
-            return Err(damaged);
-        }
-    }
-    let conn = open_reader(&file).map_err(bad)?;
+    let conn = open_from_outside(&file)?;
     match schema::marks(&conn).map_err(bad)? {
         Marks::Ours => {}
         Marks::Newer(found) => return Err(OpenError::Newer { file, found, known: schema::VERSION }),

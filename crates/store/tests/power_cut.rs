@@ -160,3 +160,39 @@ async fn the_first_start_of_a_copy_leaves_no_journal() {
         assert_eq!(events_in(restored.path()).await.unwrap(), 1);
     }
 }
+
+/// A copy of what is left when the log ends early would pass for a whole store.
+#[tokio::test]
+async fn nothing_is_copied_of_a_store_whose_log_is_damaged_or_anothers() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    for _ in 0..3 {
+        publish(&store).await;
+    }
+    let (damaged, set_back) = (image_of(dir.path()), image_of(dir.path()));
+    let mut log = log_of(damaged.path());
+    let (commit, _) = last_commit(&log);
+    log[commit.start - 1] ^= 1;
+    std::fs::write(damaged.path().join(LOG), &log).unwrap();
+    store.close().await;
+    drop(store);
+    drop(open(dir.path()).unwrap());
+    std::fs::copy(dir.path().join("posthaste.db"), set_back.path().join("posthaste.db")).unwrap();
+    for (image, why) in [(damaged, "is damaged"), (set_back, "is older than the database")] {
+        let copy = image.path().join("copy");
+        for refused in [
+            snapshot(image.path(), &copy, NOW).map(drop),
+            verify(image.path(), None).map(drop),
+            open(image.path()).map(drop),
+        ] {
+            let said = refused.unwrap_err().to_string();
+            assert!(said.contains("posthaste.db-wal") && said.contains(why), "{said}");
+        }
+        assert!(!copy.exists());
+    }
+    let held = tempfile::tempdir().unwrap();
+    let store = open(held.path()).unwrap();
+    publish(&store).await;
+    snapshot(held.path(), &held.path().join("copy"), NOW).unwrap();
+    store.close().await;
+}

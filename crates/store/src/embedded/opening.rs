@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::leftovers;
-use crate::folder::{Folder, OpenError};
+use crate::folder::{self, Folder, OpenError};
 use crate::ledger::horizon::Horizon;
 use crate::ledger::master_keys::{self, Fit};
 use crate::ledger::schema::{self, Marks};
@@ -112,11 +112,7 @@ fn keep_own_parts(writer: &Connection, keys: &MasterKeys) -> Result<zeroize::Zer
 /// Refuses a file that is not ours to change, without changing it. Answers where its log ends.
 fn check(folder: &Folder, keys: &MasterKeys) -> Result<Option<u64>, OpenError> {
     let file = &folder.database();
-    let log = log_file::log_of(file);
-    let log_end = log_file::refuse_damaged(&log)?;
-    let alone = log_file::is_there(&log).then(|| open_alone(file)).and_then(Result::ok);
-    let alone = alone.map(|alone| Horizon::of(&alone));
-    let reader = open_reader(file).map_err(|error| OpenError::damaged(file, error))?;
+    let (reader, log_end) = open_with_its_log(file)?;
     match schema::marks(&reader).map_err(|error| OpenError::damaged(file, error))? {
         // Until the log of a young store is written back, all of it is in the log.
         Marks::Empty if folder.remembers_store() => return Err(OpenError::Lost(file.to_owned())),
@@ -127,9 +123,30 @@ fn check(folder: &Folder, keys: &MasterKeys) -> Result<Option<u64>, OpenError> {
             return Err(OpenError::Newer { file: file.to_owned(), found, known: schema::VERSION });
         }
     }
+    refuse_unfit(&reader, file, keys).map(|()| log_end)
+}
+
+/// A connection that only reads, and where the log ends. Refuses a log that is damaged, or that is not this file's.
+fn open_with_its_log(file: &Path) -> Result<(Connection, Option<u64>), OpenError> {
+    let log = log_file::log_of(file);
+    let log_end = log_file::refuse_damaged(&log)?;
+    let alone = log_file::is_there(&log).then(|| open_alone(file)).and_then(Result::ok);
+    let alone = alone.map(|alone| Horizon::of(&alone));
+    let reader = open_reader(file).map_err(|error| OpenError::damaged(file, error))?;
     match alone.and_then(|alone| alone.contradiction(&Horizon::of(&reader))) {
         Some(why) => Err(OpenError::damaged(&log, why)),
-        None => refuse_unfit(&reader, file, keys).map(|()| log_end),
+        None => Ok((reader, log_end)),
+    }
+}
+
+/// A connection for who looks at a store from outside. It refuses what a start would refuse of the log; but while somebody
+/// writes the store, what the log looks like is no sign of anything.
+pub(crate) fn open_from_outside(file: &Path) -> Result<Connection, OpenError> {
+    match open_with_its_log(file) {
+        Err(_) if folder::is_in_use(file.parent().unwrap_or(Path::new("."))) => {
+            open_reader(file).map_err(|error| OpenError::damaged(file, error))
+        }
+        opened => opened.map(|(reader, _)| reader),
     }
 }
 
