@@ -153,6 +153,7 @@ impl Server {
         };
         posthaste_faults::point("posthaste.token-made");
         let logins = logins(settings, &*common.dice, &mut registry);
+        begin_sending(&*store).await?;
         let engine = start_engine(settings, &common, &mut registry).await?;
         tell_of_copy(settings, &common).await?;
         posthaste_faults::point("posthaste.delivering");
@@ -265,6 +266,20 @@ async fn open_store(settings: &ServerSettings, clock: Arc<dyn Clock>) -> Result<
         Ok(Ok(store)) => Ok(store),
         Ok(Err(error)) => Err(Failure::refused(error.to_string())),
         Err(error) => Err(Failure::refused(format!("the store could not be opened: {error}"))),
+    }
+}
+
+/// A copy that is young enough to go on by itself is one no longer: the next start may come when it is old.
+async fn begin_sending(store: &dyn Store) -> Result<(), Failure> {
+    match store.begin_sending().await {
+        // Nothing is sent without room, and a start on a full disk is none that is refused.
+        Err(StoreError::StorageFull) => {
+            tracing::warn!(
+                "the disk is full: a store that was put back from a copy is told by its age at the next start too"
+            );
+            Ok(())
+        }
+        begun => begun.map_err(|error| Failure::refused(error.to_string())),
     }
 }
 

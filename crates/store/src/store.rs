@@ -240,6 +240,9 @@ pub trait Store: Send + Sync + 'static {
     /// While it holds a time, that of the copy this store was put back from, nothing may be sent: what was due then
     /// would go out at once and unasked.
     fn held_since(&self) -> watch::Receiver<Option<UnixMs>>;
+    /// Said before anything is sent: unless sending is held, the copy that this store may have been put back from is as
+    /// good as the store from now on, and does not hold it when it is older. Opening alone does not do that.
+    async fn begin_sending(&self) -> Answer<()>;
     /// Lets sending begin that is held. Answers whether it was.
     async fn release_sending(&self, by: By) -> Answer<bool>;
     /// What is owed to webhooks now.

@@ -1,6 +1,7 @@
 //! The commands, one after the other, as an operator would use them.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::Stdio;
 
 use crate::support::{Inbox, Server, customer, json_lines, program, run, sentence, until};
@@ -157,14 +158,42 @@ async fn a_backup_beside_a_running_server_verifies_and_serves() {
     assert_eq!(operator.run(&["verify", "absent.db"]).status.code(), Some(1));
     server.kill();
 
-    let restored = folder.path().join("restored/data");
-    std::fs::create_dir_all(&restored).unwrap();
-    let name = std::fs::read_dir(folder.path().join("data")).unwrap().map(|entry| entry.unwrap().file_name());
-    let name = name.into_iter().find(|name| name.to_string_lossy().ends_with(".db")).unwrap();
-    std::fs::copy(folder.path().join("copy.db"), restored.join(name)).unwrap();
-    std::fs::copy(folder.path().join("data/master.key"), restored.join("master.key")).unwrap();
-    let again = Server::start(restored.parent().unwrap(), &[]).await;
+    let restored = folder.path().join("restored");
+    restore(folder.path(), &restored);
+    let again = Server::start(&restored, &[]).await;
     assert_eq!(again.admin.get("/accounts/acme").await.unwrap()["id"], "acme");
+}
+
+/// A store of its own from the backup `copy.db`.
+fn restore(folder: &Path, to: &Path) {
+    let data = to.join("data");
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::copy(folder.join("copy.db"), data.join("posthaste.db")).unwrap();
+    std::fs::copy(folder.join("data/master.key"), data.join("master.key")).unwrap();
+}
+
+/// A command that opens the store sends nothing, so the store is a copy still; a server makes it the store.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_young_copy_that_a_command_opened_sends_nothing_unasked_when_it_is_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path(), &[]).await;
+    customer(&server, "acme").await;
+    Operator(&server).ask(&["backup", "copy.db"]);
+    server.kill();
+    for (is_served, expected) in [(false, "held"), (true, "running")] {
+        let place = folder.path().join(expected);
+        restore(folder.path(), &place);
+        json_lines(&run(&place, &["secrets", "rotate", "--data-dir", "data"]));
+        if is_served {
+            Server::start(&place, &[]).await.kill();
+        }
+        let store = rusqlite::Connection::open(place.join("data/posthaste.db")).unwrap();
+        let two_hours_later = "UPDATE meta SET value = value - 7200000 WHERE key = 'copied_ms'";
+        assert_eq!(store.execute(two_hours_later, []).unwrap(), usize::from(!is_served));
+        drop(store);
+        let late = Server::start(&place, &[]).await;
+        assert_eq!(late.admin.get("/sending").await.unwrap()["state"], expected);
+    }
 }
 
 #[test]

@@ -354,6 +354,13 @@ impl Store for Embedded {
         self.held_since.subscribe()
     }
 
+    async fn begin_sending(&self) -> Answer<()> {
+        match self.read(restored::copied_at).await? {
+            Some(_) => self.write(|ledger| ledger.begin_sending()).await,
+            None => Ok(()),
+        }
+    }
+
     async fn release_sending(&self, by: By) -> Answer<bool> {
         let was_held = self.write(move |ledger| ledger.release_sending(&by)).await?;
         self.held_since.send_replace(None);

@@ -422,6 +422,10 @@ impl Inline {
         self.read(|conn| backup::write(conn, file, now))
     }
 
+    pub fn begin_sending(&self) -> Answer<()> {
+        self.write(|ledger| ledger.begin_sending())
+    }
+
     pub fn release_sending(&self, by: impl Into<By>) -> Answer<bool> {
         self.write(|ledger| ledger.release_sending(&by.into()))
     }

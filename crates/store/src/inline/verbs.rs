@@ -258,6 +258,10 @@ impl Store for Inline {
         watch::Sender::new(None).subscribe()
     }
 
+    async fn begin_sending(&self) -> Answer<()> {
+        Inline::begin_sending(self)
+    }
+
     async fn release_sending(&self, by: By) -> Answer<bool> {
         Inline::release_sending(self, by)
     }

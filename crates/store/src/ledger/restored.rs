@@ -20,6 +20,12 @@ pub(crate) fn mark(copy: &Connection, now: UnixMs) -> Outcome<()> {
     write_meta(copy, COPIED_AT, &now.0)
 }
 
+/// When the copy was made that the file is; `None` if it is none, or is one no longer.
+pub(crate) fn copied_at(conn: &Connection) -> Outcome<Option<UnixMs>> {
+    let mut statement = conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+    Ok(statement.query_row([COPIED_AT], |row| row.get(0)).optional()?.map(UnixMs))
+}
+
 /// What is owed to webhooks now.
 pub(crate) fn owed(conn: &Connection) -> Outcome<Owed> {
     let checkpoint = stored_checkpoint(conn)?;
@@ -34,18 +40,14 @@ pub(crate) fn owed(conn: &Connection) -> Outcome<Owed> {
 }
 
 impl Ledger {
-    /// At the start: a copy that is too old to go on by itself is held until somebody says that it may.
+    /// When it is opened: a copy that is too old to go on by itself is held until somebody says that it may. A younger one
+    /// stays a copy until sending begins: whoever opens it before that may be no server.
     pub fn see_copy(&mut self, now: UnixMs) -> Outcome<()> {
-        let copied_ms: Option<i64> = self
-            .conn
-            .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
-            .query_row([COPIED_AT], |row| row.get(0))
-            .optional()?;
-        let Some(copied_at) = copied_ms.map(UnixMs) else { return Ok(()) };
+        let Some(copied_at) = copied_at(&self.conn)? else { return Ok(()) };
         // One from the future is of an unknown age.
         let age = now.since(copied_at).max(copied_at.since(now));
         if age <= GOES_ON_WITHIN || posthaste_faults::bug("restored-store-sends-at-once") {
-            return self.forget_copy().map(drop);
+            return Ok(());
         }
         self.held_since = Some(copied_at);
         Ok(())
@@ -54,6 +56,14 @@ impl Ledger {
     /// When the copy was made that this store was put back from, if nothing was to be sent at the start because of that.
     pub fn held_since(&self) -> Option<UnixMs> {
         self.held_since
+    }
+
+    /// Sending begins, unless it is held.
+    pub fn begin_sending(&self) -> Outcome<()> {
+        match self.held_since {
+            Some(_) => Ok(()),
+            None => self.forget_copy().map(drop),
+        }
     }
 
     /// Lets sending begin. Answers whether it was held: by the row, which is there again if this is not made durable.
@@ -102,5 +112,30 @@ mod tests {
         }
         ledger.see_copy(UnixMs(i64::MAX)).unwrap();
         assert_eq!(ledger.held_since(), None, "the next start does not hold it again");
+    }
+
+    #[test]
+    fn a_young_copy_stays_one_until_sending_begins() {
+        const HOUR_MS: i64 = 3_600_000;
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let keys = MasterKey::from_bytes([1; 32]).into();
+        let open = |now_ms: i64| opening::open(&folder, &keys, UnixMs(now_ms)).unwrap().ledger;
+        mark(open(0).conn(), UnixMs(0)).unwrap();
+        for (opened_ms, is_sending, is_held) in [
+            (1, false, false),
+            (HOUR_MS, false, false),
+            (HOUR_MS + 1, false, true),
+            // What is held stays held, whoever begins.
+            (HOUR_MS + 1, true, true),
+            (2, true, false),
+            (HOUR_MS + 1, true, false),
+        ] {
+            let ledger = open(opened_ms);
+            assert_eq!(ledger.held_since(), is_held.then_some(UnixMs(0)), "{opened_ms} {is_sending}");
+            if is_sending {
+                ledger.begin_sending().unwrap();
+            }
+        }
     }
 }
