@@ -220,7 +220,8 @@ impl Folder {
         Some(index)
     }
 
-    fn sync(&self) -> Result<(), OpenError> {
+    /// Makes the names of the files in it last.
+    pub fn sync(&self) -> Result<(), OpenError> {
         sync_folder(&self.path).map_err(OpenError::io(&self.path))
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use crate::folder::{OpenError, sync_folder};
+use crate::folder::OpenError;
 use crate::ledger::schema::PAGE_BYTES;
 use crate::ledger::trouble::{Outcome, Trouble};
 use crate::log_file;
@@ -19,8 +19,8 @@ const UNFINISHED_PAGES_MAX: u64 = 2;
 /// How much of the log is in memory while it is written once more.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// Makes durable what a start found and goes on from: the database, the log up to the end of its last commit, their names.
-/// What lies behind that end goes.
+/// Makes durable what a start found and goes on from: the database, and the log up to the end of its last commit. What lies
+/// behind that end goes.
 ///
 /// The database may be a copy that somebody put there a moment ago. And a process that is killed between writing a commit
 /// and syncing it leaves a commit that nobody was told of and that the next process reads like any other. Whoever repeats
@@ -32,12 +32,9 @@ const PIECE_BYTES: usize = 256 * 1024;
 /// Called before SQLite has the database open: its locks go with the first descriptor that is closed.
 pub(super) fn make_durable(database: &Path, log_end: Option<u64>) -> Result<(), OpenError> {
     File::open(database).and_then(|file| file.sync_all()).map_err(OpenError::io(database))?;
-    if let Some(end) = log_end {
-        let log = log_file::log_of(database);
-        cut_and_write_again(&log, end).map_err(OpenError::io(&log))?;
-    }
-    let folder = database.parent().unwrap_or(Path::new("."));
-    sync_folder(folder).map_err(OpenError::io(folder))
+    let Some(end) = log_end else { return Ok(()) };
+    let log = log_file::log_of(database);
+    cut_and_write_again(&log, end).map_err(OpenError::io(&log))
 }
 
 /// Where a sync has failed, the system has the pages in memory, holds them for written, and never writes them. So they are

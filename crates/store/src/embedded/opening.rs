@@ -44,7 +44,12 @@ pub(crate) fn open(folder: &Folder, keys: &MasterKeys, now: UnixMs) -> Result<Op
     let bad = |error: rusqlite::Error| OpenError::damaged(&file, error);
     let writer = open_writer(&file).map_err(bad)?;
     schema::prepare_writer(&writer).map_err(bad)?;
-    load(writer, keys, now).map_err(|trouble| OpenError::damaged(&file, crate::StoreError::from(trouble)))
+    let opened = load(writer, keys, now)
+        .map_err(|trouble| OpenError::damaged(&file, crate::StoreError::from(trouble)))?;
+    // The database may be a copy that was put there a moment ago, the log may be new. SQLite syncs the name of a new log
+    // too, but does not tell if that fails.
+    folder.sync()?;
+    Ok(opened)
 }
 
 /// Lets steady time go on where the process before stopped; see [`Ledger::resume_clock`] for `between`.
