@@ -27,7 +27,9 @@ pub async fn both(scene: &Scene) -> anyhow::Result<()> {
 
 async fn one(scene: &Scene, kind: &'static str) -> anyhow::Result<()> {
     let context = &scene.context;
-    let fault = Fault { kind, file: Some("posthaste.db"), at: 1, how: How::Io, goes_on: false };
+    // A start syncs the file once.
+    let at = if kind == "sync" { 2 } else { 1 };
+    let fault = Fault { kind, file: Some("posthaste.db"), at, how: How::Io, goes_on: false };
     let what = format!("writing the log back: {kind}");
     let plain = scene.copy(&format!("idle-{kind}"))?;
     let (plan, report) = Report::prepare(plain.clone(), &scene.library, &fault)?;
