@@ -59,6 +59,11 @@ impl Figure {
         Self { id, says, unit: "", gather: Gather::Sum, bound: Bound::None }
     }
 
+    /// A count of what must have happened: without it the part has proved nothing.
+    pub const fn some(id: &'static str, says: &'static str) -> Self {
+        Self { bound: Bound::AtLeast(1.0), ..Self::count(id, says) }
+    }
+
     /// A count of what must never happen.
     pub const fn never(id: &'static str, says: &'static str) -> Self {
         Self { bound: Bound::AtMost(0.0), ..Self::count(id, says) }

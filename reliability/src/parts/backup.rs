@@ -2,6 +2,7 @@
 
 mod restoring;
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub const PART: Part = Part {
         Figure::greatest("backup.took", "the longest that a backup under load took", "ms"),
         Figure::count("backup.verified_live", "checks of a store under load"),
         Figure::never("backup.false_alarms", "checks of sound stores and backups that found damage"),
-        Figure::count("backup.cut_off", "backups that were killed"),
+        Figure::some("backup.cut_off", "backups that were killed"),
         Figure::never("backup.looks_whole", "files of killed or failed backups that look whole"),
         Figure::count("backup.put_back", "stores put back from a backup"),
         Figure::never(
@@ -50,6 +51,7 @@ const CHECKS: u64 = 20;
 /// How many backups are killed.
 const KILLS: u64 = 8;
 const PUBLISHERS: usize = 4;
+const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
 
 fn run(context: Context) -> Running {
     Box::pin(async move {
@@ -65,9 +67,8 @@ fn run(context: Context) -> Running {
         let publishers = Publishers::start(PUBLISHERS, &product, &numbers, &ledger);
         under_load(&context, &plan, &ledger, folder.path()).await?;
         let looks_whole = cut_off(&context, &plan, folder.path()).await?;
-        publishers.stop().await;
-        server.terminate()?;
-        server.wait().await?;
+        ensure!(publishers.stop().await == 0, "it stopped answering under load:\n{}", server.log());
+        server.end().await?;
         refusals(&context, &plan, folder.path()).await?;
         context.report("backup.looks_whole", looks_whole as f64)?;
         if looks_whole > 0 {
@@ -137,7 +138,7 @@ fn events_in(file: &Path) -> anyhow::Result<std::collections::BTreeMap<u64, u64>
 
 /// Kills backups at random moments. Answers how many left a file under the name they were to have that is not whole.
 async fn cut_off(context: &Context, plan: &Plan, folder: &Path) -> anyhow::Result<u64> {
-    let (mut dice, mut looks_whole) = (context.dice(), 0);
+    let (mut dice, mut looks_whole, mut killed) = (context.dice(), 0, 0);
     let kills = context.times(KILLS);
     for number in 0..kills {
         let file = folder.join(format!("cut-{number}.db"));
@@ -145,20 +146,24 @@ async fn cut_off(context: &Context, plan: &Plan, folder: &Path) -> anyhow::Resul
         command.args(["backup", text(&file)?, "--data-dir", "data"]).current_dir(&plan.folder).env_clear();
         command.envs(plan.environment.iter().map(|(name, value)| (name, value)));
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-        if number % 4 < 2 {
+        let status = if number % 4 < 2 {
             let point = ["store.backup-begun", "store.backup-copied"][number as usize % 2];
             command.env("POSTHASTE_FAULT_POINT", point);
-            command.status().await?;
+            let status = command.status().await?;
+            ensure!(status.signal() == Some(SIGKILL), "a backup does not come by {point}: {status}");
+            status
         } else {
             let mut child = command.spawn()?;
             tokio::time::sleep(Duration::from_millis(5 + dice.below(60))).await;
             let _ = child.start_kill();
-            child.wait().await?;
-        }
+            child.wait().await?
+        };
+        // One that is done before is a backup.
+        killed += u64::from(status.signal() == Some(SIGKILL));
         // Under its name there is all of it, marked as a copy, or nothing.
         looks_whole += u64::from(file.exists() && !is_whole(plan, &file).await?);
     }
-    context.report("backup.cut_off", kills as f64)?;
+    context.report("backup.cut_off", killed as f64)?;
     Ok(looks_whole)
 }
 

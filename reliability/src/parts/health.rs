@@ -36,9 +36,11 @@ const FAULTS: [(&str, Duration); 4] = [
     ("dispatcher-stalls", Duration::ZERO),
     ("dispatcher-starts-nothing", Duration::ZERO),
     // These live for two seconds.
-    ("runtime-thread-dies", Duration::from_secs(2)),
+    (ENDS_IT, Duration::from_secs(2)),
     ("runtime-thread-hangs", Duration::from_secs(2)),
 ];
+/// With this one the process tells by ending; with the others it stays.
+const ENDS_IT: &str = "runtime-thread-dies";
 /// How long it may take to be told.
 const RED_PATIENCE: Duration = Duration::from_secs(30);
 /// How long there is traffic while all is well, and how long there is none.
@@ -80,12 +82,19 @@ async fn red(context: &Context, bug: &str, after: Duration) -> anyhow::Result<()
     let traffic = match world.settle(&server).await {
         Ok(()) => Some(Traffic::start(&world.desk.towards(&server)?, PUBLISHERS)),
         // It is half gone already.
-        Err(_) => None,
+        Err(_) if bug.starts_with("runtime") => None,
+        Err(error) => return Err(error.context(bug.to_owned())),
     };
     let is_told = loop {
         let answer = tokio::time::timeout(Duration::from_secs(1), server.status("/readyz")).await;
-        if server.has_ended() || matches!(answer, Ok(Some(503))) {
+        if matches!(answer, Ok(Some(503))) {
             break true;
+        }
+        if server.has_ended() {
+            if bug != ENDS_IT {
+                context.object(format!("{bug} is not told, the process ended:\n{}", server.log()));
+            }
+            break bug == ENDS_IT;
         }
         if begun.elapsed() > RED_PATIENCE {
             break false;
@@ -97,7 +106,7 @@ async fn red(context: &Context, bug: &str, after: Duration) -> anyhow::Result<()
     context.report("health.red_ms", took.as_secs_f64() * 1000.0)?;
     context.report("health.false_greens", f64::from(u8::from(!is_told)))?;
     // What publishes may wait for an answer that does not come.
-    server.kill().await?;
+    server.discard().await?;
     if let Some(traffic) = traffic {
         traffic.stop().await;
     }
@@ -141,6 +150,10 @@ async fn while_all_is_well(context: &Context) -> anyhow::Result<()> {
     drop(silent);
     let (sum, wrong) = world.close(server).await?;
     context.report("health.lost", sum.lost as f64)?;
+    let sent = world.desk.diary.at("paused").len();
+    if sent > 0 {
+        context.object(format!("{sent} events were sent to a webhook that is paused"));
+    }
     wrong.into_iter().for_each(|wrong| context.object(wrong));
     Ok(())
 }

@@ -6,7 +6,7 @@ mod lines;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -25,7 +25,7 @@ pub const PART: Part = Part {
     is_alone: false,
     figures: &[
         Figure::count("ordering.kills", "processes killed while events with ordering keys were on their way"),
-        Figure::count("ordering.deliveries", "deliveries of events with ordering keys that arrived"),
+        Figure::some("ordering.deliveries", "deliveries of events with ordering keys that arrived"),
         Figure::never(
             "ordering.inversions",
             "arrivals before an earlier event of the same key was taken, or after a later one",
@@ -85,9 +85,7 @@ async fn settle(plan: &Plan, takers: &[Taker]) -> anyhow::Result<()> {
     for taker in takers {
         server.webhook(&key, &taker.url).await?;
     }
-    server.terminate()?;
-    server.wait().await?;
-    Ok(())
+    server.end().await
 }
 
 /// Kills the process again and again while events are published; answers how far each key has come.
@@ -122,15 +120,15 @@ async fn publish(
         let (product, lines, key) = (product.clone(), lines.clone(), key as u64);
         tasks.spawn(async move {
             let mut next = from;
-            while next < events && lines.publish(&product, key, next).await {
+            while next < events && lines.publish(&product, key, next).await? {
                 next += 1;
                 tokio::time::sleep(PAUSE).await;
             }
-            (key as usize, next)
+            anyhow::Ok((key as usize, next))
         });
     }
     while let Some(ended) = tasks.join_next().await {
-        let (key, next) = ended?;
+        let (key, next) = ended??;
         reached[key] = next;
     }
     Ok(reached)
@@ -145,7 +143,8 @@ async fn finish(
     events: u64,
 ) -> anyhow::Result<()> {
     let server = Server::start(plan).await?;
-    publish(server.product("acme")?, lines.clone(), reached, events).await?;
+    let reached = publish(server.product("acme")?, lines.clone(), reached, events).await?;
+    ensure!(reached.iter().all(|next| *next == events), "it stopped answering:\n{}", server.log());
     let owed = KEYS * events;
     let (mut most, mut still_since) = (0, Instant::now());
     let is_over = || {

@@ -17,6 +17,7 @@ use crate::figures::Figure;
 use crate::rig::fail::{Fault, How};
 use crate::rig::ledger::Ledger;
 use crate::rig::preload;
+use crate::rig::publishers::Numbers;
 use crate::rig::receiver::Receiver;
 use crate::rig::scratch;
 use crate::rig::server::{Plan, Server};
@@ -29,6 +30,10 @@ pub const PART: Part = Part {
     figures: &[
         Figure::count("store_failure.failed", "calls to the system made to fail, one in each run"),
         Figure::count("store_failure.at_start", "of them before the server was ready"),
+        Figure::some(
+            "store_failure.judged",
+            "of them in files that hold what was acknowledged, so that it must end",
+        ),
         Figure::count("store_failure.stopped", "runs that ended by themselves after it"),
         Figure::never("store_failure.went_on", "runs that went on after a failed write or sync"),
         Figure::never("store_failure.synced_again", "syncs tried again on a file that failed"),
@@ -40,6 +45,7 @@ pub const PART: Part = Part {
         ),
         Figure::count("store_failure.acknowledged", "events acknowledged in these runs"),
         Figure::never("store_failure.lost", "of them missing after the next start"),
+        Figure::never("store_failure.not_sent", "events stored in these runs that never arrived"),
         Figure::count("store_failure.unknown", "events whose publishers heard 5xx or nothing"),
         Figure::never("store_failure.not_once", "of them not there exactly once after they were repeated"),
         Figure::never("store_failure.stored_when_full", "events stored though refused for want of room"),
@@ -76,6 +82,10 @@ pub(super) struct Scene {
     folders: tempfile::TempDir,
     library: PathBuf,
     receiver: Receiver,
+    /// What it got.
+    ledger: Arc<Ledger>,
+    /// Each run has numbers of its own.
+    numbers: Numbers,
     /// How many calls have failed.
     failed: AtomicU64,
 }
@@ -84,13 +94,15 @@ impl Scene {
     async fn set(context: &Context) -> anyhow::Result<Self> {
         let folders = scratch::folder()?;
         let library = preload::build("fail", folders.path())?;
-        let receiver = Receiver::start("all", Arc::new(Ledger::default())).await?;
-        let scene = Self { context: context.clone(), folders, library, receiver, failed: AtomicU64::new(0) };
+        let ledger = Arc::new(Ledger::default());
+        let receiver = Receiver::start("all", ledger.clone()).await?;
+        let (context, numbers) = (context.clone(), Numbers::default());
+        let failed = AtomicU64::new(0);
+        let scene = Self { context, folders, library, receiver, ledger, numbers, failed };
         let mut server = Server::start(&scene.plan("first")?).await?;
         let key = server.account("acme").await?;
         server.webhook(&key, &scene.receiver.url).await?;
-        server.terminate()?;
-        ensure!(server.wait().await?.success(), "the first run does not end well");
+        server.end().await?;
         Ok(scene)
     }
 

@@ -29,7 +29,7 @@ pub const PART: Part = Part {
         Figure::count("upgrade.kills", "processes killed in a step of bringing a store up to date"),
         Figure::count("upgrade.rows", "rows of older stores compared before and after"),
         Figure::never("upgrade.lost", "rows of older stores that were missing or different after"),
-        Figure::count("upgrade.delivered", "deliveries pending in older stores that the program made"),
+        Figure::some("upgrade.delivered", "deliveries pending in older stores that the program made"),
         Figure::never(
             "upgrade.left",
             "deliveries pending and due in older stores that the program did not make",
@@ -60,7 +60,8 @@ async fn try_version(context: &Context, version: usize) -> anyhow::Result<()> {
     verify(context, version, "before", &filled).await?;
     let before = filled.rows()?;
     ensure!(!before.is_empty(), "the store is empty: this proves nothing");
-    let receiver = Receiver::start("taker", Arc::new(Ledger::default())).await?;
+    let ledger = Arc::new(Ledger::default());
+    let receiver = Receiver::start("taker", ledger.clone()).await?;
     let address = receiver.url.trim_start_matches("http://").split('/').next().unwrap_or_default().to_owned();
     let led_to = format!("{HOST}:{address}");
     let plan = |program: &Path| {
@@ -69,7 +70,7 @@ async fn try_version(context: &Context, version: usize) -> anyhow::Result<()> {
     kill_in_each_step(context, version, &filled, &before, plan(&context.programs.armed)).await?;
     compare(context, version, &before, &filled.rows()?)?;
     verify(context, version, "after", &filled).await?;
-    deliver(context, version, &filled, &plan(context.program())).await?;
+    deliver(context, version, &filled, &plan(context.program()), &ledger).await?;
     verify(context, version, "after its deliveries", &filled).await?;
     refuse_newer(context, &filled, &plan(context.program())).await
 }
@@ -119,6 +120,10 @@ fn compare(
         let new = after.get(table).map(Vec::as_slice).unwrap_or_default();
         rows += old.len();
         lost += old.iter().filter(|row| !new.iter().any(|other| row.is_in(other))).count();
+        if new.len() > old.len() && table != "meta" {
+            let more = new.len() - old.len();
+            context.object(format!("version {version}: {more} rows of {table} came by the upgrade"));
+        }
     }
     context.report("upgrade.rows", rows as f64)?;
     context.report("upgrade.lost", lost as f64)?;
@@ -131,7 +136,13 @@ fn compare(
 }
 
 /// What was pending and is due is delivered.
-async fn deliver(context: &Context, version: usize, filled: &Filled, plan: &Plan) -> anyhow::Result<()> {
+async fn deliver(
+    context: &Context,
+    version: usize,
+    filled: &Filled,
+    plan: &Plan,
+    ledger: &Ledger,
+) -> anyhow::Result<()> {
     let owed = filled.owed()?;
     ensure!(!owed.is_empty(), "nothing is owed: this proves nothing");
     let mut server = Server::start(plan).await?;
@@ -141,9 +152,12 @@ async fn deliver(context: &Context, version: usize, filled: &Filled, plan: &Plan
         tokio::time::sleep(Duration::from_millis(50)).await;
         left = filled.not_delivered(&owed)?;
     }
-    server.terminate()?;
-    server.wait().await?;
-    context.report("upgrade.delivered", (owed.len() - left) as f64)?;
+    server.end().await?;
+    let (made, arrived) = (owed.len() - left, ledger.arrived());
+    context.report("upgrade.delivered", made as f64)?;
+    if arrived < made as u64 {
+        context.object(format!("version {version}: {made} deliveries are called made, {arrived} arrived"));
+    }
     context.report("upgrade.left", left as f64)?;
     if left > 0 {
         context.object(format!("version {version}: {left} of {} deliveries were not made", owed.len()));

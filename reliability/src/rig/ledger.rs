@@ -81,6 +81,12 @@ impl Ledger {
         of_it.map(|((_, number), copies)| (*number, *copies)).collect()
     }
 
+    /// The numbers of events that a receiver has taken with success.
+    pub fn taken(&self, receiver: &str) -> BTreeSet<u64> {
+        let received = self.received(receiver).into_iter();
+        received.filter(|(_, copies)| copies.taken > 0).map(|(number, _)| number).collect()
+    }
+
     /// Acknowledged events that a receiver has never taken with success.
     pub fn missing(&self, receiver: &str) -> Vec<u64> {
         let received = self.received(receiver);

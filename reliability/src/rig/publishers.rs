@@ -126,7 +126,8 @@ impl Product {
 /// Publishers at work. They end when told to, or at the first call that is not accepted if so wished.
 pub struct Publishers {
     stop: Arc<AtomicBool>,
-    tasks: JoinSet<()>,
+    /// Each says whether it ended before it was told to.
+    tasks: JoinSet<bool>,
 }
 
 impl Publishers {
@@ -142,17 +143,18 @@ impl Publishers {
                     let number = numbers.fetch_add(1, Ordering::Relaxed);
                     if let Answer::Unknown(None) = product.publish(number, &ledger).await {
                         // Nobody is there: the server was ended.
-                        return;
+                        return true;
                     }
                 }
+                false
             });
         }
         Self { stop, tasks }
     }
 
-    /// Tells them to stop and waits for their last answers.
-    pub async fn stop(mut self) {
+    /// Tells them to stop and waits for their last answers; answers how many had ended before.
+    pub async fn stop(self) -> usize {
         self.stop.store(true, Ordering::Relaxed);
-        while self.tasks.join_next().await.is_some() {}
+        self.tasks.join_all().await.into_iter().filter(|has_ended| *has_ended).count()
     }
 }

@@ -1,5 +1,6 @@
 //! The program in a process of its own.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -175,16 +176,15 @@ impl Server {
     /// Starts it and kills it after so long, wherever it is then.
     ///
     /// # Errors
-    /// If the system does not let us.
+    /// If it had ended by itself before.
     pub async fn start_and_kill(plan: &Plan, after: Duration) -> anyhow::Result<()> {
         let mut child = Self::launch(plan)?;
         tokio::time::sleep(after).await;
-        child.start_kill()?;
-        child.wait().await?;
-        Ok(())
+        kill(&mut child, plan).await
     }
 
-    /// Starts it and sends it a signal after so long, wherever it is then; answers how it ends.
+    /// Starts it and sends it a signal after so long, wherever it is then; answers how it ends, and whether it had said
+    /// anything by then.
     ///
     /// # Errors
     /// If it does not end within [`PATIENCE`].
@@ -192,14 +192,17 @@ impl Server {
         plan: &Plan,
         after: Duration,
         signal: rustix::process::Signal,
-    ) -> anyhow::Result<ExitStatus> {
+    ) -> anyhow::Result<(ExitStatus, bool)> {
+        let said = || std::fs::metadata(plan.folder.join("log")).map_or(0, |log| log.len());
+        let before = said();
         let mut child = Self::launch(plan)?;
         tokio::time::sleep(after).await;
         let id = child.id().context("it ended at once")?;
         let id = rustix::process::Pid::from_raw(i32::try_from(id)?).context("no process")?;
+        let has_spoken = said() > before;
         rustix::process::kill_process(id, signal)?;
         let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
-        Ok(ended.with_context(|| format!("it does not end:\n{}", log_of(plan)))??)
+        Ok((ended.with_context(|| format!("it does not end:\n{}", log_of(plan)))??, has_spoken))
     }
 
     fn launch(plan: &Plan) -> anyhow::Result<Child> {
@@ -217,7 +220,7 @@ impl Server {
 
     fn refuse_ended(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
-            Some(status) => bail!("it ended with {status}:\n{}", self.log()),
+            Some(status) => bail!("the process ended by itself, with {status}:\n{}", self.log()),
             None => Ok(()),
         }
     }
@@ -225,10 +228,31 @@ impl Server {
     /// Ends it as a crash would.
     ///
     /// # Errors
-    /// If the system does not let us.
+    /// If it had ended by itself before.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
-        self.child.start_kill()?;
+        kill(&mut self.child, &self.plan).await
+    }
+
+    /// Ends it as a crash would, where it may have ended by itself.
+    ///
+    /// # Errors
+    /// If the system does not let us.
+    pub async fn discard(&mut self) -> anyhow::Result<()> {
+        // One that has ended is not sent anything.
+        let _ = self.child.start_kill();
         self.child.wait().await?;
+        Ok(())
+    }
+
+    /// Ends it in order.
+    ///
+    /// # Errors
+    /// If it had ended by itself before, does not end within [`PATIENCE`], or ends otherwise than well.
+    pub async fn end(&mut self) -> anyhow::Result<()> {
+        self.refuse_ended()?;
+        self.terminate()?;
+        let status = self.wait().await?;
+        ensure!(status.success(), "told to end, it ended with {status}:\n{}", self.log());
         Ok(())
     }
 
@@ -317,6 +341,15 @@ impl Server {
         ensure!(answer.status().is_success(), "{}: {text}", answer.status());
         Ok(serde_json::from_str(&text)?)
     }
+}
+
+/// Whoever had ended by itself was not killed, and nobody else looks at how it ended.
+async fn kill(child: &mut Child, plan: &Plan) -> anyhow::Result<()> {
+    let _ = child.start_kill();
+    let status = child.wait().await?;
+    let is_killed = status.signal() == Some(rustix::process::Signal::KILL.as_raw());
+    ensure!(is_killed, "the process ended by itself, with {status}:\n{}", log_of(plan));
+    Ok(())
 }
 
 fn log_of(plan: &Plan) -> String {

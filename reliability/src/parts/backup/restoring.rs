@@ -115,8 +115,9 @@ async fn goes_on(context: &Context, plan: &Plan, receiver: &Receiver, ledger: &L
 async fn is_held(context: &Context, plan: &Plan, receiver: &Receiver, ledger: &Ledger) -> anyhow::Result<()> {
     receiver.answer_with(200);
     receiver.set_open(true);
-    let mut server = Server::start(plan).await?;
+    // Whatever comes from the start on comes unasked.
     let before = ledger.arrived();
+    let mut server = Server::start(plan).await?;
     let product = server.product("acme")?;
     product.publish(OWED, ledger).await;
     tokio::time::sleep(WATCHED).await;

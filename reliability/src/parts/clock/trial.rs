@@ -145,8 +145,7 @@ impl Scene {
             self.quiet().await;
             server.kill().await?;
         } else {
-            server.terminate()?;
-            server.wait().await?;
+            server.end().await?;
         }
         let stopped = Instant::now();
         self.turn(self.change.stopped)?;

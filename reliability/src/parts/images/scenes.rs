@@ -81,10 +81,7 @@ impl Setting {
 }
 
 async fn end(mut server: Server) -> anyhow::Result<()> {
-    server.terminate()?;
-    let status = server.wait().await?;
-    ensure!(status.success(), "it ended with {status}:\n{}", server.log());
-    Ok(())
+    server.end().await
 }
 
 async fn young(recorder: &mut Recorder, setting: &Setting, dice: &mut Dice) -> anyhow::Result<()> {

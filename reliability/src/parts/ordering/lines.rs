@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::bail;
 use http::StatusCode;
 use posthaste::receiver::{Arrival, Receiver, Reply};
 use serde_json::json;
@@ -41,8 +42,11 @@ struct Line {
 }
 
 impl Lines {
-    /// Publishes one event of a key; is it accepted?
-    pub async fn publish(&self, product: &Product, key: u64, index: u64) -> bool {
+    /// Publishes one event of a key; is there anybody who answers?
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub async fn publish(&self, product: &Product, key: u64, index: u64) -> anyhow::Result<bool> {
         let number = key * KEY_STEP + index;
         let event = json!({
             "id": format!("number-{number}"),
@@ -51,7 +55,12 @@ impl Lines {
             "ordering_key": format!("key:{key}"),
             "data": {"number": number},
         });
-        matches!(product.post("/events", event.to_string()).await, Some((status, _)) if (200..300).contains(&status))
+        match product.post("/events", event.to_string()).await {
+            Some((status, body)) if !(200..300).contains(&status) && status < 500 => {
+                bail!("event {index} of key {key} is refused: {status} {body}")
+            }
+            answer => Ok(answer.is_some_and(|(status, _)| status < 300)),
+        }
     }
 
     /// An event arrives at a taker. One that was taken before may come again, as long as none after it has come.

@@ -1,5 +1,6 @@
 //! The log cannot be written back while nobody asks for anything: all the same the process ends soon.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -36,8 +37,9 @@ async fn one(scene: &Scene, kind: &'static str) -> anyhow::Result<()> {
     let mut server = Server::start(&plan).await?;
     let product = server.product("acme")?.padded(EVENT_BYTES);
     let mut heard = Heard { padding: EVENT_BYTES, ..Heard::default() };
+    let first = scene.numbers.fetch_add(EVENTS_MAX, Ordering::Relaxed);
     for number in 0..EVENTS_MAX {
-        if report.failed_ms_ago()?.is_some() || !heard.publish(&product, number).await {
+        if report.failed_ms_ago()?.is_some() || !heard.publish(&product, first + number).await {
             break;
         }
         if number % AT_ONCE == AT_ONCE - 1 {
@@ -52,6 +54,7 @@ async fn one(scene: &Scene, kind: &'static str) -> anyhow::Result<()> {
     match (report.failed_ms_ago()?, server.has_ended()) {
         (Some(after_ms), true) => {
             context.report("store_failure.failed", 1.0)?;
+            context.report("store_failure.judged", 1.0)?;
             context.report("store_failure.stopped", 1.0)?;
             context.report("store_failure.stop_ms", after_ms)?;
             if after_ms > STOP_MS_MAX {
@@ -61,7 +64,7 @@ async fn one(scene: &Scene, kind: &'static str) -> anyhow::Result<()> {
         (Some(_), false) => {
             context.report("store_failure.went_on", 1.0)?;
             context.object(format!("{what}: it goes on"));
-            server.kill().await?;
+            server.discard().await?;
         }
         (None, _) => anyhow::bail!("{what}: nothing failed, so this proves nothing"),
     }

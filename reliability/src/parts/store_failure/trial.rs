@@ -1,5 +1,6 @@
 //! One run in which one call fails, and what must be so afterwards.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 use super::{STOP_MS_MAX, Scene};
 use crate::rig::fail::{Fault, Report};
 use crate::rig::publishers::{Product, Told};
+use crate::rig::receiver::becomes;
 use crate::rig::server::{Plan, Server};
 use crate::rig::stored::Stored;
 
@@ -17,6 +19,8 @@ use crate::rig::stored::Stored;
 const EVENTS: u64 = 10;
 /// How long a run that ought to end is waited for.
 const END_PATIENCE: Duration = Duration::from_secs(5);
+/// How long what is stored may take to arrive after the next start: longer than the first delay of a retry.
+const ARRIVAL_PATIENCE: Duration = Duration::from_secs(20);
 /// The files that hold what was acknowledged: a failed write or sync of one of them ends everything.
 const VITAL_FILES: [&str; 3] = ["posthaste.db", "posthaste.db-wal", "posthaste.db-shm"];
 
@@ -56,7 +60,9 @@ pub async fn run(scene: &Scene, name: &str, fault: &Fault) -> anyhow::Result<u64
     let plain = scene.copy(name)?;
     let (plan, report) = Report::prepare(plain.clone(), &scene.library, fault)?;
     let mut heard = Heard::default();
-    let ending = live(&plan, &report, fault, &mut heard).await.with_context(|| format!("{fault:?}"))?;
+    let first = scene.numbers.fetch_add(EVENTS, Ordering::Relaxed);
+    let ending =
+        live(&plan, &report, fault, first, &mut heard).await.with_context(|| format!("{fault:?}"))?;
     judge(scene, fault, &report, &ending, &heard)?;
     reopen(scene, &plain, &format!("{fault:?}"), heard).await?;
     let calls = report.calls()?;
@@ -65,7 +71,13 @@ pub async fn run(scene: &Scene, name: &str, fault: &Fault) -> anyhow::Result<u64
 }
 
 /// Publishes until everything is said or the process ends, and sees it to its end.
-async fn live(plan: &Plan, report: &Report, fault: &Fault, heard: &mut Heard) -> anyhow::Result<Ending> {
+async fn live(
+    plan: &Plan,
+    report: &Report,
+    fault: &Fault,
+    first: u64,
+    heard: &mut Heard,
+) -> anyhow::Result<Ending> {
     let mut server = match Server::spawn(plan).await {
         Ok(server) => server,
         Err(error) => {
@@ -79,7 +91,7 @@ async fn live(plan: &Plan, report: &Report, fault: &Fault, heard: &mut Heard) ->
         }
     };
     let product = server.product("acme")?;
-    for number in 0..EVENTS {
+    for number in first..first + EVENTS {
         if !heard.publish(&product, number).await {
             break;
         }
@@ -94,7 +106,7 @@ async fn live(plan: &Plan, report: &Report, fault: &Fault, heard: &mut Heard) ->
     let by_itself = server.has_ended();
     if !by_itself && fault.is_for_room() {
         // What it could not record it would wait for, and another call may have to fail at a moment of no warning.
-        server.kill().await?;
+        server.discard().await?;
     } else if !by_itself {
         server.terminate()?;
     }
@@ -135,6 +147,7 @@ fn judge(
         if synced > 0 {
             context.object(format!("{fault:?}: {file} was synced {synced} times after it failed"));
         }
+        context.report("store_failure.judged", f64::from(u8::from(ending.failed_before)))?;
         let went_on = ending.failed_before && !ending.by_itself;
         context.report("store_failure.went_on", f64::from(u8::from(went_on)))?;
         if went_on {
@@ -171,14 +184,19 @@ pub async fn reopen(scene: &Scene, plan: &Plan, what: &str, heard: Heard) -> any
             context.object(format!("{what}: repeating event {number} makes two of it"));
         }
     }
-    server.terminate()?;
-    ensure!(server.wait().await?.success(), "{what}: it does not end well:\n{}", server.log());
+    let all: BTreeSet<u64> = heard.acknowledged.iter().chain(&heard.unknown).copied().collect();
+    let not_sent = || all.difference(&scene.ledger.taken("all")).count();
+    becomes(ARRIVAL_PATIENCE, || not_sent() == 0).await;
+    context.report("store_failure.not_sent", not_sent() as f64)?;
+    if not_sent() > 0 {
+        context.object(format!("{what}: {} events never arrived:\n{}", not_sent(), server.log()));
+    }
+    server.end().await.with_context(|| what.to_owned())?;
     let problems = verify(&plan.data(), None)?.problems;
     ensure!(problems.is_empty(), "{what}: {problems:?}");
     let stored = Stored::default().events_by_number(&plan.data())?;
     let lost = heard.acknowledged.iter().filter(|number| !stored.contains_key(number)).count();
-    let all = heard.acknowledged.iter().chain(&heard.unknown);
-    let not_once = all.filter(|number| stored.get(number).is_some_and(|count| *count != 1)).count()
+    let not_once = all.iter().filter(|number| stored.get(number).is_some_and(|count| *count != 1)).count()
         + heard.unknown.iter().filter(|number| !stored.contains_key(number)).count();
     context.report("store_failure.acknowledged", heard.acknowledged.len() as f64)?;
     context.report("store_failure.unknown", heard.unknown.len() as f64)?;
