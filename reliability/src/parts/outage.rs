@@ -24,6 +24,12 @@ pub const PART: Part = Part {
         Figure::at_most("outage.dead_ready", "time until ready with them", "ms", 5_000.0),
         Figure::at_most("outage.dead_memory", "most memory used with them", "MiB", 256.0),
         Figure::at_most("outage.beside_dead", "added to a healthy webhook's p99 beside them", "ms", 100.0),
+        Figure::at_least(
+            "outage.dead_failed",
+            "attempts that failed at the dead receiver before it returned, for each webhook",
+            "",
+            2.0,
+        ),
         Figure::at_most(
             "outage.fresh_returned",
             "p99 of fresh events to the receiver that returned",
@@ -43,6 +49,7 @@ pub const PART: Part = Part {
         ),
         Figure::at_most("outage.rate_peak", "most in a second to a webhook with a rate of 50/s", "/s", 52.0),
         Figure::at_least("outage.fresh_share", "fresh events among those sent while both waited", "", 0.45),
+        Figure::at_least("outage.backlog_share", "what had waited among those sent then", "", 0.35),
         Figure::count("outage.refused", "requests beyond a receiver's capacity of 50/s, answered 429"),
         Figure::never("outage.early", "requests repeated before `Retry-After` was over"),
     ],

@@ -40,12 +40,30 @@ pub struct Done {
 /// Why damage looks like something that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excuse {
-    /// Only the last commit of the log is hit: a crash leaves it so, too.
-    CutOff,
-    /// The log ends before its last commit, and nothing follows that tells of more.
-    Shorter,
-    /// Each file is sound, and the log is of another time than the database: a power failure leaves the like.
-    TwoTimes,
+    /// The log is damaged behind these bytes of whole commits, and nothing follows that tells of more: what is left is to
+    /// be exactly what they say.
+    Log {
+        /// The bytes.
+        whole_bytes: u64,
+        /// Is only the last commit hit? A crash leaves that, too.
+        is_last: bool,
+    },
+    /// Both files may be sound, and of another time than this copy.
+    OtherTime,
+}
+
+impl Excuse {
+    /// For a log with commits that end there, damaged from `at` on.
+    fn log(ends: &[u64], at: u64) -> Self {
+        let whole_bytes = ends.iter().copied().rfind(|end| *end <= at).unwrap_or_default();
+        Self::Log { whole_bytes, is_last: is_last(ends, at) }
+    }
+}
+
+/// Is nothing hit but the last commit, or what follows it?
+fn is_last(ends: &[u64], at: u64) -> bool {
+    let before = ends.len().checked_sub(2).and_then(|place| ends.get(place));
+    at >= before.copied().unwrap_or(LOG_HEADER_BYTES)
 }
 
 impl Kind {
@@ -92,24 +110,20 @@ impl Kind {
             Self::SwapPages => swap(&database, page, dice.below(pages))?,
             Self::Truncate => cut(&database, offset)?,
             Self::FlipBitInLog => {
-                excuse = (offset >= last_commit_at(&log)?).then_some(Excuse::CutOff);
+                let ends = commit_ends(&log)?;
+                excuse = is_last(&ends, offset).then(|| Excuse::log(&ends, offset));
                 flip(&log, offset, 1 << dice.below(8))?;
             }
             Self::ZeroInLog => {
                 // A whole page with its header.
                 let from = LOG_HEADER_BYTES + offset / FRAME_BYTES * FRAME_BYTES;
-                let last = last_commit_at(&log)?;
-                excuse = match from {
-                    _ if from >= last => Some(Excuse::CutOff),
-                    // With its header it is lost where the commit before ended.
-                    _ if from + FRAME_BYTES >= last => Some(Excuse::Shorter),
-                    _ => None,
-                };
+                let ends = commit_ends(&log)?;
+                // With its header it is lost where the commit before the last ended.
+                excuse = is_last(&ends, from + FRAME_BYTES).then(|| Excuse::log(&ends, from));
                 zero(&log, from, FRAME_BYTES.min(log_bytes.saturating_sub(from)))?;
             }
             Self::TruncateLog => {
-                let is_last = offset >= last_commit_at(&log)?;
-                excuse = Some(if is_last { Excuse::CutOff } else { Excuse::Shorter });
+                excuse = Some(Excuse::log(&commit_ends(&log)?, offset));
                 cut(&log, offset)?;
             }
             Self::OtherLog | Self::OtherFile => {
@@ -121,7 +135,7 @@ impl Kind {
                 }
                 std::fs::copy(source, copy.join(name))?;
                 let says = format!("{name} of copy {other}");
-                return Ok(Some(Done { says, excuse: Some(Excuse::TwoTimes) }));
+                return Ok(Some(Done { says, excuse: Some(Excuse::OtherTime) }));
             }
             Self::Empty => cut(&database, 0)?,
             Self::GarbageHeader => {
@@ -160,16 +174,16 @@ fn swap(file: &Path, one: u64, other: u64) -> std::io::Result<()> {
     file.write_all_at(&pages[0], other * PAGE_BYTES)
 }
 
-/// Where the frames of the last commit in a log begin.
-fn last_commit_at(log: &Path) -> std::io::Result<u64> {
+/// Where the commits in a log end, each of its own time.
+fn commit_ends(log: &Path) -> std::io::Result<Vec<u64>> {
     let bytes = std::fs::read(log)?;
     let salts = bytes.get(16..24).unwrap_or_default();
-    let (mut at, mut last, mut before) = (LOG_HEADER_BYTES as usize, LOG_HEADER_BYTES, LOG_HEADER_BYTES);
+    let (mut at, mut ends) = (LOG_HEADER_BYTES as usize, Vec::new());
     while let Some(header) = bytes.get(at..at + 24).filter(|header| &header[8..16] == salts) {
         at += FRAME_BYTES as usize;
         if header[4..8] != [0; 4] {
-            (before, last) = (last, at as u64);
+            ends.push(at as u64);
         }
     }
-    Ok(before)
+    Ok(ends)
 }

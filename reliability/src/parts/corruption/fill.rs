@@ -11,10 +11,15 @@ use super::judge::Dump;
 use crate::context::Context;
 use crate::rig::ledger::Ledger;
 use crate::rig::receiver::{Receiver, becomes};
+use crate::rig::scratch;
 use crate::rig::server::{Plan, Server};
 
-/// Events of each life of the process.
-const EVENTS: u64 = 24;
+/// Lives of the process, and events of each.
+pub const LIVES: u64 = 5;
+pub const EVENTS: u64 = 24;
+/// Numbers of events in each life, and the second account's among them.
+pub const LIFE_NUMBERS: u64 = 1_000;
+const OTHERS_FROM: u64 = 500;
 /// As large as the ballast of a large disk.
 const BALLAST_BYTES: u64 = 8 * 1024 * 1024;
 /// How long deliveries are waited for in each life.
@@ -43,8 +48,17 @@ impl Snapshot {
 
     /// What it holds.
     pub fn dump(&self) -> anyhow::Result<Dump> {
-        let copy = tempfile::tempdir()?;
+        self.dump_of_log(u64::MAX)
+    }
+
+    /// What it holds with so many bytes of its log at most.
+    pub fn dump_of_log(&self, log_bytes: u64) -> anyhow::Result<Dump> {
+        let copy = scratch::folder()?;
         self.copy_to(copy.path())?;
+        let log = copy.path().join("posthaste.db-wal");
+        if log.metadata().is_ok_and(|log| log.len() > log_bytes) {
+            std::fs::OpenOptions::new().write(true).open(log)?.set_len(log_bytes)?;
+        }
         Dump::of(&copy.path().join("posthaste.db"))
     }
 }
@@ -82,12 +96,12 @@ pub async fn fill(context: &Context, folder: &Path) -> anyhow::Result<Filled> {
         [Receiver::start("taking", ledger.clone()).await?, Receiver::start("failing", ledger.clone()).await?];
     receivers[1].answer_with(500);
     let mut snapshots = Vec::new();
-    for life in 0..5 {
+    for life in 0..LIVES {
         let mut server = Server::start(&plan).await?;
         if life == 0 {
             settle(&server, &receivers).await?;
         }
-        let is_last = life == 4;
+        let is_last = life == LIVES - 1;
         receivers[0].set_open(!is_last);
         publish(&server, &ledger, life).await?;
         if !is_last {
@@ -109,7 +123,12 @@ pub async fn fill(context: &Context, folder: &Path) -> anyhow::Result<Filled> {
     Ok(Filled { snapshots, receivers: receivers.into() })
 }
 
-/// Two accounts with keys and webhooks, one of them paused, and tokens.
+/// Whose event it is.
+pub fn account_of(number: u64) -> &'static str {
+    if number % LIFE_NUMBERS < OTHERS_FROM { "acme" } else { "other" }
+}
+
+/// Two accounts with keys and tokens, and with webhooks at paths of their own, one of them paused.
 async fn settle(server: &Server, receivers: &[Receiver]) -> anyhow::Result<()> {
     for account in ["acme", "other"] {
         let key = server.account(account).await?;
@@ -118,9 +137,9 @@ async fn settle(server: &Server, receivers: &[Receiver]) -> anyhow::Result<()> {
             .post(&format!("/accounts/{account}/keys"), &json!({"description": "a second one"}))
             .await?;
         for receiver in receivers {
-            server.webhook(&key, &receiver.url).await?;
+            server.webhook(&key, &format!("{}/{account}", receiver.url)).await?;
         }
-        let paused = server.webhook(&key, &format!("{}/paused", receivers[0].url)).await?;
+        let paused = server.webhook(&key, &format!("{}/{account}/paused", receivers[0].url)).await?;
         let id = paused["id"].as_str().context("no id")?;
         server.admin.post(&format!("/accounts/{account}/webhooks/{id}/pause"), &json!({})).await?;
         server.admin.post("/tokens", &json!({"name": format!("for {account}"), "scope": "read"})).await?;
@@ -128,11 +147,12 @@ async fn settle(server: &Server, receivers: &[Receiver]) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn publish(server: &Server, ledger: &Ledger, life: u64) -> anyhow::Result<()> {
+/// Publishes the events of a life for both accounts.
+pub async fn publish(server: &Server, ledger: &Ledger, life: u64) -> anyhow::Result<()> {
     for account in ["acme", "other"] {
         let product = server.product(account)?.padded(if life == 2 { 10_000 } else { 300 });
         for number in 0..EVENTS / 2 {
-            let number = life * 1_000 + number + if account == "acme" { 0 } else { 500 };
+            let number = life * LIFE_NUMBERS + number + if account == "acme" { 0 } else { OTHERS_FROM };
             product.publish(number, ledger).await;
         }
     }

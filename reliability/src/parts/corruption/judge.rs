@@ -86,8 +86,10 @@ pub enum Verdict {
     ReadError,
     Found,
     Harmless,
-    /// It looks like something that is no damage.
-    Excused(Excuse),
+    /// It holds what it held before the last commit of its log, as a crash leaves it.
+    CutOff,
+    /// It holds what it held some commits ago, and nothing tells of those that followed.
+    Shorter,
     Minor,
     /// In these tables.
     Unnoticed(Vec<&'static str>),
@@ -103,9 +105,8 @@ impl Verdict {
             Self::ReadError => "corruption.read_errors",
             Self::Found => "corruption.found",
             Self::Harmless => "corruption.harmless",
-            Self::Excused(Excuse::CutOff) => "corruption.cut_logs",
-            Self::Excused(Excuse::Shorter) => "corruption.shorter_logs",
-            Self::Excused(Excuse::TwoTimes) => "corruption.two_times",
+            Self::CutOff => "corruption.cut_logs",
+            Self::Shorter => "corruption.shorter_logs",
             Self::Minor => "corruption.minor",
             Self::Unnoticed(_) => "corruption.unnoticed",
             Self::Misnamed(_) => "corruption.misnamed",
@@ -116,10 +117,12 @@ impl Verdict {
 /// The file that every sentence about damage names; the log's name begins with it.
 const FILE: &str = "posthaste.db";
 
-/// Reads a copy of the snapshot `at` in every way, damaged or not. What it holds is `dump`.
+/// Reads a copy of the snapshot `at` in every way, damaged or not. What it holds is `dump`, and what the snapshot holds
+/// with so many bytes of its log `cut`.
 pub fn judge(
     copy: &Path,
     dump: impl FnOnce() -> Option<Dump>,
+    cut: impl FnOnce(u64) -> anyhow::Result<Dump>,
     sound: &[Dump],
     at: usize,
     done: &Done,
@@ -138,16 +141,17 @@ pub fn judge(
         Ok(_) => {}
     }
     let Some(dump) = dump() else { return Ok(Verdict::Unnoticed(vec!["all of it"])) };
-    let is_of_another_time = done.excuse == Some(Excuse::TwoTimes) && sound.contains(&dump);
+    let is_of_another_time = done.excuse == Some(Excuse::OtherTime) && sound.contains(&dump);
     if dump == sound[at] || is_of_another_time {
         return Ok(Verdict::Harmless);
     }
+    if let Some(Excuse::Log { whole_bytes, is_last }) = done.excuse
+        && dump == cut(whole_bytes)?
+    {
+        return Ok(if is_last { Verdict::CutOff } else { Verdict::Shorter });
+    }
     let decisive = dump.differs_in(&sound[at], DECISIVE);
-    Ok(match done.excuse {
-        Some(excuse) => Verdict::Excused(excuse),
-        None if decisive.is_empty() => Verdict::Minor,
-        None => Verdict::Unnoticed(decisive),
-    })
+    Ok(if decisive.is_empty() { Verdict::Minor } else { Verdict::Unnoticed(decisive) })
 }
 
 /// The verdict, if the error tells of damage and names a file.

@@ -1,4 +1,5 @@
-//! The program on damaged copies: whatever it does, nothing arrives that was not published, and nowhere else.
+//! The program on damaged copies: whatever it does, nothing arrives that was not published, and each event only where
+//! its own account wants it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,10 +13,11 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::Shared;
 use super::damage::Kind;
-use super::fill::Filled;
+use super::fill::{self, EVENTS, Filled, LIFE_NUMBERS, LIVES, account_of};
 use crate::context::Context;
 use crate::dice::Dice;
-use crate::rig::receiver::becomes;
+use crate::rig::ledger::Ledger;
+use crate::rig::receiver::{becomes, number_of};
 use crate::rig::server::{Plan, Server};
 
 /// How long the program runs on a copy that is not expected to send anything more.
@@ -26,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const BY_CHANCE: u64 = 6;
 
 /// What is done to a store of which everything else must go on.
-const AIMED: [(&str, &str); 4] = [
+const AIMED: [(&str, &str); 5] = [
     (
         "a body",
         "UPDATE events SET body = CAST(replace(CAST(body AS TEXT), '\"number\":4001', '\"number\":9001') AS BLOB)",
@@ -37,6 +39,10 @@ const AIMED: [(&str, &str); 4] = [
         "UPDATE events SET audience_no = 3 - audience_no WHERE seq = (SELECT max(seq) FROM events)",
     ),
     ("a webhook's account", "UPDATE webhooks SET account = 3 - account WHERE no = 1"),
+    (
+        "a webhook's state",
+        "UPDATE webhooks SET state = (SELECT state FROM webhooks WHERE no = 1) WHERE no = 3",
+    ),
 ];
 
 /// A request: the path, and the body.
@@ -131,20 +137,15 @@ async fn run_on(
     damage(&plan.data(), &format!("http://{}/trap", trap.address))?;
     let started = Server::start_or_end(&plan).await?;
     let is_started = started.is_ok();
-    if let Ok(mut server) = started {
+    if let Ok(server) = started {
         if is_aimed {
-            let others_go_on = becomes(PATIENCE, || taker.taken().len() >= 20).await;
-            if !others_go_on && context.bug.is_none() {
-                context.object(format!(
-                    "with {says} damaged, what is sound is not sent either: {}",
-                    server.log()
-                ));
-            }
+            goes_on(context, &server, &taker, says).await?;
         }
         tokio::time::sleep(LIFE).await;
-        server.kill().await?;
+        end(context, server, is_aimed).await?;
     }
-    let wrong = taker.taken().iter().filter(|(_, body)| !published.contains(body)).count();
+    let is_wrong = |(_, body): &&Request| !published.contains(body) && !is_of_this_life(body);
+    let wrong = taker.taken().iter().filter(is_wrong).count();
     let misled = trap.taken().len() + misdirected(&taker.taken());
     context.report("corruption.wrong_bytes", wrong as f64)?;
     context.report("corruption.wrong_urls", misled as f64)?;
@@ -152,14 +153,49 @@ async fn run_on(
         context.object(format!("with {says} damaged, {wrong} bodies arrived that were never published"));
     }
     if misled > 0 {
-        context.object(format!("with {says} damaged, {misled} requests went where nobody registered"));
+        context.object(format!("with {says} damaged, {misled} requests went where they do not belong"));
     }
     Ok(is_started)
 }
 
+/// What is sound is sent, and what is new is taken in.
+async fn goes_on(context: &Context, server: &Server, taker: &Taker, says: &str) -> anyhow::Result<()> {
+    let ledger = Ledger::default();
+    fill::publish(server, &ledger, LIVES).await?;
+    let refused = EVENTS - ledger.acknowledged() as u64;
+    if refused > 0 {
+        context.object(format!("with {says} damaged, {refused} new events are not taken in"));
+    }
+    let others_go_on = becomes(PATIENCE, || taker.taken().len() >= 20).await;
+    if !others_go_on && context.bug.is_none() {
+        context.object(format!("with {says} damaged, what is sound is not sent either: {}", server.log()));
+    }
+    Ok(())
+}
+
+/// What is damaged by chance may have ended it, with a word of that.
+async fn end(context: &Context, mut server: Server, is_aimed: bool) -> anyhow::Result<()> {
+    if is_aimed {
+        return server.kill().await;
+    }
+    if server.has_ended() && !server.log().contains("damaged") {
+        context.object(format!("it ends on a damaged store, and does not say why: {}", server.log()));
+    }
+    server.discard().await
+}
+
+/// Was it published on the damaged copy?
+fn is_of_this_life(body: &[u8]) -> bool {
+    number_of(body).is_some_and(|number| number / LIFE_NUMBERS == LIVES)
+}
+
+/// Requests to a path that is not of the event's own account, or whose webhook is paused.
 fn misdirected(taken: &[Request]) -> usize {
-    let known = ["/taking", "/failing", "/taking/paused"];
-    taken.iter().filter(|(path, _)| !known.contains(&path.as_str())).count()
+    let belongs = |(path, body): &&Request| {
+        let account = number_of(body).map_or("", account_of);
+        [format!("/taking/{account}"), format!("/failing/{account}")].contains(path)
+    };
+    taken.iter().filter(|request| !belongs(request)).count()
 }
 
 /// The bodies of all events.

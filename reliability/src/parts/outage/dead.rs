@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::door::{Door, Manner, Webhook};
 use super::past::leave_behind;
-use super::stage::{FRESH, delays_ms, p99, publish, register, too_many_at_once};
+use super::stage::{FRESH, delays_ms, p99, publish, register, too_many_at_once, under};
 use crate::context::Context;
 use crate::rig::receiver::becomes;
-use crate::rig::server::{PATIENCE, Plan, Server};
+use crate::rig::server::{PATIENCE, Server};
 
 /// Webhooks at the dead receiver.
 const WEBHOOKS: Webhook = 100;
@@ -17,6 +17,8 @@ const EVENTS: u64 = 10_000;
 const MEASURED: u64 = 150;
 /// The dead receiver is watched for so long, beside the healthy one, before it returns.
 const WATCHED_FOR: Duration = Duration::from_secs(6);
+/// It accepts and does not answer. Attempts fail soon, so that webhooks fail again and again while it is watched.
+const TIMEOUT: (&str, &str) = ("timeout      = \"15s\"", "timeout      = \"1s\"");
 /// How often something fresh is published.
 const EVERY: Duration = Duration::from_millis(10);
 /// Fresh events for the receiver that has returned, each for all of its webhooks.
@@ -27,7 +29,7 @@ const SOON: Manner = Manner { takes: Duration::from_millis(20), per_second: None
 
 pub async fn run(context: &Context) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+    let plan = under(context, folder.path(), TIMEOUT)?;
     let (dead, well) = (Door::start(SOON, false).await?, Door::start(INSTANTLY, true).await?);
     let mut server = Server::start(&plan).await?;
     register(&server, "dead", &dead, 0..WEBHOOKS).await?;
@@ -45,6 +47,7 @@ pub async fn run(context: &Context) -> anyhow::Result<()> {
     let beside_ms = healthy_ms(&server, &well, 3 * FRESH).await?;
     context.report("outage.beside_dead", beside_ms - alone_ms)?;
     tokio::time::sleep(WATCHED_FOR).await;
+    context.report("outage.dead_failed", dead.given_up() as f64 / f64::from(WEBHOOKS))?;
     comes_back(context, &server, &dead).await?;
     context.report("outage.dead_memory", server.memory_mib("VmHWM")?)
 }
@@ -58,11 +61,16 @@ async fn healthy_ms(server: &Server, well: &Door, first: u64) -> anyhow::Result<
 
 /// The dead receiver answers again: slowly at first, and fresh events do not wait for the million.
 async fn comes_back(context: &Context, server: &Server, dead: &Door) -> anyhow::Result<()> {
+    let before = dead.count();
     dead.open();
     let begun = publish(server, "dead", 4 * FRESH..4 * FRESH + TO_RETURNED, 10 * EVERY).await?;
     let expected = begun.len() * WEBHOOKS as usize;
     becomes(Duration::from_secs(10), || delays_ms(&begun, &dead.knocks(), 0).len() == expected).await;
     let knocks = dead.knocks();
     context.report("outage.fresh_returned", p99(&delays_ms(&begun, &knocks, WEBHOOKS as usize)))?;
-    context.report("outage.too_many", too_many_at_once(&knocks) as f64)
+    let came = delays_ms(&begun, &knocks, 0).len();
+    context.report("outage.lost", expected.saturating_sub(came) as f64)?;
+    // A webhook that never had a success is sent one at a time. Who hangs up may be back before that is noticed here.
+    let too_many = knocks.iter().take(before).filter(|knock| knock.at_one_time > 2).count();
+    context.report("outage.too_many", (too_many + too_many_at_once(&knocks[before..])) as f64)
 }

@@ -56,6 +56,7 @@ struct Book {
     taken: HashMap<Webhook, usize>,
     in_all: usize,
     answered: usize,
+    given_up: usize,
 }
 
 /// The receiver. It answers until it is dropped.
@@ -96,6 +97,11 @@ impl Door {
         lock(&self.book).knocks.clone()
     }
 
+    /// How many callers hung up before they were answered.
+    pub fn given_up(&self) -> usize {
+        lock(&self.book).given_up
+    }
+
     /// How many requests came so far.
     pub fn count(&self) -> usize {
         lock(&self.book).knocks.len()
@@ -126,7 +132,7 @@ async fn serve(
             () = answering => true,
             _ = stream.peek(&mut ahead) => false,
         };
-        leave(&book, webhook, is_taken && is_there);
+        leave(&book, webhook, is_taken, is_there);
         let answer = match is_taken {
             true => "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned(),
             false => format!(
@@ -192,14 +198,15 @@ fn arrive(book: &Mutex<Book>, webhook: Webhook, number: u64, manner: Manner) -> 
     is_taken
 }
 
-fn leave(book: &Mutex<Book>, webhook: Webhook, is_taken: bool) {
+fn leave(book: &Mutex<Book>, webhook: Webhook, is_taken: bool, is_there: bool) {
     let mut book = lock(book);
     book.in_all -= 1;
     book.answered += 1;
+    book.given_up += usize::from(!is_there);
     if let Some(under_way) = book.under_way.get_mut(&webhook) {
         *under_way -= 1;
     }
-    *book.taken.entry(webhook).or_default() += usize::from(is_taken);
+    *book.taken.entry(webhook).or_default() += usize::from(is_taken && is_there);
 }
 
 fn lock(book: &Mutex<Book>) -> std::sync::MutexGuard<'_, Book> {

@@ -2,17 +2,16 @@
 //! that does not.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::ensure;
 
 use super::door::{ASKED_FOR, Door, Knock, Manner};
 use super::past::leave_behind;
-use super::stage::{FRESH, peak_per_second, publish, register, too_many_at_once};
+use super::stage::{FRESH, peak_per_second, publish, register, too_many_at_once, under};
 use crate::context::Context;
 use crate::rig::receiver::becomes;
-use crate::rig::server::{PATIENCE, Plan, Server};
+use crate::rig::server::{PATIENCE, Server};
 
 /// What the receiver can take in a second.
 const PER_SECOND: u32 = 50;
@@ -23,7 +22,6 @@ const FRESH_EVENTS: u64 = 80;
 /// By so many at one time.
 const PUBLISHERS: u64 = 8;
 const TAKES: Duration = Duration::from_millis(5);
-const CONTRACT: &str = include_str!("../../../../contracts/standard.toml");
 const SUCCESS: &str = "success      = [\"2xx\"]";
 const DELAYS: &str =
     "delays      = [\"5s\", \"5m\", \"30m\", \"2h\", \"5h\", \"10h\", \"14h\", \"20h\", \"24h\"]";
@@ -43,7 +41,9 @@ pub async fn paced(context: &Context) -> anyhow::Result<()> {
     let knocks = door.knocks();
     report_lost(context, &knocks, expected)?;
     context.report("outage.rate_peak", peak_per_second(&knocks) as f64)?;
-    context.report("outage.fresh_share", fresh_share(&knocks))?;
+    let share = fresh_share(&knocks);
+    context.report("outage.fresh_share", share)?;
+    context.report("outage.backlog_share", 1.0 - share)?;
     context.report("outage.too_many", too_many_at_once(&knocks) as f64)
 }
 
@@ -70,10 +70,8 @@ async fn with_backlog(
     from: &str,
     to: &str,
 ) -> anyhow::Result<(tempfile::TempDir, Server)> {
-    ensure!(CONTRACT.contains(from), "the standard contract has no `{from}`");
     let folder = tempfile::tempdir()?;
-    std::fs::write(folder.path().join("contract.toml"), CONTRACT.replace(from, to))?;
-    let plan = plan(context, folder.path());
+    let plan = under(context, folder.path(), (from, to))?;
     let mut server = Server::start(&plan).await?;
     register(&server, "acme", door, 0..1).await?;
     server.terminate()?;
@@ -81,11 +79,6 @@ async fn with_backlog(
     leave_behind(&plan.data(), BACKLOG, "nobody").await?;
     let server = Server::start(&plan).await?;
     Ok((folder, server))
-}
-
-fn plan(context: &Context, folder: &Path) -> Plan {
-    let plan = Plan::new(context.program(), folder).bug(context.bug.as_deref());
-    plan.arguments(&["--contract", "contract.toml"])
 }
 
 fn report_lost(context: &Context, knocks: &[Knock], expected: usize) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! A server with webhooks at doors, and what fresh events take beside everything else.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -8,14 +9,25 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
 use super::door::{Door, Knock, Webhook};
+use crate::context::Context;
 use crate::rig::ledger::Ledger;
 use crate::rig::publishers::Answer;
-use crate::rig::server::Server;
+use crate::rig::server::{Plan, Server};
 
 /// Fresh events have numbers from here on.
 pub const FRESH: u64 = 1_000_000_000;
 /// Registrations at one time.
 const AT_ONE_TIME: usize = 16;
+
+const CONTRACT: &str = include_str!("../../../../contracts/standard.toml");
+
+/// The program under the standard contract with one text in place of another.
+pub fn under(context: &Context, folder: &Path, (from, to): (&str, &str)) -> anyhow::Result<Plan> {
+    ensure!(CONTRACT.contains(from), "the standard contract has no `{from}`");
+    std::fs::write(folder.join("contract.toml"), CONTRACT.replace(from, to))?;
+    let plan = Plan::new(context.program(), folder).bug(context.bug.as_deref());
+    Ok(plan.arguments(&["--contract", "contract.toml"]))
+}
 
 /// Registers webhooks with these numbers for an account, each at its own path of a door.
 pub async fn register(
