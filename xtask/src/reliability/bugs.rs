@@ -77,7 +77,8 @@ pub fn run(root: &Path, programs: &Programs, wanted: &str) -> anyhow::Result<Vec
     let mut objecting = side_by_side(1, &alone, |run| control(root, programs, run));
     objecting.extend(side_by_side(SIDE_BY_SIDE, &beside, |run| control(root, programs, run)));
     println!("without a bug: {} parts, {:.0} s", alone.len() + beside.len(), (now() - began).as_secs_f64());
-    let tried = side_by_side(SIDE_BY_SIDE, &wanted, |entry| Some((entry.title(), one(root, programs, entry))));
+    let tried =
+        side_by_side(SIDE_BY_SIDE, &wanted, |entry| Some((entry.title(), one(root, programs, entry))));
     let missed: Vec<&str> =
         tried.iter().filter(|(_, noticed)| noticed.is_none()).map(|(title, _)| title.as_str()).collect();
     println!("bugs: {} switched on, {} not noticed", wanted.len(), missed.len());
