@@ -1044,3 +1044,42 @@ fn rows_read_before_a_webhook_was_off_are_read_again() {
         assert_eq!(rig.events_to_the_end(), [1, 2]);
     }
 }
+
+#[test]
+fn heavy_rows_of_many_webhooks_that_hang_wait_in_the_store_and_light_ones_do_not() {
+    // Two bodies of two bytes have room, and one more of a webhook that does well.
+    let bounds = Bounds { in_flight_failing: 1, waiting_bytes: 8, ..heavy() };
+    let mut rig = Rig::new(bounds, (1..=6).map(|no| webhook(no, no)).collect());
+    let rows = [(1, "{}"), (2, "{}"), (3, "{}"), (4, "{}"), (5, "{}"), (6, "1")].map(|(no, body)| {
+        rig.change_one(no, |webhook| webhook.state = WebhookState::Paused);
+        let event = rig.publish_bytes(Audience::Account(AccountNo(no)), body.as_bytes());
+        (no, PendingRow { key: DeliveryKey { event: event.seq, webhook: WebhookNo(no) }, ..pending(event) })
+    });
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    for (no, row) in rows.clone() {
+        rig.change_one(no, |webhook| webhook.state = WebhookState::Active);
+        rig.tell(Input::Hint(Hint::Webhook(WebhookNo(no))));
+        rig.tell(loaded(no, vec![row], None));
+    }
+    assert_eq!(
+        rig.dispatcher.load(),
+        (1, 3),
+        "of the heavy ones the fourth and the fifth stay where they are"
+    );
+    assert!(!rig.dispatcher.is_idle());
+    rig.reads.clear();
+    let (mut read_for, mut attempted) = (Vec::new(), Vec::new());
+    while let Some(claim) = rig.claims.first() {
+        attempted.push(claim.key.event.0);
+        rig.answer(silence());
+        for query in std::mem::take(&mut rig.reads) {
+            read_for.push(query.webhook.0);
+            let row = rows.iter().find(|(no, _)| *no == query.webhook.0).map(|(_, row)| row.clone());
+            rig.tell(loaded(query.webhook.0, row.into_iter().collect(), None));
+        }
+    }
+    attempted.sort_unstable();
+    assert_eq!(attempted, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(read_for, [4, 5, 5], "room for one is asked for by both");
+}

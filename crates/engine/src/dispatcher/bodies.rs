@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use posthaste_core::{AccountNo, Audience, Event, Seq, Webhook};
 
-use super::line::Source;
+use super::line::{Job, Source};
 use crate::bounds::Bounds;
 
 /// The body of one delivery, as far as memory is concerned.
@@ -119,39 +119,58 @@ pub struct Waiting {
     pub backlog: usize,
     /// The bytes of their bodies.
     pub bytes: usize,
-    heavy: HashMap<Seq, Shared>,
+    /// The bytes of the heavy ones among these that have a row.
+    pub heavy_written_bytes: usize,
+    heavy: HashMap<Seq, SharedWaiting>,
+}
+
+struct SharedWaiting {
+    event: Arc<Event>,
+    uses: usize,
+    written: usize,
 }
 
 impl Waiting {
-    /// One more waits with this event.
-    pub fn add(&mut self, event: &Arc<Event>, source: Source, bounds: &Bounds) {
+    /// One more waits.
+    pub fn add(&mut self, job: &Job, source: Source, bounds: &Bounds) {
+        let (event, bytes) = (&job.event, job.event.body.bytes.len());
         self.deliveries += 1;
         self.backlog += usize::from(source == Source::Backlog);
         if is_heavy(event, bounds) {
             let shared = self.heavy.entry(event.seq);
-            let shared = shared.or_insert_with(|| Shared { event: event.clone(), uses: 0 });
+            let shared =
+                shared.or_insert_with(|| SharedWaiting { event: event.clone(), uses: 0, written: 0 });
             shared.uses += 1;
+            shared.written += usize::from(job.is_written);
+            if job.is_written && shared.written == 1 {
+                self.heavy_written_bytes += bytes;
+            }
             if shared.uses > 1 {
                 return;
             }
         }
-        self.bytes += event.body.bytes.len();
+        self.bytes += bytes;
     }
 
     /// It waits no longer.
-    pub fn remove(&mut self, event: &Event, source: Source, bounds: &Bounds) {
+    pub fn remove(&mut self, job: &Job, source: Source, bounds: &Bounds) {
+        let (event, bytes) = (&job.event, job.event.body.bytes.len());
         self.deliveries -= 1;
         self.backlog -= usize::from(source == Source::Backlog);
         if is_heavy(event, bounds)
             && let Some(shared) = self.heavy.get_mut(&event.seq)
         {
             shared.uses -= 1;
+            shared.written -= usize::from(job.is_written);
+            if job.is_written && shared.written == 0 {
+                self.heavy_written_bytes -= bytes;
+            }
             if shared.uses > 0 {
                 return;
             }
             self.heavy.remove(&event.seq);
         }
-        self.bytes -= event.body.bytes.len();
+        self.bytes -= bytes;
     }
 
     /// How many bytes one more would add.

@@ -15,6 +15,7 @@ use super::lane::Lane;
 use super::ledger::Ledger;
 use super::queues::Queues;
 use super::slots::Slots;
+use super::turns::Turns;
 use crate::bounds::Bounds;
 
 /// What the outside tells the dispatcher.
@@ -112,6 +113,8 @@ pub struct Dispatcher {
     pub(super) paced: BTreeSet<(UnixMs, WebhookNo)>,
     /// Webhooks whose rows are to be read.
     pub(super) wanted: VecDeque<WebhookNo>,
+    /// Webhooks whose next row has a heavy body and for which there was no room. They are read again in fair turns.
+    pub(super) short_of_bytes: Turns,
     pub(super) loads_in_flight: usize,
     /// Deliveries without a row that wait in memory, by when they came.
     pub(super) unwritten: VecDeque<(UnixMs, DeliveryKey)>,
@@ -149,6 +152,7 @@ impl Dispatcher {
             timers: BTreeSet::new(),
             paced: BTreeSet::new(),
             wanted: VecDeque::new(),
+            short_of_bytes: Turns::default(),
             loads_in_flight: 0,
             unwritten: VecDeque::new(),
             slots: Slots::new(&bounds),
@@ -248,6 +252,7 @@ impl Dispatcher {
             && self.waiting.deliveries == 0
             && self.loads_in_flight == 0
             && self.wanted.is_empty()
+            && self.short_of_bytes.is_empty()
             && self.is_drained()
     }
 

@@ -67,7 +67,7 @@ impl Dispatcher {
             return self.read_again(no);
         }
         let Some(job) = lane.waiting.take(waited_for.source) else { return };
-        self.waiting.remove(&job.event, waited_for.source, &self.bounds);
+        self.waiting.remove(&job, waited_for.source, &self.bounds);
         // Where a webhook was switched off and on, what was cancelled meanwhile may be under way still. The next of its
         // chain stays in the store until that has ended, which makes it read again.
         if job.event.chain().is_some_and(|chain| lane.chains_in_flight.contains(&chain)) {
@@ -183,7 +183,7 @@ impl Dispatcher {
     fn shed(&mut self, no: WebhookNo) {
         let bounds = self.bounds;
         while let Some((job, source)) = self.lanes.get_mut(&no).and_then(|lane| lane.shed(&bounds)) {
-            self.waiting.remove(&job.event, source, &self.bounds);
+            self.waiting.remove(&job, source, &self.bounds);
             self.put_away(&job);
         }
     }

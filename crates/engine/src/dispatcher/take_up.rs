@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use posthaste_core::delivery::reasons;
-use posthaste_core::{DeliveryKey, Event, UnixMs, Webhook, WebhookNo};
+use posthaste_core::{AccountNo, DeliveryKey, Event, UnixMs, Webhook, WebhookNo};
 use posthaste_store::{PendingQuery, PendingRead, PendingRow, ReadRoom, Spill};
 
 use super::bodies::is_heavy;
+use super::lane::Lane;
 use super::line::{Job, Source};
 use super::machine::{Dispatcher, Effect};
 use super::settle::no_retry_reason;
+use super::slots::Standing;
 use crate::bounds::Bounds;
 
 impl Dispatcher {
@@ -100,7 +102,7 @@ impl Dispatcher {
         let no = job.key.webhook;
         let job = self.sharing(job);
         let Some(lane) = self.lanes.get_mut(&no) else { return };
-        self.waiting.add(&job.event, source, &self.bounds);
+        self.waiting.add(&job, source, &self.bounds);
         lane.known.insert(job.key.event);
         lane.waiting.put(job, source);
         self.queues.give_turns(lane, no, &self.roster, &self.bounds);
@@ -124,7 +126,7 @@ impl Dispatcher {
             return;
         }
         self.ledger.open(job.key.event);
-        self.waiting.add(&job.event, Source::Fresh, &self.bounds);
+        self.waiting.add(&job, Source::Fresh, &self.bounds);
         if let Some(lane) = self.lanes.get_mut(&no) {
             lane.known.insert(job.key.event);
             lane.waiting.put_in_front(job);
@@ -144,7 +146,7 @@ impl Dispatcher {
             let Some(lane) = self.lanes.get_mut(&key.webhook) else { continue };
             if let Some(job) = lane.waiting.take_unwritten(key) {
                 lane.has_overflowed = true;
-                self.waiting.remove(&job.event, Source::Fresh, &self.bounds);
+                self.waiting.remove(&job, Source::Fresh, &self.bounds);
                 self.put_away(&job);
             }
         }
@@ -208,7 +210,7 @@ impl Dispatcher {
         let Some(lane) = self.lanes.get_mut(&no) else { return };
         lane.reads_in_vain = lane.is_loading;
         for (job, source) in lane.waiting.take_written() {
-            self.waiting.remove(&job.event, source, &self.bounds);
+            self.waiting.remove(&job, source, &self.bounds);
             self.put_away(&job);
         }
     }
@@ -234,9 +236,17 @@ impl Dispatcher {
         while self.loads_in_flight < self.bounds.loads_in_flight
             && self.waiting.backlog < most_backlog(&self.bounds)
         {
-            let Some(no) = self.wanted.pop_front() else { break };
+            let Some(no) = self.next_to_read() else { break };
             self.load_lane(no, now, effects);
         }
+    }
+
+    /// The webhook to read for: one that was short of bytes and is so no longer, else the one that has waited longest.
+    fn next_to_read(&mut self) -> Option<WebhookNo> {
+        let (bytes, bounds, lanes) = (self.waiting.heavy_written_bytes, &self.bounds, &self.lanes);
+        let has_room = |no| lanes.get(&no).is_none_or(|lane| bytes < most_written_bytes(lane, bounds));
+        let again = self.short_of_bytes.next_that(has_room);
+        again.or_else(|| self.wanted.pop_front())
     }
 
     fn load_lane(&mut self, no: WebhookNo, now: UnixMs, effects: &mut Vec<Effect>) {
@@ -319,10 +329,18 @@ impl Dispatcher {
     /// Puts rows in their lane; what would be too much to keep in memory stays in the store.
     fn take_up_rows(&mut self, no: WebhookNo, rows: Vec<PendingRow>, source: Source) {
         for PendingRow { key, event, attempts, due_at } in rows {
-            let is_heavy = self.waiting.bytes >= most_backlog_bytes(&self.bounds);
+            let is_much = self.waiting.bytes >= most_backlog_bytes(&self.bounds);
+            let adds_much = is_heavy(&event, &self.bounds) && self.waiting.cost(&event, &self.bounds) > 0;
             let Some(lane) = self.lanes.get_mut(&no) else { return };
-            if is_heavy && !lane.waiting.is_empty() {
+            let is_too_much =
+                adds_much && self.waiting.heavy_written_bytes >= most_written_bytes(lane, &self.bounds);
+            if is_much && (is_too_much || !lane.waiting.is_empty()) {
                 lane.expect_row(due_at);
+                if lane.waiting.is_empty() {
+                    lane.is_loading = true;
+                    let account = self.roster.get(no).map_or(AccountNo(0), |webhook| webhook.account);
+                    self.short_of_bytes.join(account, no);
+                }
                 return;
             }
             let attempts = if posthaste_faults::bug("retry-count-in-memory") { 0 } else { attempts };
@@ -356,6 +374,16 @@ fn most_backlog(bounds: &Bounds) -> usize {
 /// Up to how many bytes in memory more of them are read.
 fn most_backlog_bytes(bounds: &Bounds) -> usize {
     if posthaste_faults::bug("backlog-all-in-memory") { usize::MAX } else { bounds.waiting_bytes / 2 }
+}
+
+/// Up to how many bytes of heavy bodies with rows wait before a lane that has nothing in memory gets one more. Those that
+/// hang leave room to those that do well.
+fn most_written_bytes(lane: &Lane, bounds: &Bounds) -> usize {
+    let most = most_backlog_bytes(bounds);
+    match lane.standing(bounds) {
+        Standing::Failing => most,
+        Standing::Well => most.saturating_add(most / 2),
+    }
 }
 
 /// How many bytes of bodies are read in one go, for one webhook.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use posthaste_core::{
-    EventBody, Health, Secret, SigningSecrets, Subscription, UnixMs, WebhookNo, WebhookState,
+    DeliveryKey, EventBody, Health, Secret, SigningSecrets, Subscription, UnixMs, WebhookNo, WebhookState,
 };
 
 use super::*;
@@ -93,10 +93,15 @@ fn what_waits_counts_heavy_bodies_once_and_light_ones_each_time() {
     for (bytes, of_three) in [(9, 27), (10, 10)] {
         let (event, mut waiting) = (event(7, Audience::Broadcast, bytes, None), Waiting::default());
         assert_eq!(waiting.cost(&event, &bounds), bytes);
-        (0..3).for_each(|_| waiting.add(&event, Source::Fresh, &bounds));
+        let key = DeliveryKey { event: event.seq, webhook: WebhookNo(1) };
+        let jobs =
+            [false, true, true].map(|is_written| Job { key, event: event.clone(), attempts: 0, is_written });
+        jobs.iter().for_each(|job| waiting.add(job, Source::Fresh, &bounds));
         assert_eq!((waiting.deliveries, waiting.bytes), (3, of_three));
+        assert_eq!(waiting.heavy_written_bytes, if bytes > 9 { bytes } else { 0 });
         assert_eq!(waiting.cost(&event, &bounds) == 0, waiting.find(Seq(7)).is_some());
-        (0..3).for_each(|_| waiting.remove(&event, Source::Fresh, &bounds));
+        jobs.iter().for_each(|job| waiting.remove(job, Source::Fresh, &bounds));
         assert_eq!((waiting.deliveries, waiting.bytes, waiting.heavy.len()), (0, 0, 0));
+        assert_eq!(waiting.heavy_written_bytes, 0);
     }
 }
