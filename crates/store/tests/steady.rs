@@ -198,10 +198,11 @@ async fn what_failed_is_found_by_the_time_that_the_clock_showed_then() {
     assert_eq!(Seq::first_of(UnixMs(START)), event.seq, "the place tells the time that has passed");
     let key = DeliveryKey { event: event.seq, webhook: webhook.no };
     fail(&store, key, &clock, None).await;
-    let window = Window { since: UnixMs(clock.now().0 - 1_000), until: UnixMs(clock.now().0 + 1_000) };
+    let (since, until) = (UnixMs(clock.now().0 - 1_000), UnixMs(clock.now().0 + 1_000));
+    let window = Window { since, until, after: Seq(0) };
     clock.set(-DAYS_10);
     clock.pass(2_000);
-    assert_eq!(store.recover(webhook.no, window, true, 9, clock.now().into()).await.unwrap(), 1);
+    assert_eq!(store.recover(webhook.no, window, true, 9, clock.now().into()).await.unwrap().count, 1);
     let resent = store.retry_delivery(key, clock.now().into()).await.unwrap();
     assert_eq!(resent.next_attempt_at, Some(clock.now()));
     assert_eq!(store.pending_heads().await.unwrap()[0].1, clock.steady(), "due at once");
