@@ -878,6 +878,20 @@ fn fresh_deliveries_without_room_are_read_back_before_the_backlog_is_through() {
 }
 
 #[test]
+fn what_is_older_takes_no_place_of_fresh_deliveries_that_are_being_written() {
+    let bounds = Bounds { lane: 4, failing_lane: 4, ..Bounds::default() };
+    let mut rig = with_backlog(bounds, 3);
+    let fresh: Vec<Arc<Event>> = (0..4).map(|_| rig.publish(ACCOUNT)).collect();
+    rig.next_events(1);
+    assert!(rig.reads.last().is_some_and(|query| query.newest), "the newest are read");
+    // The last ones are not durable yet: the newest rows that there are belong to the backlog.
+    let older = (0..10).map(|age| Arc::new(Event { seq: Seq(-age), ..Event::clone(&fresh[0]) }));
+    rig.tell(loaded(1, older.map(pending).collect(), None));
+    assert_eq!(rig.next_events(4), [4, 2, 5, 3]);
+    assert!(rig.claims.is_empty(), "what is older waits for a read of the oldest");
+}
+
+#[test]
 fn a_read_that_finds_nothing_new_is_not_repeated_before_the_record_it_waits_for() {
     let bounds = Bounds { lane: 4, failing_lane: 4, ..Bounds::default() };
     let mut rig = with_backlog(bounds, 3);

@@ -57,8 +57,9 @@ pub struct Lane {
     pub is_loading: bool,
     /// What the latest read is, or was, for.
     pub reads_for: Source,
-    /// Had fan-out no room here? Then the newest rows of the store are fresh ones, and are read in turn with the oldest.
-    pub has_overflowed: bool,
+    /// The first event that fan-out had no room for here. From it on rows of the store are fresh ones, and the newest are
+    /// read in turn with the oldest.
+    overflowed_from: Option<Seq>,
     /// Deliveries recorded while the read was under way: what it says of them is old.
     pub settled_while_loading: BTreeSet<Seq>,
     /// Was something due announced while the read was under way? Then it has to be repeated.
@@ -95,7 +96,7 @@ impl Lane {
             timer: None,
             is_loading: false,
             reads_for: Source::Fresh,
-            has_overflowed: false,
+            overflowed_from: None,
             settled_while_loading: BTreeSet::new(),
             look_again: false,
             reads_in_vain: false,
@@ -117,7 +118,7 @@ impl Lane {
         if is_switched_on {
             self.health.consecutive_failures = 0;
             // What was held goes out by age, whatever there was no room for before.
-            self.has_overflowed = false;
+            self.overflowed_from = None;
             self.one_by_one = bounds.one_by_one_after_resume;
             if self.one_by_one > 0 {
                 self.window = 1;
@@ -162,7 +163,7 @@ impl Lane {
 
     /// Are there fresh deliveries in the store, and room for them?
     fn wants_newest(&self, bounds: &Bounds) -> bool {
-        let is_wanted = self.has_overflowed && !posthaste_faults::bug("fresh-wait-behind-backlog");
+        let is_wanted = self.overflowed_from.is_some() && !posthaste_faults::bug("fresh-wait-behind-backlog");
         is_wanted && self.waiting.count(Source::Fresh) <= self.most_backlog(bounds) / 2
     }
 
@@ -174,8 +175,18 @@ impl Lane {
         };
         // What is being written now is in the store and no read has seen it.
         if is_known && self.is_durable() {
-            self.has_overflowed = false;
+            self.overflowed_from = None;
         }
+    }
+
+    /// There is no room for a fresh delivery of this event: it waits in the store.
+    pub fn overflow(&mut self, event: Seq) {
+        self.overflowed_from = Some(self.overflowed_from.map_or(event, |first| first.min(event)));
+    }
+
+    /// Is a row of this event a fresh one? While those of fresh deliveries are being written, the newest are others.
+    pub fn is_fresh(&self, event: Seq) -> bool {
+        self.overflowed_from.is_some_and(|first| first <= event)
     }
 
     /// Is nothing being recorded that was or will be a row?
@@ -212,7 +223,9 @@ impl Lane {
     pub fn shed(&mut self, bounds: &Bounds) -> Option<(Job, Source)> {
         let source = self.too_many(bounds)?;
         let job = self.waiting.take_last_written(source)?;
-        self.has_overflowed |= source == Source::Fresh;
+        if source == Source::Fresh {
+            self.overflow(job.key.event);
+        }
         Some((job, source))
     }
 

@@ -75,7 +75,9 @@ impl Dispatcher {
         let Some(lane) = self.lane(key.webhook) else { return };
         let is_switched_on = lane.see(webhook, &bounds);
         let has_room = !is_full && lane.room(Source::Fresh, &bounds) > 0;
-        lane.has_overflowed |= !has_room;
+        if !has_room {
+            lane.overflow(key.event);
+        }
         if is_switched_on {
             self.read_again(key.webhook);
         }
@@ -145,7 +147,7 @@ impl Dispatcher {
             self.unwritten.pop_front();
             let Some(lane) = self.lanes.get_mut(&key.webhook) else { continue };
             if let Some(job) = lane.waiting.take_unwritten(key) {
-                lane.has_overflowed = true;
+                lane.overflow(key.event);
                 self.waiting.remove(&job, Source::Fresh, &self.bounds);
                 self.put_away(&job);
             }
@@ -312,8 +314,11 @@ impl Dispatcher {
             // Its row may say what was before the record, or that it was made pending again after it.
             lane.expect_row(due_at);
         }
-        lane.has_read(new.len(), next.is_none());
         let source = lane.reads_for;
+        if source == Source::Fresh {
+            leave_old(lane, &mut new);
+        }
+        lane.has_read(new.len(), next.is_none());
         // All that is due is known, and the rest of it is being recorded: that done, the lane looks again.
         let is_early =
             source == Source::Fresh && new.is_empty() && old_due_at.is_none() && !lane.is_durable();
@@ -394,4 +399,13 @@ fn most_read_bytes(bounds: &Bounds) -> usize {
 /// How many rows are read in one go.
 fn most_rows(bounds: &Bounds) -> usize {
     if posthaste_faults::bug("backlog-all-in-memory") { usize::MAX / 2 } else { bounds.load }
+}
+
+/// Leaves rows to the store that are older than what overflowed: they take no place of fresh ones.
+fn leave_old(lane: &mut Lane, rows: &mut Vec<PendingRow>) {
+    if let Some(old) = rows.iter().find(|row| !lane.is_fresh(row.key.event)) {
+        let due_at = old.due_at;
+        rows.retain(|row| lane.is_fresh(row.key.event));
+        lane.expect_row(due_at);
+    }
 }
