@@ -712,20 +712,6 @@ fn what_a_read_had_no_room_for_is_read_next() {
 }
 
 #[test]
-fn a_clock_set_back_does_not_put_off_the_next_look() {
-    let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
-    rig.now = UnixMs(7_200_000);
-    rig.step();
-    rig.tell(Input::EventsLoaded { events: Vec::new(), is_end: true });
-    rig.log.clear();
-    rig.now = UnixMs(3_600_000);
-    rig.step();
-    rig.expect(expect![[r#"
-        read events after 0
-    "#]]);
-}
-
-#[test]
 fn a_test_goes_even_to_a_paused_webhook_and_only_once() {
     let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
     rig.change(|webhook| webhook.state = WebhookState::Paused);

@@ -281,8 +281,7 @@ impl Dispatcher {
 
     /// Asks now and then for what hints may have failed to tell.
     fn look_around(&mut self, now: UnixMs, effects: &mut Vec<Effect>) {
-        let was_clock_set_back = self.look_around_at.since(now) > self.bounds.look_around_every;
-        if now >= self.look_around_at || was_clock_set_back {
+        if now >= self.look_around_at {
             self.look_around_at = now.plus(self.bounds.look_around_every);
             self.fan_out.look_again();
             if !posthaste_faults::bug("pending-not-reread") {

@@ -104,25 +104,18 @@ impl Dispatcher {
         }
     }
 
-    /// Gives their turn to webhooks that have waited long enough since their last attempt, and to those that wait for a
-    /// time that a clock set back has put off.
+    /// Gives their turn to webhooks that have waited long enough since their last attempt.
     pub(super) fn end_spacing(&mut self, now: UnixMs) {
-        let Some(rate) = self.policy.rate else { return };
-        let latest = now.plus(rate.spacing() + Duration::from_millis(1));
-        let is_over = |(at, _): &(UnixMs, WebhookNo)| *at <= now || *at > latest;
-        while let Some((_, no)) = self.next_spaced(is_over) {
+        while let Some((at, no)) = self.paced.first().copied() {
+            if at > now {
+                return;
+            }
+            self.paced.pop_first();
             if let Some(lane) = self.lanes.get_mut(&no) {
                 lane.paced_until = None;
             }
             self.give_turn(no);
         }
-    }
-
-    fn next_spaced(&mut self, is_over: impl Fn(&(UnixMs, WebhookNo)) -> bool) -> Option<(UnixMs, WebhookNo)> {
-        let ends = [self.paced.first(), self.paced.last()];
-        let found = ends.into_iter().flatten().copied().find(is_over)?;
-        self.paced.remove(&found);
-        Some(found)
     }
 
     /// Settles an ended attempt and collects what has to be remembered of it.

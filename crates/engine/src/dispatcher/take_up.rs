@@ -139,8 +139,7 @@ impl Dispatcher {
     /// Moves deliveries to the store that have waited in memory for long, so that the checkpoint can go on.
     pub(super) fn write_overdue(&mut self, now: UnixMs) {
         while let Some((since, key)) = self.unwritten.front().copied() {
-            // What came later than now came before the clock was set back.
-            let is_overdue = since > now || since.plus(self.bounds.unwritten_for) <= now;
+            let is_overdue = since.plus(self.bounds.unwritten_for) <= now;
             if !is_overdue || !self.can_write_overdue() {
                 return;
             }
