@@ -7,6 +7,7 @@ pub mod ledger;
 pub mod preload;
 pub mod scratch;
 
+pub mod listener;
 pub mod publishers;
 pub mod receiver;
 

@@ -13,10 +13,11 @@ use tokio::time::Instant;
 use super::{Part, Running};
 use crate::context::Context;
 use crate::figures::Figure;
+use crate::rig::listener::Listener;
 use crate::rig::publishers::Product;
 use crate::rig::receiver::becomes;
 use crate::rig::server::{Plan, Server};
-use lines::{Lines, Taker};
+use lines::Lines;
 
 /// The part.
 pub const PART: Part = Part {
@@ -64,7 +65,7 @@ fn run(context: Context) -> Running {
         let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
         let plan = plan.arguments(&["--contract", path]);
         let lines = Arc::new(Lines::default());
-        let takers = [Taker::slow(&lines).await?, Taker::failing(&lines, context.seed).await?];
+        let takers = [lines::slow(&lines).await?, lines::failing(&lines, context.seed).await?];
         settle(&plan, &takers).await?;
         let events = context.times(EVENTS);
         let begun = publish_under_kills(&context, &plan, &lines, events).await?;
@@ -79,11 +80,11 @@ fn contract_with_soon_retries() -> anyhow::Result<String> {
 }
 
 /// An account with a webhook to each taker.
-async fn settle(plan: &Plan, takers: &[Taker]) -> anyhow::Result<()> {
+async fn settle(plan: &Plan, takers: &[Listener]) -> anyhow::Result<()> {
     let mut server = Server::start(plan).await?;
     let key = server.account("acme").await?;
-    for taker in takers {
-        server.webhook(&key, &taker.url).await?;
+    for (taker, name) in takers.iter().zip(["slow", "failing"]) {
+        server.webhook(&key, &taker.url(name)).await?;
     }
     server.end().await
 }

@@ -6,8 +6,9 @@ use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use posthaste::receiver::Arrival;
 use tokio::time::Instant;
+
+use super::listener::Request;
 
 /// After a deletion was answered, an attempt that had begun before may still arrive for so long.
 const UNDER_WAY_MAX: Duration = Duration::from_secs(2);
@@ -21,6 +22,7 @@ pub struct Diary(Mutex<Pages>);
 #[derive(Default)]
 struct Pages {
     life: u32,
+    /// By receiver, which is what a URL's path names, and by number.
     copies: BTreeMap<(String, u64), Copies>,
     gone: HashMap<String, Gone>,
     late: Vec<String>,
@@ -45,6 +47,12 @@ pub struct Copy {
     pub is_taken: bool,
 }
 
+/// Where a copy stands.
+pub struct Place {
+    of: (String, u64),
+    at: usize,
+}
+
 /// A webhook that was deleted.
 struct Gone {
     life: u32,
@@ -62,33 +70,31 @@ impl Diary {
         self.lock().life
     }
 
-    /// A copy arrived; the answer is its place among those of this event.
-    pub fn arrive(&self, number: u64, arrival: &Arrival) -> usize {
+    /// A copy arrived; the answer is its place, or `None` if it is of no numbered event.
+    pub fn arrive(&self, request: &Request) -> Option<Place> {
+        let number = request.number()?;
         let mut pages = self.lock();
-        let life = pages.life;
-        let is_late = pages
-            .gone
-            .get(&arrival.target)
-            .is_some_and(|gone| gone.life < life || gone.at.elapsed() > UNDER_WAY_MAX);
-        if is_late {
-            pages.late.push(format!("{} got event {number}", arrival.target));
+        let (life, path) = (pages.life, &request.path);
+        let is_late = |gone: &Gone| gone.life < life || gone.at.elapsed() > UNDER_WAY_MAX;
+        if pages.gone.get(path).is_some_and(is_late) {
+            pages.late.push(format!("{path} got event {number}"));
         }
-        let (id, bytes) = (arrival.header(ID_HEADER).unwrap_or_default(), hash_of(&arrival.body));
-        let known = pages.copies.entry((receiver_of(arrival), number)).or_insert_with(|| Copies {
+        let (id, bytes) = (request.header(ID_HEADER).unwrap_or_default(), hash_of(&request.body));
+        let of = (path.clone(), number);
+        let known = pages.copies.entry(of.clone()).or_insert_with(|| Copies {
             id: id.to_owned(),
             bytes,
             ..Copies::default()
         });
         known.is_altered |= known.id != id || known.bytes != bytes || id.is_empty();
         known.copies.push(Copy { life, is_taken: false });
-        known.copies.len() - 1
+        Some(Place { of, at: known.copies.len() - 1 })
     }
 
     /// A copy was answered with success.
-    pub fn take(&self, number: u64, arrival: &Arrival, place: usize) {
-        let mut pages = self.lock();
-        if let Some(copies) = pages.copies.get_mut(&(receiver_of(arrival), number)) {
-            copies.copies[place].is_taken = true;
+    pub fn take(&self, place: Place) {
+        if let Some(copies) = self.lock().copies.get_mut(&place.of) {
+            copies.copies[place.at].is_taken = true;
         }
     }
 
@@ -96,7 +102,7 @@ impl Diary {
     pub fn delete(&self, path: &str) {
         let mut pages = self.lock();
         let gone = Gone { life: pages.life, at: Instant::now() };
-        pages.gone.insert(path.to_owned(), gone);
+        pages.gone.insert(path.trim_start_matches('/').to_owned(), gone);
     }
 
     /// What arrived at a receiver, by number.
@@ -128,11 +134,6 @@ impl Diary {
     fn lock(&self) -> MutexGuard<'_, Pages> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A receiver is what a URL's path names.
-fn receiver_of(arrival: &Arrival) -> String {
-    arrival.target.trim_start_matches('/').to_owned()
 }
 
 fn hash_of(bytes: &[u8]) -> u64 {

@@ -3,12 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
-use posthaste::receiver::{Arrival, Receiver as Listening, Reply};
-use tokio::task::JoinHandle;
-
 use super::diary::Diary;
-use super::receiver::number_of;
+use super::listener::{Listener, Reply, Request};
 
 /// How a receiver answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +25,7 @@ pub struct Mailbox {
     pub name: &'static str,
     /// Where webhooks point to reach it.
     pub url: String,
-    task: JoinHandle<()>,
+    _listener: Listener,
 }
 
 impl Mailbox {
@@ -38,33 +34,22 @@ impl Mailbox {
     /// # Errors
     /// If there is no free port.
     pub async fn start(name: &'static str, manner: Manner, diary: &Arc<Diary>) -> anyhow::Result<Self> {
-        let listening = Listening::bind(([127, 0, 0, 1], 0).into(), None).await?;
-        let url = format!("http://{}/{name}", listening.address);
         let diary = diary.clone();
-        let task = tokio::spawn(listening.run(Arc::new(move |arrival| {
-            let diary = diary.clone();
-            Box::pin(async move { answer(manner, &diary, &arrival).await })
-        })));
-        Ok(Self { name, url, task })
+        let listener = Listener::start(move |request| answer(manner, diary.clone(), request)).await?;
+        Ok(Self { name, url: listener.url(name), _listener: listener })
     }
 }
 
-impl Drop for Mailbox {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn answer(manner: Manner, diary: &Diary, arrival: &Arrival) -> Reply {
-    let place = number_of(&arrival.body).map(|number| (number, diary.arrive(number, arrival)));
+async fn answer(manner: Manner, diary: Arc<Diary>, request: Request) -> Reply {
+    let place = diary.arrive(&request);
     match manner {
         Manner::Prompt => {}
         Manner::Slow(delay) => tokio::time::sleep(delay).await,
-        Manner::Failing => return Reply::empty(StatusCode::INTERNAL_SERVER_ERROR),
+        Manner::Failing => return Reply::of(500),
         Manner::Silent => std::future::pending().await,
     }
-    if let Some((number, place)) = place {
-        diary.take(number, arrival, place);
+    if let Some(place) = place {
+        diary.take(place);
     }
-    Reply::empty(StatusCode::OK)
+    Reply::OK
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use rusqlite::{Connection, OpenFlags};
 
-use super::receiver::number_of;
+use super::listener::number_of;
 
 /// The state of a delivery that was made, as the table has it.
 const DELIVERED: i64 = 1;

@@ -70,7 +70,7 @@ impl Trial {
         let mut server = Server::start(&scene.plan).await?;
         let key = server.account("acme").await?;
         for path in ["good", "flaky"] {
-            server.webhook(&key, &format!("{}/{path}", scene.receivers.base)).await?;
+            server.webhook(&key, &scene.receivers.url(path)).await?;
         }
         scene.publish(&server, 8).await?;
         scene.turn_under(&server).await?;
@@ -186,7 +186,7 @@ impl Scene {
             let of_it = visits.get(&((*path).to_owned(), *number));
             !of_it.is_some_and(|visits| visits.iter().any(|visit| visit.is_taken))
         };
-        let all = (0..self.next).flat_map(|number| [("/good", number), ("/flaky", number)]);
+        let all = (0..self.next).flat_map(|number| [("good", number), ("flaky", number)]);
         all.filter(is_missing).collect()
     }
 

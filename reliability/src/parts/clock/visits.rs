@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::StatusCode;
-use posthaste::receiver::{Arrival, Receiver, Reply};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::rig::clock::Face;
-use crate::rig::receiver::number_of;
+use crate::rig::listener::{Listener, Reply, Request};
 
 /// How many seconds an attempt may have been under way when it arrives.
 const UNDER_WAY_S: i64 = 5;
@@ -33,22 +30,21 @@ struct Book {
 /// Receivers at one address. At `/good` everything is taken at once; at `/flaky` an event is refused as often as the
 /// rest of its number divided by four says.
 pub struct Receivers {
-    pub base: String,
+    listener: Listener,
     book: Arc<Mutex<Book>>,
-    task: JoinHandle<()>,
 }
 
 impl Receivers {
     pub async fn start(face: Arc<Face>) -> anyhow::Result<Self> {
-        let listening = Receiver::bind(([127, 0, 0, 1], 0).into(), None).await?;
-        let base = format!("http://{}", listening.address);
         let book = Arc::new(Mutex::new(Book::default()));
         let written = book.clone();
-        let task = tokio::spawn(listening.run(Arc::new(move |arrival| {
-            let reply = receive(&written, &face, &arrival);
-            Box::pin(async move { reply })
-        })));
-        Ok(Self { base, book, task })
+        let listener =
+            Listener::start(move |request| std::future::ready(receive(&written, &face, &request))).await?;
+        Ok(Self { listener, book })
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        self.listener.url(path)
     }
 
     pub fn visits(&self) -> Visits {
@@ -60,21 +56,16 @@ impl Receivers {
     }
 }
 
-impl Drop for Receivers {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-fn receive(book: &Mutex<Book>, face: &Face, arrival: &Arrival) -> Reply {
-    let Some(number) = number_of(&arrival.body) else { return Reply::empty(StatusCode::BAD_REQUEST) };
-    let signed_at = arrival.header("webhook-timestamp").and_then(|text| text.parse().ok());
+fn receive(book: &Mutex<Book>, face: &Face, request: &Request) -> Reply {
+    let Some(number) = request.number() else { return Reply::of(400) };
+    let path = &request.path;
+    let signed_at = request.header("webhook-timestamp").and_then(|text| text.parse().ok());
     let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
     if !signed_at.is_some_and(|second| face.has_shown(second, UNDER_WAY_S)) {
-        book.misdated.push(format!("{} got number {number}, signed at {signed_at:?}", arrival.target));
+        book.misdated.push(format!("{path} got number {number}, signed at {signed_at:?}"));
     }
-    let visits = book.visits.entry((arrival.target.clone(), number)).or_default();
-    let is_taken = arrival.target != "/flaky" || visits.len() as u64 >= number % 4;
-    visits.push(Visit { at: Instant::now(), is_taken });
-    Reply::empty(if is_taken { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR })
+    let visits = book.visits.entry((path.clone(), number)).or_default();
+    let is_taken = path != "flaky" || visits.len() as u64 >= number % 4;
+    visits.push(Visit { at: request.at, is_taken });
+    if is_taken { Reply::OK } else { Reply::of(500) }
 }

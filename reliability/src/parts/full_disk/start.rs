@@ -62,7 +62,7 @@ pub async fn without_files(context: &Context) -> anyhow::Result<()> {
     ensure!(server.wait().await?.success(), "it does not end well:\n{}", server.log());
     disk.use_up_files()?;
     if let Ok(mut server) = Server::spawn(&plan).await {
-        server.kill().await?;
+        server.discard().await?;
     } else {
         ensure!(log_names_it(&plan), "a start without files left does not say what is in the way");
     }

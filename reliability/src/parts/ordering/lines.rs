@@ -5,13 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::bail;
-use http::StatusCode;
-use posthaste::receiver::{Arrival, Receiver, Reply};
 use serde_json::json;
-use tokio::task::JoinHandle;
 
+use crate::rig::listener::{Listener, Reply, Request};
 use crate::rig::publishers::Product;
-use crate::rig::receiver::number_of;
 
 /// How many takers there are.
 pub const TAKERS: u64 = 2;
@@ -112,58 +109,46 @@ impl Lines {
     }
 }
 
-/// A receiver. It answers until it is dropped.
-pub struct Taker {
-    /// Where webhooks point to reach it.
-    pub url: String,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Taker {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Taker {
-    /// One that takes everything and thinks about it.
-    pub async fn slow(lines: &Arc<Lines>) -> anyhow::Result<Self> {
-        Self::start("slow", lines, SLOW, |_| false).await
-    }
-
-    /// One that refuses some, by chance of the seed.
-    pub async fn failing(lines: &Arc<Lines>, seed: u64) -> anyhow::Result<Self> {
-        let refuses = move |arrival: &Arrival| {
-            let letters = arrival.header_pairs().into_iter().flat_map(|(_, value)| value.bytes());
-            let mixed =
-                letters.fold(seed, |mixed, byte| mixed.wrapping_mul(0x100_0000_01b3) ^ u64::from(byte));
-            mixed % FAILS_ONCE_IN == 0
-        };
-        Self::start("failing", lines, Duration::ZERO, refuses).await
-    }
-
-    async fn start(
-        name: &'static str,
-        lines: &Arc<Lines>,
-        thinks: Duration,
-        refuses: impl Fn(&Arrival) -> bool + Send + Sync + 'static,
-    ) -> anyhow::Result<Self> {
-        let listening = Receiver::bind(([127, 0, 0, 1], 0).into(), None).await?;
-        let url = format!("http://{}/{name}", listening.address);
+/// A receiver that takes everything and thinks about it.
+///
+/// # Errors
+/// If there is no free port.
+pub async fn slow(lines: &Arc<Lines>) -> anyhow::Result<Listener> {
+    let lines = lines.clone();
+    Listener::start(move |request| {
         let lines = lines.clone();
-        let task = tokio::spawn(listening.run(Arc::new(move |arrival| {
-            let (lines, is_refused) = (lines.clone(), refuses(&arrival));
-            Box::pin(async move {
-                let Some(number) = number_of(&arrival.body) else { return Reply::empty(StatusCode::OK) };
-                lines.arrive(name, number);
-                tokio::time::sleep(thinks).await;
-                if is_refused {
-                    return Reply::empty(StatusCode::INTERNAL_SERVER_ERROR);
-                }
-                lines.take(name, number);
-                Reply::empty(StatusCode::OK)
-            })
-        })));
-        Ok(Self { url, task })
-    }
+        async move {
+            let Some(number) = request.number() else { return Reply::OK };
+            lines.arrive("slow", number);
+            tokio::time::sleep(SLOW).await;
+            lines.take("slow", number);
+            Reply::OK
+        }
+    })
+    .await
+}
+
+/// A receiver that refuses some, by chance of the seed.
+///
+/// # Errors
+/// If there is no free port.
+pub async fn failing(lines: &Arc<Lines>, seed: u64) -> anyhow::Result<Listener> {
+    let lines = lines.clone();
+    Listener::start(move |request| {
+        let is_refused = mixed(&request, seed).is_multiple_of(FAILS_ONCE_IN);
+        if let Some(number) = request.number() {
+            lines.arrive("failing", number);
+            if !is_refused {
+                lines.take("failing", number);
+            }
+        }
+        std::future::ready(if is_refused { Reply::of(500) } else { Reply::OK })
+    })
+    .await
+}
+
+/// A number made of the seed and what the headers say.
+fn mixed(request: &Request, seed: u64) -> u64 {
+    let letters = request.headers.iter().flat_map(|(_, value)| value.bytes());
+    letters.fold(seed, |mixed, letter| mixed.wrapping_mul(0x100_0000_01b3) ^ u64::from(letter))
 }

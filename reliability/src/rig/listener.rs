@@ -1,0 +1,203 @@
+//! Takes HTTP requests on this machine, as many at one time as come, and hands them to whoever answers. It shares no code
+//! with the program that is tried.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+/// More than any request here.
+const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// When all of it was there.
+    pub at: Instant,
+    /// Without its leading slash.
+    pub path: String,
+    /// In the order they came, with their names in small letters.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The first header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The number of its event.
+    pub fn number(&self) -> Option<u64> {
+        number_of(&self.body)
+    }
+}
+
+/// The number that an event carries.
+pub fn number_of(body: &[u8]) -> Option<u64> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    body["data"]["number"].as_u64()
+}
+
+/// What a request is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    status: u16,
+    retry_after: Option<Duration>,
+}
+
+impl Reply {
+    /// It is taken.
+    pub const OK: Self = Self::of(200);
+
+    /// With this status.
+    pub const fn of(status: u16) -> Self {
+        Self { status, retry_after: None }
+    }
+
+    /// The same, asking to come back after whole seconds.
+    pub const fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    /// Does it say that the event is taken?
+    pub fn is_success(self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    fn text(self) -> String {
+        let wait = self.retry_after.map(|wait| format!("retry-after: {}\r\n", wait.as_secs()));
+        format!("HTTP/1.1 {} .\r\n{}content-length: 0\r\n\r\n", self.status, wait.unwrap_or_default())
+    }
+}
+
+/// Takes requests until it is dropped; then its connections end too.
+pub struct Listener {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Listener {
+    /// Begins to take requests. A caller that hangs up drops the future of its answer.
+    ///
+    /// # Errors
+    /// If there is no free port.
+    pub async fn start<A, F>(answer: A) -> anyhow::Result<Self>
+    where
+        A: Fn(Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Reply> + Send + 'static,
+    {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let answer = Arc::new(answer);
+        let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                tokio::select! {
+                    accepted = listener.accept() => {
+                        let Ok((stream, _)) = accepted else { return };
+                        connections.spawn(serve(stream, answer.clone()));
+                    }
+                    // How a sender ends its connection is its own affair.
+                    Some(_) = connections.join_next() => {}
+                }
+            }
+        });
+        Ok(Self { address, task })
+    }
+
+    /// Where a webhook points to reach it by this path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// One connection, request after request.
+async fn serve<A, F>(mut stream: TcpStream, answer: Arc<A>) -> anyhow::Result<()>
+where
+    A: Fn(Request) -> F,
+    F: Future<Output = Reply>,
+{
+    stream.set_nodelay(true)?;
+    let (mut bytes, mut ahead) = (Vec::new(), [0]);
+    loop {
+        let request = read(&mut stream, &mut bytes).await?;
+        let reply = tokio::select! {
+            biased;
+            reply = answer(request) => reply,
+            // A sender says nothing before it is answered: it has hung up.
+            _ = stream.peek(&mut ahead) => return Ok(()),
+        };
+        stream.write_all(reply.text().as_bytes()).await?;
+    }
+}
+
+/// Reads one request, and leaves in `bytes` what comes behind it.
+async fn read(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> anyhow::Result<Request> {
+    const END: &[u8] = b"\r\n\r\n";
+    let head_bytes = loop {
+        match bytes.windows(END.len()).position(|window| window == END) {
+            Some(at) => break at + END.len(),
+            None => read_more(stream, bytes).await?,
+        }
+    };
+    let head = String::from_utf8_lossy(&bytes[..head_bytes]).into_owned();
+    let mut lines = head.lines();
+    let path = lines.next().and_then(|line| line.split(' ').nth(1)).context("no path")?;
+    let header = |line: &str| {
+        let (name, value) = line.split_once(':')?;
+        Some((name.to_ascii_lowercase(), value.trim().to_owned()))
+    };
+    let headers: Vec<(String, String)> = lines.filter_map(header).collect();
+    let length = headers.iter().find(|(name, _)| name == "content-length").context("no length")?;
+    let bytes_in_all = head_bytes + length.1.parse::<usize>()?;
+    while bytes.len() < bytes_in_all {
+        read_more(stream, bytes).await?;
+    }
+    let body = bytes[head_bytes..bytes_in_all].to_vec();
+    bytes.drain(..bytes_in_all);
+    Ok(Request { at: Instant::now(), path: path.trim_start_matches('/').to_owned(), headers, body })
+}
+
+async fn read_more(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> anyhow::Result<()> {
+    ensure!(bytes.len() < REQUEST_BYTES_MAX, "a request of that size");
+    ensure!(stream.read_buf(bytes).await? > 0, "the caller is gone");
+    Ok(())
+}
+
+/// A gate that holds answers back while it is closed.
+pub struct Gate(watch::Sender<bool>);
+
+impl Gate {
+    /// A gate.
+    pub fn new(is_open: bool) -> Self {
+        Self(watch::Sender::new(is_open))
+    }
+
+    /// Opens or closes it.
+    pub fn set(&self, is_open: bool) {
+        self.0.send_replace(is_open);
+    }
+
+    /// Comes through as soon as it is open.
+    pub fn passing(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut gate = self.0.subscribe();
+        async move {
+            let _ = gate.wait_for(|is_open| *is_open).await;
+        }
+    }
+}
