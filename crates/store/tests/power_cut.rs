@@ -161,6 +161,27 @@ async fn the_first_start_of_a_copy_leaves_no_journal() {
     }
 }
 
+/// The journal of a first start that was killed before it was of use: SQLite leaves it alone, but its name must not outlive
+/// the next start, whose store it does not fit.
+#[tokio::test]
+async fn what_is_left_of_a_first_start_that_was_cut_off_goes_with_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let first_page = "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL;
+                      PRAGMA user_version = 1; PRAGMA user_version = 0";
+    Connection::open(dir.path().join("posthaste.db")).unwrap().execute_batch(first_page).unwrap();
+    std::fs::write(dir.path().join("master.key"), "11".repeat(32)).unwrap();
+    let mut journal = vec![0; 512];
+    journal[19] = 1;
+    journal[20..24].copy_from_slice(&512_u32.to_be_bytes());
+    journal[24..28].copy_from_slice(&8192_u32.to_be_bytes());
+    std::fs::write(dir.path().join("posthaste.db-journal"), journal).unwrap();
+    let store = open(dir.path()).unwrap();
+    publish(&store).await;
+    let image = image_of(dir.path());
+    assert!(!image.path().join("posthaste.db-journal").exists());
+    assert_eq!(events_in(image.path()).await.unwrap(), 1);
+}
+
 /// A copy of what is left when the log ends early would pass for a whole store.
 #[tokio::test]
 async fn nothing_is_copied_of_a_store_whose_log_is_damaged_or_anothers() {

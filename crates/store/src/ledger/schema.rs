@@ -82,10 +82,11 @@ pub(crate) fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
 ///
 /// A backup has none until its first start. SQLite notes the log in the first bytes of the file, all in one sector, which
 /// need no journal: they are there or not. Were there one, a start that is cut off would leave it, and whoever only reads,
-/// as every start does first, is refused while there is a journal. A new file has more to write, and needs one.
+/// as every start does first, is refused while there is a journal. A new file has more to write, and needs one; so does
+/// one without tables, whose start was cut off: what is left of its journal goes with the next one.
 fn prepare_file(connection: &Connection) -> rusqlite::Result<()> {
-    let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
-    if pages == 0 {
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
         let new = format!("PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL");
         return connection.execute_batch(&new);
     }
