@@ -6,13 +6,14 @@ mod lines;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{Part, Running};
 use crate::context::Context;
 use crate::figures::Figure;
+use crate::rig::contract::Contract;
 use crate::rig::listener::Listener;
 use crate::rig::publishers::Product;
 use crate::rig::receiver::becomes;
@@ -54,16 +55,13 @@ const END_WITHIN: Duration = Duration::from_secs(45);
 /// How long nothing more may come of it: many times the delay of a retry.
 const STILL_MAX: Duration = Duration::from_secs(12);
 /// Retries come soon, so that many are seen.
-const DELAYS: &str = r#"delays      = ["1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s"]"#;
+const DELAYS: [&str; 9] = ["1s"; 9];
 
 fn run(context: Context) -> Running {
     Box::pin(async move {
         let folder = tempfile::tempdir()?;
-        let contract = folder.path().join("soon.toml");
-        std::fs::write(&contract, contract_with_soon_retries()?)?;
-        let path = contract.to_str().context("the folder has no name")?;
         let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
-        let plan = plan.arguments(&["--contract", path]);
+        let plan = plan.contract(&Contract::standard().delays(&DELAYS)?)?;
         let lines = Arc::new(Lines::default());
         let takers = [lines::slow(&lines).await?, lines::failing(&lines, context.seed).await?];
         settle(&plan, &takers).await?;
@@ -71,12 +69,6 @@ fn run(context: Context) -> Running {
         let begun = publish_under_kills(&context, &plan, &lines, events).await?;
         finish(&context, &plan, &lines, begun, events).await
     })
-}
-
-fn contract_with_soon_retries() -> anyhow::Result<String> {
-    let standard = include_str!("../../../contracts/standard.toml");
-    let delays = standard.lines().find(|line| line.starts_with("delays")).context("no delays")?;
-    Ok(standard.replace(delays, DELAYS))
 }
 
 /// An account with a webhook to each taker.

@@ -11,12 +11,12 @@ use tokio::time::{Instant, sleep};
 use super::{Part, Running};
 use crate::context::Context;
 use crate::figures::Figure;
-use crate::rig::contract::{self, DELAYS_MS};
+use crate::rig::contract::{Contract, DELAYS_MS};
 use crate::rig::ledger::Ledger;
 use crate::rig::publishers::Answer;
 use crate::rig::receiver::becomes;
 use crate::rig::server::{Plan, Server};
-use receivers::{ASKED_MS, Receivers};
+use receivers::{ASKED, Receivers};
 
 /// The part.
 pub const PART: Part = Part {
@@ -60,15 +60,14 @@ const HOUR_S: f64 = 3_600.0;
 fn run(context: Context) -> Running {
     Box::pin(async move {
         let folder = tempfile::tempdir()?;
-        contract::shorten(folder.path(), &[])?;
         let plan = Plan::new(context.program(), folder.path())
-            .arguments(&["--contract", contract::FILE])
+            .contract(&Contract::short()?)?
             .bug(context.bug.as_deref());
         let server = Server::start(&plan).await?;
         let key = server.account("acme").await?;
         let receivers = Receivers::start().await?;
         for (path, _) in ATTEMPTS {
-            server.webhook(&key, &format!("{}/{path}", receivers.base)).await?;
+            server.webhook(&key, &receivers.url(path)).await?;
         }
         let (ledger, count) = (Ledger::default(), context.times(EVENTS));
         let product = server.product("acme")?;
@@ -95,8 +94,8 @@ fn judge(context: &Context, receivers: &Receivers) -> anyhow::Result<()> {
             context.object(format!("{path} was sent number {number} {} times, {due} were due", visits.len()));
         }
         for (pair, delay_ms) in visits.windows(2).zip(DELAYS_MS) {
-            let asked_ms = if path == "later" { ASKED_MS } else { 0 };
-            let delay = Duration::from_millis(delay_ms.max(asked_ms));
+            let asked = if path == "later" { ASKED } else { Duration::ZERO };
+            let delay = asked.max(Duration::from_millis(delay_ms));
             let is_early = judge_one(pair[0], pair[1], delay, &mut late_ms);
             context.report("schedule.early", f64::from(u8::from(is_early)))?;
             if is_early {

@@ -81,7 +81,8 @@ impl Reply {
 
 /// Takes requests until it is dropped; then its connections end too.
 pub struct Listener {
-    address: SocketAddr,
+    /// Where it listens.
+    pub address: SocketAddr,
     task: JoinHandle<()>,
 }
 

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use super::ledger::Ledger;
-pub use super::listener::number_of;
 use super::listener::{Gate, Listener, Reply};
 
 /// A receiver over plain HTTP. It answers until it is dropped.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use super::contract::Contract;
 use super::publishers::Product;
 
 /// The longest wait for anything.
@@ -58,6 +59,16 @@ impl Plan {
     pub fn arguments(mut self, more: &[&str]) -> Self {
         self.arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         self
+    }
+
+    /// The same under this contract, which is written into its folder.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn contract(self, contract: &Contract) -> anyhow::Result<Self> {
+        const FILE: &str = "contract.toml";
+        std::fs::write(self.folder.join(FILE), contract.text())?;
+        Ok(self.arguments(&["--contract", FILE]))
     }
 
     /// The same with a bug switched on, if there is one.

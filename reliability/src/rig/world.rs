@@ -238,7 +238,7 @@ impl World {
         if server.has_ended() {
             wrong.push(format!("the process ended by itself:\n{}", server.log()));
         } else {
-            wrong.extend(self.ask(&server, missing.is_empty()).await?);
+            wrong.extend(self.ask(&server, &missing).await?);
             server.end().await?;
         }
         self.count_copies(&mut sum, &mut wrong);
@@ -291,19 +291,22 @@ impl World {
         missing
     }
 
-    /// Asks about some events: each webhook of the account has an outcome, and the healthy ones a delivery.
-    async fn ask(&self, server: &Server, is_delivered: bool) -> anyhow::Result<Vec<String>> {
+    /// Asks about some events, among them those that are missing: each webhook of the account has an outcome, and the
+    /// healthy ones a delivery.
+    async fn ask(&self, server: &Server, missing: &[(&str, u64)]) -> anyhow::Result<Vec<String>> {
         let ids = self.desk.ledger.acknowledged_ids();
         let step = (ids.len() / ASKED_ABOUT).max(1);
+        let some = ids.keys().step_by(step).chain(missing.iter().take(ASKED_ABOUT).map(|(_, number)| number));
+        let asked_about: BTreeSet<u64> = some.copied().collect();
         let until = Instant::now() + RECORD_PATIENCE;
         let mut wrong = Vec::new();
-        for (number, id) in ids.iter().step_by(step) {
+        for (number, id) in ids.iter().filter(|(number, _)| asked_about.contains(number)) {
             loop {
                 let event = server.admin.get(&format!("/events/{id}")).await.map_err(|failure| {
                     anyhow::anyhow!("acknowledged event {number} ({id}) is not to be found: {failure}")
                 })?;
                 let told = unaccounted(&event, is_broadcast(*number));
-                if told.is_none() || !is_delivered || Instant::now() > until {
+                if told.is_none() || !missing.is_empty() || Instant::now() > until {
                     wrong.extend(told.map(|told| format!("event {number}: {told}")));
                     break;
                 }

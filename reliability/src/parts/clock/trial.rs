@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::changes::Change;
 use super::visits::{Receivers, Visit};
 use crate::rig::clock::{Face, Turn};
-use crate::rig::contract::{self, DELAYS_MS};
+use crate::rig::contract::{Contract, DELAYS_MS};
 use crate::rig::ledger::Ledger;
 use crate::rig::publishers::Answer;
 use crate::rig::receiver::becomes;
@@ -87,13 +87,15 @@ impl Trial {
     }
 
     async fn scene(&self, folder: &Path) -> anyhow::Result<Scene> {
-        contract::shorten(folder, &RATE_TEXTS)?;
+        let [limit, window] = RATE_TEXTS;
+        let contract = Contract::short()?.with(limit.0, limit.1)?.with(window.0, window.1)?;
         let boot = folder.join("boot");
         std::fs::write(&boot, STARTS[0])?;
         let face = Arc::new(Face::new(folder)?);
         face.turn(self.change.before)?;
         let plan = Plan::new(&self.program, folder)
-            .arguments(&["--contract", contract::FILE, "--retention-days", "1"])
+            .contract(&contract)?
+            .arguments(&["--retention-days", "1"])
             .with("LD_PRELOAD", self.library.to_string_lossy())
             .with("CLOCK_FILE", face.path().to_string_lossy())
             .with("CLOCK_BOOT", boot.to_string_lossy())

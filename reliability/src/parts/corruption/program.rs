@@ -3,12 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use http::StatusCode;
-use posthaste::receiver::{Receiver as Listening, Reply};
 use rusqlite::{Connection, OpenFlags};
 
 use super::Shared;
@@ -17,7 +15,8 @@ use super::fill::{self, EVENTS, Filled, LIFE_NUMBERS, LIVES, account_of};
 use crate::context::Context;
 use crate::dice::Dice;
 use crate::rig::ledger::Ledger;
-use crate::rig::receiver::{becomes, number_of};
+use crate::rig::listener::{Listener, Reply, Request};
+use crate::rig::receiver::becomes;
 use crate::rig::server::{Plan, Server};
 
 /// How long the program runs on a copy that is not expected to send anything more.
@@ -45,37 +44,25 @@ const AIMED: [(&str, &str); 5] = [
     ),
 ];
 
-/// A request: the path, and the body.
-type Request = (String, Vec<u8>);
-
 /// Who takes everything, wherever it goes.
 struct Taker {
-    address: std::net::SocketAddr,
+    listener: Listener,
     taken: Shared<Vec<Request>>,
-    task: tokio::task::JoinHandle<()>,
 }
 
 impl Taker {
     async fn start() -> anyhow::Result<Self> {
-        let listening = Listening::bind(([127, 0, 0, 1], 0).into(), None).await?;
-        let (address, taken) = (listening.address, Shared::<Vec<Request>>::default());
+        let taken = Shared::<Vec<Request>>::default();
         let noted = taken.clone();
-        let task = tokio::spawn(listening.run(Arc::new(move |arrival| {
-            let request = (arrival.target.clone(), arrival.body.to_vec());
+        let listener = Listener::start(move |request| {
             noted.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-            Box::pin(async { Reply::empty(StatusCode::OK) })
-        })));
-        Ok(Self { address, taken, task })
+            std::future::ready(Reply::OK)
+        });
+        Ok(Self { listener: listener.await?, taken })
     }
 
     fn taken(&self) -> Vec<Request> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Drop for Taker {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -134,7 +121,7 @@ async fn run_on(
     // Whatever the webhooks point to, it is led to one who notes where it was to go.
     let (taker, trap) = (Taker::start().await?, Taker::start().await?);
     let plan = lead(plan, filled, &taker);
-    damage(&plan.data(), &format!("http://{}/trap", trap.address))?;
+    damage(&plan.data(), &trap.listener.url("trap"))?;
     let started = Server::start_or_end(&plan).await?;
     let is_started = started.is_ok();
     if let Ok(server) = started {
@@ -144,7 +131,7 @@ async fn run_on(
         tokio::time::sleep(LIFE).await;
         end(context, server, is_aimed).await?;
     }
-    let is_wrong = |(_, body): &&Request| !published.contains(body) && !is_of_this_life(body);
+    let is_wrong = |request: &&Request| !published.contains(&request.body) && !is_of_this_life(request);
     let wrong = taker.taken().iter().filter(is_wrong).count();
     let misled = trap.taken().len() + misdirected(&taker.taken());
     context.report("corruption.wrong_bytes", wrong as f64)?;
@@ -185,15 +172,15 @@ async fn end(context: &Context, mut server: Server, is_aimed: bool) -> anyhow::R
 }
 
 /// Was it published on the damaged copy?
-fn is_of_this_life(body: &[u8]) -> bool {
-    number_of(body).is_some_and(|number| number / LIFE_NUMBERS == LIVES)
+fn is_of_this_life(request: &Request) -> bool {
+    request.number().is_some_and(|number| number / LIFE_NUMBERS == LIVES)
 }
 
 /// Requests to a path that is not of the event's own account, or whose webhook is paused.
 fn misdirected(taken: &[Request]) -> usize {
-    let belongs = |(path, body): &&Request| {
-        let account = number_of(body).map_or("", account_of);
-        [format!("/taking/{account}"), format!("/failing/{account}")].contains(path)
+    let belongs = |request: &&Request| {
+        let account = request.number().map_or("", account_of);
+        [format!("taking/{account}"), format!("failing/{account}")].contains(&request.path)
     };
     taken.iter().filter(|request| !belongs(request)).count()
 }
@@ -216,7 +203,7 @@ fn lead(plan: Plan, filled: &Filled, taker: &Taker) -> Plan {
     ports.fold(plan, |plan, port| {
         plan.arguments(&[
             "--connect-to",
-            &format!("127.0.0.1:{port}:{}:{}", taker.address.ip(), taker.address.port()),
+            &format!("127.0.0.1:{port}:{}:{}", taker.listener.address.ip(), taker.listener.address.port()),
         ])
     })
 }

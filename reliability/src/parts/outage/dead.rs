@@ -6,6 +6,7 @@ use super::door::{Door, Manner, Webhook};
 use super::past::leave_behind;
 use super::stage::{FRESH, delays_ms, p99, publish, register, too_many_at_once, under};
 use crate::context::Context;
+use crate::rig::contract::Contract;
 use crate::rig::receiver::becomes;
 use crate::rig::server::{PATIENCE, Server};
 
@@ -18,7 +19,7 @@ const MEASURED: u64 = 150;
 /// The dead receiver is watched for so long, beside the healthy one, before it returns.
 const WATCHED_FOR: Duration = Duration::from_secs(6);
 /// It accepts and does not answer. Attempts fail soon, so that webhooks fail again and again while it is watched.
-const TIMEOUT: (&str, &str) = ("timeout      = \"15s\"", "timeout      = \"1s\"");
+const TIMEOUT: (&str, &str) = (r#"timeout      = "15s""#, r#"timeout      = "1s""#);
 /// How often something fresh is published.
 const EVERY: Duration = Duration::from_millis(10);
 /// Fresh events for the receiver that has returned, each for all of its webhooks.
@@ -29,14 +30,13 @@ const SOON: Manner = Manner { takes: Duration::from_millis(20), per_second: None
 
 pub async fn run(context: &Context) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let plan = under(context, folder.path(), TIMEOUT)?;
+    let plan = under(context, folder.path(), &Contract::standard().with(TIMEOUT.0, TIMEOUT.1)?)?;
     let (dead, well) = (Door::start(SOON, false).await?, Door::start(INSTANTLY, true).await?);
     let mut server = Server::start(&plan).await?;
     register(&server, "dead", &dead, 0..WEBHOOKS).await?;
     register(&server, "well", &well, 0..1).await?;
     let alone_ms = healthy_ms(&server, &well, FRESH).await?;
-    server.terminate()?;
-    server.wait().await?;
+    server.end().await?;
     let owed = leave_behind(&plan.data(), context.times(EVENTS), "well").await?;
     context.report("outage.dead", owed as f64)?;
 

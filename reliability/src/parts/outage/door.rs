@@ -4,12 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
+
+use crate::rig::listener::{Gate, Listener, Reply, Request};
 
 /// The webhook's number in the path that it was registered with.
 pub type Webhook = u32;
@@ -25,8 +22,6 @@ pub struct Manner {
 
 /// What the receiver asks for in `Retry-After`.
 pub const ASKED_FOR: Duration = Duration::from_secs(2);
-/// More than any request here.
-const REQUEST_MAX: usize = 64 * 1024;
 
 /// A request that came.
 #[derive(Debug, Clone, Copy)]
@@ -61,11 +56,9 @@ struct Book {
 
 /// The receiver. It answers until it is dropped.
 pub struct Door {
-    /// Where webhooks point, less the number.
-    pub base: String,
-    open: watch::Sender<bool>,
+    listener: Listener,
+    gate: Arc<Gate>,
     book: Arc<Mutex<Book>>,
-    task: JoinHandle<()>,
 }
 
 impl Door {
@@ -74,22 +67,21 @@ impl Door {
     /// # Errors
     /// If there is no free port.
     pub async fn start(manner: Manner, is_open: bool) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let base = format!("http://{}", listener.local_addr()?);
-        let (open, gate) = watch::channel(is_open);
-        let book = Arc::<Mutex<Book>>::default();
-        let kept = book.clone();
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, manner, gate.clone(), kept.clone()));
-            }
-        });
-        Ok(Self { base, open, book, task })
+        let (gate, book) = (Arc::new(Gate::new(is_open)), Arc::<Mutex<Book>>::default());
+        let (passed, kept) = (gate.clone(), book.clone());
+        let listener =
+            Listener::start(move |request| answer(request, manner, passed.passing(), kept.clone())).await?;
+        Ok(Self { listener, gate, book })
+    }
+
+    /// Where the webhook with this number points.
+    pub fn url(&self, webhook: Webhook) -> String {
+        self.listener.url(&webhook.to_string())
     }
 
     /// Answers from now on, those too that wait.
     pub fn open(&self) {
-        self.open.send_replace(true);
+        self.gate.set(true);
     }
 
     /// What came so far.
@@ -108,68 +100,35 @@ impl Door {
     }
 }
 
-impl Drop for Door {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// One connection, request after request. A caller that gives up is noticed.
-async fn serve(
-    mut stream: TcpStream,
+/// Answers one request. A caller that gives up is noticed.
+async fn answer(
+    request: Request,
     manner: Manner,
-    mut gate: watch::Receiver<bool>,
+    passing: impl Future<Output = ()>,
     book: Arc<Mutex<Book>>,
-) {
-    let (mut bytes, mut ahead) = (Vec::new(), [0]);
-    while let Ok((webhook, number)) = request(&mut stream, &mut bytes).await {
-        let is_taken = arrive(&book, webhook, number, manner);
-        let answering = async {
-            let _ = gate.wait_for(|is_open| *is_open).await;
-            tokio::time::sleep(manner.takes).await;
-        };
-        let is_there = tokio::select! {
-            () = answering => true,
-            _ = stream.peek(&mut ahead) => false,
-        };
-        leave(&book, webhook, is_taken, is_there);
-        let answer = match is_taken {
-            true => "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned(),
-            false => format!(
-                "HTTP/1.1 429 Too Many Requests\r\nretry-after: {}\r\ncontent-length: 0\r\n\r\n",
-                ASKED_FOR.as_secs()
-            ),
-        };
-        if !is_there || stream.write_all(answer.as_bytes()).await.is_err() {
-            return;
-        }
-    }
+) -> Reply {
+    let (Ok(webhook), Some(number)) = (request.path.parse(), request.number()) else { return Reply::of(400) };
+    let is_taken = arrive(&book, webhook, number, manner);
+    let mut under_way = UnderWay { book, webhook, is_taken, is_there: false };
+    passing.await;
+    tokio::time::sleep(manner.takes).await;
+    under_way.is_there = true;
+    if is_taken { Reply::OK } else { Reply::of(429).retry_after(ASKED_FOR) }
 }
 
-/// Reads one request: the number in its path and that of its event.
-async fn request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> anyhow::Result<(Webhook, u64)> {
-    bytes.clear();
-    loop {
-        let text = String::from_utf8_lossy(bytes);
-        if let Some((head, body)) = text.split_once("\r\n\r\n")
-            && body.len() >= length_of(head)?
-        {
-            let path = head.split(' ').nth(1).context("no path")?;
-            let number = body.split_once("\"number\":").context("no number")?.1;
-            let digits: String = number.chars().take_while(char::is_ascii_digit).collect();
-            return Ok((path.trim_start_matches('/').parse()?, digits.parse()?));
-        }
-        anyhow::ensure!(bytes.len() < REQUEST_MAX, "a request of that size");
-        anyhow::ensure!(stream.read_buf(bytes).await? > 0, "the caller is gone");
-    }
+/// A request that is not answered yet. It ends with its answer, or when its caller hangs up.
+struct UnderWay {
+    book: Arc<Mutex<Book>>,
+    webhook: Webhook,
+    is_taken: bool,
+    /// Was the caller there to be answered?
+    is_there: bool,
 }
 
-fn length_of(head: &str) -> anyhow::Result<usize> {
-    let line = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().to_owned())
-    });
-    Ok(line.context("no length")?.parse()?)
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        leave(&self.book, self.webhook, self.is_taken, self.is_there);
+    }
 }
 
 fn arrive(book: &Mutex<Book>, webhook: Webhook, number: u64, manner: Manner) -> bool {

@@ -35,8 +35,7 @@ pub async fn run(context: &Context) -> anyhow::Result<()> {
         register(&server, &format!("late{account}"), &overdue, numbers).await?;
     }
     register(&server, "well", &well, 0..1).await?;
-    server.terminate()?;
-    server.wait().await?;
+    server.end().await?;
     let owed = leave_behind(&plan.data(), context.times(EVENTS), "well").await?;
     context.report("outage.overdue", owed as f64)?;
 

@@ -10,6 +10,7 @@ use super::door::{ASKED_FOR, Door, Knock, Manner};
 use super::past::leave_behind;
 use super::stage::{FRESH, peak_per_second, publish, register, too_many_at_once, under};
 use crate::context::Context;
+use crate::rig::contract::Contract;
 use crate::rig::receiver::becomes;
 use crate::rig::server::{PATIENCE, Server};
 
@@ -22,15 +23,15 @@ const FRESH_EVENTS: u64 = 80;
 /// By so many at one time.
 const PUBLISHERS: u64 = 8;
 const TAKES: Duration = Duration::from_millis(5);
-const SUCCESS: &str = "success      = [\"2xx\"]";
-const DELAYS: &str =
-    "delays      = [\"5s\", \"5m\", \"30m\", \"2h\", \"5h\", \"10h\", \"14h\", \"20h\", \"24h\"]";
+const SUCCESS: &str = r#"success      = ["2xx"]"#;
+const DELAYS: [&str; 60] = ["1s"; 60];
 
 /// The contract bounds the rate: it is kept, and fresh events have half of it.
 pub async fn paced(context: &Context) -> anyhow::Result<()> {
     let door = Door::start(Manner { takes: TAKES, per_second: None }, true).await?;
     let rate = format!("{SUCCESS}\nrate         = {{ limit = {PER_SECOND}, window = \"1s\" }}");
-    let (_folder, server) = with_backlog(context, &door, SUCCESS, &rate).await?;
+    let contract = Contract::standard().with(SUCCESS, &rate)?;
+    let (_folder, server) = with_backlog(context, &door, &contract).await?;
     // Side by side: they must wait for their turns, and not for the commits of those before them.
     let each = FRESH_EVENTS / PUBLISHERS;
     let shares = (0..PUBLISHERS).map(|one| FRESH + one * each..FRESH + (one + 1) * each);
@@ -51,8 +52,8 @@ pub async fn paced(context: &Context) -> anyhow::Result<()> {
 pub async fn refusing(context: &Context) -> anyhow::Result<()> {
     let manner = Manner { takes: TAKES, per_second: Some(PER_SECOND as usize) };
     let door = Door::start(manner, true).await?;
-    let often = format!("delays      = [{}]", ["\"1s\""; 60].join(", "));
-    let (_folder, _server) = with_backlog(context, &door, DELAYS, &often).await?;
+    let contract = Contract::standard().delays(&DELAYS)?;
+    let (_folder, _server) = with_backlog(context, &door, &contract).await?;
     let taken = || door.knocks().iter().filter(|knock| knock.is_taken).count();
     becomes(PATIENCE, || taken() >= BACKLOG as usize).await;
     let knocks = door.knocks();
@@ -63,19 +64,17 @@ pub async fn refusing(context: &Context) -> anyhow::Result<()> {
     context.report("outage.early", early(&knocks) as f64)
 }
 
-/// A server under the standard contract with one text replaced, and a webhook with a backlog.
+/// A server under a contract, and a webhook with a backlog.
 async fn with_backlog(
     context: &Context,
     door: &Door,
-    from: &str,
-    to: &str,
+    contract: &Contract,
 ) -> anyhow::Result<(tempfile::TempDir, Server)> {
     let folder = tempfile::tempdir()?;
-    let plan = under(context, folder.path(), (from, to))?;
+    let plan = under(context, folder.path(), contract)?;
     let mut server = Server::start(&plan).await?;
     register(&server, "acme", door, 0..1).await?;
-    server.terminate()?;
-    server.wait().await?;
+    server.end().await?;
     leave_behind(&plan.data(), BACKLOG, "nobody").await?;
     let server = Server::start(&plan).await?;
     Ok((folder, server))

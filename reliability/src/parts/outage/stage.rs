@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::door::{Door, Knock, Webhook};
 use crate::context::Context;
+use crate::rig::contract::Contract;
 use crate::rig::ledger::Ledger;
 use crate::rig::publishers::Answer;
 use crate::rig::server::{Plan, Server};
@@ -19,14 +20,9 @@ pub const FRESH: u64 = 1_000_000_000;
 /// Registrations at one time.
 const AT_ONE_TIME: usize = 16;
 
-const CONTRACT: &str = include_str!("../../../../contracts/standard.toml");
-
-/// The program under the standard contract with one text in place of another.
-pub fn under(context: &Context, folder: &Path, (from, to): (&str, &str)) -> anyhow::Result<Plan> {
-    ensure!(CONTRACT.contains(from), "the standard contract has no `{from}`");
-    std::fs::write(folder.join("contract.toml"), CONTRACT.replace(from, to))?;
-    let plan = Plan::new(context.program(), folder).bug(context.bug.as_deref());
-    Ok(plan.arguments(&["--contract", "contract.toml"]))
+/// The program under a contract.
+pub fn under(context: &Context, folder: &Path, contract: &Contract) -> anyhow::Result<Plan> {
+    Plan::new(context.program(), folder).bug(context.bug.as_deref()).contract(contract)
 }
 
 /// Registers webhooks with these numbers for an account, each at its own path of a door.
@@ -38,7 +34,7 @@ pub async fn register(
 ) -> anyhow::Result<()> {
     let key = server.account(account).await?;
     let register = |number| {
-        let (key, url) = (&key, format!("{}/{number}", door.base));
+        let (key, url) = (&key, door.url(number));
         async move { server.webhook(key, &url).await.map(|_| ()) }
     };
     futures_util::stream::iter(numbers).map(register).buffer_unordered(AT_ONE_TIME).try_collect().await
