@@ -22,8 +22,8 @@ const LIST: &str = "reliability/bugs.toml";
 const PATIENCE_S: &str = "180";
 /// How many are looked for at one time: most of it is waiting.
 const SIDE_BY_SIDE: usize = 3;
-/// Parts that measure times: their control runs share the machine with no other.
-const ALONE: [&str; 2] = ["outage", "schedule"];
+/// Parts that always run the program that has all bugs: what they find with every change is found without a bug.
+const WITHOUT_A_BUG_ANYWAY: [&str; 1] = ["points"];
 /// As the name of a bug: none, in the program that has them all.
 const NO_BUG: &str = "";
 
@@ -71,12 +71,7 @@ pub fn run(root: &Path, programs: &Programs, wanted: &str) -> anyhow::Result<Vec
     let list: List = toml::from_str(&text).context(LIST)?;
     check_names(&list)?;
     let wanted: Vec<&Entry> = list.bug.iter().filter(|entry| entry.name.contains(wanted)).collect();
-    let (alone, beside): (Vec<Run>, Vec<Run>) =
-        controls(&wanted).into_iter().partition(|run| ALONE.contains(&run.part));
-    let began = now();
-    let mut objecting = side_by_side(1, &alone, |run| control(root, programs, run));
-    objecting.extend(side_by_side(SIDE_BY_SIDE, &beside, |run| control(root, programs, run)));
-    println!("without a bug: {} parts, {:.0} s", alone.len() + beside.len(), (now() - began).as_secs_f64());
+    let objecting = objecting(root, programs, &controls(&wanted));
     let tried =
         side_by_side(SIDE_BY_SIDE, &wanted, |entry| Some((entry.title(), one(root, programs, entry))));
     let missed: Vec<&str> =
@@ -106,6 +101,7 @@ fn side_by_side<T: Sync, R: Send>(width: usize, all: &[T], each: impl Fn(&T) -> 
 }
 
 /// A run of a part with the program that has all bugs.
+#[derive(Clone, Copy)]
 struct Run<'a> {
     part: &'a str,
     /// One of them, or none.
@@ -117,30 +113,38 @@ struct Run<'a> {
 fn controls<'a>(wanted: &[&'a Entry]) -> Vec<Run<'a>> {
     let mut efforts: BTreeMap<&str, f64> = BTreeMap::new();
     for entry in wanted {
-        let Some(part) = &entry.part else { continue };
+        let is_needed = |part: &&String| !WITHOUT_A_BUG_ANYWAY.contains(&part.as_str());
+        let Some(part) = entry.part.as_ref().filter(is_needed) else { continue };
         let least = efforts.entry(part).or_insert(entry.effort);
         *least = least.min(entry.effort);
     }
     efforts.into_iter().map(|(part, effort)| Run { part, bug: NO_BUG, effort }).collect()
 }
 
-/// Without a bug nothing may be objected to. Answers the part if something was.
-fn control(root: &Path, programs: &Programs, run: &Run) -> Option<String> {
+/// The parts that object without a bug. Some measure times: those have another try with nothing beside them.
+fn objecting(root: &Path, programs: &Programs, controls: &[Run]) -> Vec<String> {
     let began = now();
-    match told_by(root, programs, run) {
+    let objecting =
+        side_by_side(SIDE_BY_SIDE, controls, |run| (!is_content(root, programs, run)).then_some(*run));
+    let objecting =
+        side_by_side(1, &objecting, |run| (!is_content(root, programs, run)).then(|| run.part.to_owned()));
+    println!("without a bug: {} parts, {:.0} s", controls.len(), (now() - began).as_secs_f64());
+    objecting
+}
+
+/// Without a bug nothing may be objected to.
+fn is_content(root: &Path, programs: &Programs, run: &Run) -> bool {
+    let began = now();
+    let why = match told_by(root, programs, run) {
         Ok(told) if told.is_empty() => {
             println!("content without a bug: {} (after {:.1} s)", run.part, (now() - began).as_secs_f64());
-            None
+            return true;
         }
-        Ok(told) => {
-            println!("NOT CONTENT WITHOUT A BUG: {}: {told:?}", run.part);
-            Some(run.part.to_owned())
-        }
-        Err(why) => {
-            println!("NOT CONTENT WITHOUT A BUG: {}: {why:#}", run.part);
-            Some(run.part.to_owned())
-        }
-    }
+        Ok(told) => format!("{told:?}"),
+        Err(why) => format!("{why:#}"),
+    };
+    println!("NOT CONTENT WITHOUT A BUG: {}: {why}", run.part);
+    false
 }
 
 impl Entry {
