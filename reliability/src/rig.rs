@@ -8,8 +8,12 @@ pub mod preload;
 pub mod scratch;
 
 pub mod listener;
-pub mod publishers;
 pub mod receiver;
+
+pub mod client;
+pub mod publishing;
+
+pub mod publishers;
 
 pub mod server;
 

@@ -15,9 +15,7 @@ use tokio::time::Instant;
 use super::{Part, Running};
 use crate::context::Context;
 use crate::figures::Figure;
-use crate::rig::publishers::Answer;
 use crate::rig::server::{Plan, Server};
-use crate::rig::traffic::Traffic;
 use crate::rig::world::World;
 
 /// The part.
@@ -158,7 +156,7 @@ async fn flood(context: &Context) -> anyhow::Result<()> {
         // One after the other: so few open files are for few attempts at one time.
         let number = desk.numbers.fetch_add(1, Ordering::Relaxed);
         let published = desk.publish(number).await;
-        if published != Answer::Accepted {
+        if !published.is_accepted() {
             context
                 .object(format!("in a flood of connections event {number} was answered with {published:?}"));
         }
@@ -227,7 +225,7 @@ async fn a_few_droughts(context: &Context) -> anyhow::Result<()> {
     let mut server = Server::start(&world.plan).await?;
     let id = Pid::from_raw(i32::try_from(server.process_id)?).context("no process")?;
     for _ in 0..DROUGHTS {
-        let traffic = Traffic::start(&world.desk.towards(&server)?, PUBLISHERS);
+        let traffic = world.desk.towards(&server)?.traffic(PUBLISHERS);
         tokio::time::sleep(LOOK_EVERY).await;
         let before = prlimit(Some(id), Resource::Nofile, few(id)?)?;
         let over = Instant::now() + DROUGHT;

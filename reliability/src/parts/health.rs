@@ -4,15 +4,16 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use serde_json::json;
+use http::Method;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Part, Running};
 use crate::context::Context;
 use crate::figures::Figure;
+use crate::rig::client::Answer;
 use crate::rig::mailbox::{Mailbox, Manner};
 use crate::rig::server::{Plan, Server};
-use crate::rig::traffic::{Traffic, call};
 use crate::rig::world::World;
 
 /// The part.
@@ -80,7 +81,7 @@ async fn red(context: &Context, bug: &str, after: Duration) -> anyhow::Result<()
     let mut server = Server::start(&world.plan).await?;
     let begun = Instant::now();
     let traffic = match world.settle(&server).await {
-        Ok(()) => Some(Traffic::start(&world.desk.towards(&server)?, PUBLISHERS)),
+        Ok(()) => Some(world.desk.towards(&server)?.traffic(PUBLISHERS)),
         // It is half gone already.
         Err(_) if bug.starts_with("runtime") => None,
         Err(error) => return Err(error.context(bug.to_owned())),
@@ -125,17 +126,18 @@ async fn while_all_is_well(context: &Context) -> anyhow::Result<()> {
     server.webhook(&world.desk.key, &silent.url).await?;
     let leaver = server.webhook(&world.desk.key, &leaving.url).await?;
     let webhook = server.webhook(&world.desk.key, &paused.url).await?;
-    let url = format!("{}/v1/webhooks/{}", server.base, webhook["id"].as_str().unwrap_or_default());
+    let customer = server.customer(&world.desk.key);
+    let path = |webhook: &Value| format!("/v1/webhooks/{}", webhook["id"].as_str().unwrap_or_default());
     let body = json!({"status": "paused"}).to_string();
-    let answer = call(http::Method::PATCH, &url, &world.desk.key, None, body).await;
-    ensure!(answer.as_ref().is_some_and(|(status, _)| *status == 200), "a webhook is not paused: {answer:?}");
-    let traffic = Traffic::start(&world.desk.towards(&server)?, PUBLISHERS);
+    let answer = customer.call(Method::PATCH, &path(&webhook), body).await;
+    ensure!(answer.as_ref().is_some_and(Answer::is_success), "a webhook is not paused: {answer:?}");
+    let traffic = world.desk.towards(&server)?.traffic(PUBLISHERS);
     let (mut looks, mut reds) = look(&server, TRAFFIC).await;
     traffic.stop().await;
-    let url = format!("{}/v1/webhooks/{}", server.base, leaver["id"].as_str().unwrap_or_default());
-    let deleting = call(http::Method::DELETE, &url, &world.desk.key, None, String::new());
+    let leaver = path(&leaver);
+    let deleting = customer.call(Method::DELETE, &leaver, String::new());
     match tokio::time::timeout(ANSWER_PATIENCE, deleting).await {
-        Ok(Some((200..300, _))) => world.desk.diary.delete("/leaving"),
+        Ok(Some(answer)) if answer.is_success() => world.desk.diary.delete("/leaving"),
         // Readiness must tell why.
         other => context.object(format!("a webhook is not deleted: {other:?}")),
     }

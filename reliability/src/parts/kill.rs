@@ -12,7 +12,6 @@ use super::{Part, Running};
 use crate::context::Context;
 use crate::figures::Figure;
 use crate::rig::server::{Plan, Server};
-use crate::rig::traffic::Traffic;
 use crate::rig::world::World;
 
 /// The part.
@@ -72,7 +71,7 @@ fn run(context: Context) -> Running {
             context.report("kill.ready_ms", server.ready_after.as_secs_f64() * 1000.0)?;
             repeated += world.desk.ledger.left_open().len();
             forgotten += world.repeat(&server).await?;
-            let traffic = Traffic::start(&world.desk.towards(&server)?, PUBLISHERS);
+            let traffic = world.desk.towards(&server)?.traffic(PUBLISHERS);
             let longer = if cycle % LONG_LIFE_EVERY == 0 { 4 } else { 1 };
             tokio::time::sleep(Duration::from_millis((1 + dice.below(LIFE_MAX_MS)) * longer)).await;
             server.kill().await?;

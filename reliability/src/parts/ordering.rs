@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::figures::Figure;
 use crate::rig::contract::Contract;
 use crate::rig::listener::Listener;
-use crate::rig::publishers::Product;
+use crate::rig::publishing::Product;
 use crate::rig::receiver::becomes;
 use crate::rig::server::{Plan, Server};
 use lines::Lines;

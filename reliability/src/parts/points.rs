@@ -17,7 +17,6 @@ use crate::context::Context;
 use crate::dice::Dice;
 use crate::figures::Figure;
 use crate::rig::server::{Plan, Server};
-use crate::rig::traffic::Traffic;
 use crate::rig::world::{Sum, World};
 
 /// The part.
@@ -93,7 +92,7 @@ async fn one(context: &Context, point: &str, nth: u64, mut dice: Dice) -> anyhow
     world.settle(&server).await?;
     let forgotten = world.repeat(&server).await?;
     let acknowledged = world.desk.ledger.acknowledged();
-    let traffic = Traffic::start(&world.desk.towards(&server)?, PUBLISHERS);
+    let traffic = world.desk.towards(&server)?.traffic(PUBLISHERS);
     tokio::time::sleep(TRAFFIC).await;
     traffic.stop().await;
     let (sum, wrong) = world.close(server).await?;
@@ -157,7 +156,7 @@ async fn exercise(
     if forgotten > 0 {
         context.object(format!("{point}: {forgotten} repeated calls got another event than the first"));
     }
-    let traffic = Traffic::start(&world.desk.towards(server)?, PUBLISHERS);
+    let traffic = world.desk.towards(server)?.traffic(PUBLISHERS);
     tokio::time::sleep(TRAFFIC).await;
     if point.ends_with("-write-back") {
         let _ = world.fill(server, LOG_FILLED_BY).await;

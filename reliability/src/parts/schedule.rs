@@ -13,7 +13,6 @@ use crate::context::Context;
 use crate::figures::Figure;
 use crate::rig::contract::{Contract, DELAYS_MS};
 use crate::rig::ledger::Ledger;
-use crate::rig::publishers::Answer;
 use crate::rig::receiver::becomes;
 use crate::rig::server::{Plan, Server};
 use receivers::{ASKED, Receivers};
@@ -72,7 +71,7 @@ fn run(context: Context) -> Running {
         let (ledger, count) = (Ledger::default(), context.times(EVENTS));
         let product = server.product("acme")?;
         for number in 0..count {
-            ensure!(product.publish(number, &ledger).await == Answer::Accepted, "it takes events");
+            ensure!(product.publish(number, &ledger).await.is_accepted(), "it takes events");
             sleep(EVERY).await;
         }
         let is_done = || ATTEMPTS.iter().all(|(path, times)| receivers.visits(path, *times) == count);

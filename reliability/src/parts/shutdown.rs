@@ -13,10 +13,8 @@ use super::{Part, Running};
 use crate::context::Context;
 use crate::figures::Figure;
 use crate::rig::mailbox::{Mailbox, Manner};
-use crate::rig::publishers::Answer;
 use crate::rig::receiver::becomes;
 use crate::rig::server::{PATIENCE, Plan, Server};
-use crate::rig::traffic::Traffic;
 use crate::rig::world::World;
 
 /// The part.
@@ -91,7 +89,7 @@ async fn under_load(context: &Context) -> anyhow::Result<()> {
         }
         let mut server = Server::start(&world.plan).await?;
         forgotten += world.repeat(&server).await?;
-        let traffic = Traffic::start(&world.desk.towards(&server)?, PUBLISHERS);
+        let traffic = world.desk.towards(&server)?.traffic(PUBLISHERS);
         tokio::time::sleep(Duration::from_millis(1 + dice.below(LIFE_MAX_MS))).await;
         let (status, took) = end(&mut server, cycle).await?;
         traffic.stop().await;
@@ -146,7 +144,7 @@ async fn while_nobody_answers(context: &Context) -> anyhow::Result<()> {
     let mut server = Server::start(&world.plan).await?;
     server.webhook(&world.desk.key, &silent.url).await?;
     let number = 0;
-    ensure!(world.desk.towards(&server)?.publish(number).await == Answer::Accepted, "not accepted");
+    ensure!(world.desk.towards(&server)?.publish(number).await.is_accepted(), "not accepted");
     let arrived = || world.desk.diary.at("silent").get(&number).map_or(0, |copies| copies.copies.len());
     ensure!(becomes(PATIENCE, || arrived() == 1).await, "the silent receiver got nothing");
     let (status, took) = end(&mut server, 0).await?;

@@ -17,7 +17,7 @@ use crate::figures::Figure;
 use crate::rig::fail::{Fault, How};
 use crate::rig::ledger::Ledger;
 use crate::rig::preload;
-use crate::rig::publishers::Numbers;
+use crate::rig::publishing::Numbers;
 use crate::rig::receiver::Receiver;
 use crate::rig::scratch;
 use crate::rig::server::{Plan, Server};

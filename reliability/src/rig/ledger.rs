@@ -13,8 +13,6 @@ struct Books {
     acknowledged: BTreeMap<u64, String>,
     /// Numbers whose publisher got no answer or a 5xx: they may be stored or not.
     unknown: BTreeSet<u64>,
-    /// Numbers that were refused with a 4xx: they must never arrive.
-    refused: BTreeSet<u64>,
     /// By receiver and number, how many copies arrived that were answered with success, and how many in all.
     received: BTreeMap<(String, u64), Copies>,
 }
@@ -39,11 +37,6 @@ impl Ledger {
     /// A publisher got no answer, or "unknown".
     pub fn leave_open(&self, number: u64) {
         self.lock().unknown.insert(number);
-    }
-
-    /// A publisher was told that an event is not accepted.
-    pub fn refuse(&self, number: u64) {
-        self.lock().refused.insert(number);
     }
 
     /// A request arrived, and is answered.

@@ -3,7 +3,6 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -11,12 +10,14 @@ use bytes::Bytes;
 use posthaste::admin_client::AdminClient;
 use posthaste::data_folder::DataFolder;
 use posthaste::http_client;
+use posthaste_core::Secret;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use super::client::Client;
 use super::contract::Contract;
-use super::publishers::Product;
+use super::publishing::Product;
 
 /// The longest wait for anything.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -319,13 +320,21 @@ impl Server {
     /// # Errors
     /// If the admin token cannot be read.
     pub fn product(&self, account: &str) -> anyhow::Result<Product> {
+        Ok(Product { client: self.client()?, account: account.to_owned(), padding: 0 })
+    }
+
+    /// Whoever calls it with the admin token.
+    ///
+    /// # Errors
+    /// If that cannot be read.
+    pub fn client(&self) -> anyhow::Result<Client> {
         let token = DataFolder::at(self.plan.data()).token()?.context("no admin token")?;
-        Ok(Product {
-            base: self.base.clone(),
-            token: Arc::new(token),
-            account: account.to_owned(),
-            padding: 0,
-        })
+        Ok(Client::new(self.base.clone(), token))
+    }
+
+    /// A customer who calls it.
+    pub fn customer(&self, key: &str) -> Client {
+        Client::new(self.base.clone(), Secret::from(key.to_owned()))
     }
 
     /// Makes an account of the standard contract and answers its API key.
@@ -343,14 +352,11 @@ impl Server {
     /// # Errors
     /// If the server refuses.
     pub async fn webhook(&self, key: &str, url: &str) -> anyhow::Result<Value> {
-        let request = http::Request::post(format!("{}/v1/webhooks", self.base))
-            .header("authorization", format!("Bearer {key}"))
-            .header("content-type", "application/json")
-            .body(Bytes::from(json!({"url": url}).to_string()))?;
-        let answer = http_client::send(request).await?;
-        let text = String::from_utf8_lossy(answer.body()).into_owned();
-        ensure!(answer.status().is_success(), "{}: {text}", answer.status());
-        Ok(serde_json::from_str(&text)?)
+        let body = json!({"url": url}).to_string();
+        let answer = self.customer(key).call(http::Method::POST, "/v1/webhooks", body).await;
+        let answer = answer.context("nobody answers")?;
+        ensure!(answer.is_success(), "a webhook is refused: {answer:?}");
+        Ok(answer.body)
     }
 }
 

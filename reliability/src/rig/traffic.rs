@@ -2,18 +2,17 @@
 //! their publishers; and webhooks that come and go.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Method;
-use posthaste::http_client;
-use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use serde_json::json;
 
+use super::client::Answer;
 use super::diary::Diary;
 use super::ledger::Ledger;
-use super::publishers::{Answer, Numbers, Product};
+use super::publishers::Publishers;
+use super::publishing::{Draft, Numbers, Product, Told};
 use super::server::Server;
 
 /// Events of one batch.
@@ -58,149 +57,63 @@ impl Desk {
         Ok(Self { product: server.product(&self.product.account)?, ..self.clone() })
     }
 
-    /// One event by its number; the same number is the same event whenever it is published.
-    fn event(&self, number: u64) -> Value {
+    /// One event by its number.
+    fn event(&self, number: u64) -> Draft {
         let is_large = (number / BATCH).is_multiple_of(LARGE_EVERY);
-        let padding = "x".repeat(if is_large { LARGE_BYTES } else { 10 });
-        let mut event = json!({
-            "id": format!("number-{number}"),
-            "type": "load.numbered",
-            "data": {"number": number, "padding": padding},
-        });
-        match is_broadcast(number) {
-            true => event["broadcast"] = true.into(),
-            false => event["account"] = self.product.account.clone().into(),
-        }
-        event
+        let account = (!is_broadcast(number)).then(|| self.product.account.clone());
+        let padding = if is_large { LARGE_BYTES } else { 10 };
+        Draft { number, account, padding, ..Draft::default() }
     }
 
-    /// Publishes one event, named in the body or by the header, and writes the answer down.
-    pub async fn publish(&self, number: u64) -> Answer {
-        let mut event = self.event(number);
-        let name = event["id"].as_str().unwrap_or_default().to_owned();
-        let header = number.is_multiple_of(2).then_some(("idempotency-key", name.as_str()));
-        if header.is_some() {
-            event.as_object_mut().map(|event| event.remove("id"));
-        }
-        let token = self.product.token.expose_text().to_owned();
-        let url = format!("{}/admin/v1/events", self.product.base);
-        let answer = call(Method::POST, &url, &token, header, event.to_string()).await;
-        self.note(number, answer.as_ref().map(|(status, body)| (*status, body)))
+    /// Publishes one event, named in the body or by the header, and writes down what it is told.
+    pub async fn publish(&self, number: u64) -> Told {
+        let draft = Draft { is_named_by_header: number.is_multiple_of(2), ..self.event(number) };
+        let told = self.product.client.publish(&draft).await;
+        self.ledger.note(number, &told);
+        told
     }
 
-    async fn publish_batch(&self, first: u64) -> Answer {
-        let numbers = first..first + BATCH;
-        let events: Vec<Value> = numbers.clone().map(|number| self.event(number)).collect();
-        let token = self.product.token.expose_text().to_owned();
-        let url = format!("{}/admin/v1/events/batch", self.product.base);
-        let answer = call(Method::POST, &url, &token, None, Value::from(events).to_string()).await;
-        let mut last = Answer::Unknown(None);
-        for (at, number) in numbers.enumerate() {
-            last = self.note(number, answer.as_ref().map(|(status, body)| (*status, &body["events"][at])));
-        }
-        last
+    /// Publishes the next event; is anybody there?
+    async fn publish_next(self) -> bool {
+        self.publish(self.numbers.fetch_add(1, Ordering::Relaxed)).await != Told::Nothing
     }
 
-    fn note(&self, number: u64, answer: Option<(u16, &Value)>) -> Answer {
-        match answer {
-            Some((status, body)) if (200..300).contains(&status) && body["id"].is_string() => {
-                self.ledger.acknowledge(number, body["id"].as_str().unwrap_or_default());
-                Answer::Accepted
-            }
-            Some((status, _)) if (400..500).contains(&status) => {
-                self.ledger.refuse(number);
-                Answer::Refused(status)
-            }
-            other => {
-                self.ledger.leave_open(number);
-                Answer::Unknown(other.map(|(status, _)| status))
-            }
-        }
+    async fn publish_batch(self) -> bool {
+        let first = self.numbers.fetch_add(BATCH, Ordering::Relaxed);
+        let drafts: Vec<Draft> = (first..first + BATCH).map(|number| self.event(number)).collect();
+        let told = self.product.client.publish_batch(&drafts).await;
+        drafts.iter().zip(&told).for_each(|(draft, told)| self.ledger.note(draft.number, told));
+        told.iter().all(|told| *told != Told::Nothing)
     }
 
     /// Makes a webhook and deletes it again; answers whether somebody was there.
-    async fn come_and_go(&self) -> bool {
+    async fn come_and_go(self) -> bool {
         let number = self.guests.fetch_add(1, Ordering::Relaxed);
         let url = format!("{}/{number}", self.guests_at);
-        let base = format!("{}/v1/webhooks", self.product.base);
-        let made = call(Method::POST, &base, &self.key, None, json!({"url": url}).to_string()).await;
-        let Some((201, webhook)) = made else { return made.is_some() };
+        let customer = self.product.client.with_key(&self.key);
+        let body = json!({"url": url}).to_string();
+        let Some(made) = customer.call(Method::POST, "/v1/webhooks", body).await else { return false };
+        let Some(id) = made.body["id"].as_str().filter(|_| made.is_success()) else { return true };
         tokio::time::sleep(STAY).await;
-        let one = format!("{base}/{}", webhook["id"].as_str().unwrap_or_default());
-        match call(Method::DELETE, &one, &self.key, None, String::new()).await {
-            Some((status, _)) if (200..300).contains(&status) => {
-                self.diary.delete(
-                    url.parse::<http::Uri>().map(|url| url.path().to_owned()).unwrap_or_default().as_str(),
-                );
-                true
-            }
-            other => other.is_some(),
+        let answer = customer.call(Method::DELETE, &format!("/v1/webhooks/{id}"), String::new()).await;
+        if answer.as_ref().is_some_and(Answer::is_success) {
+            let path = url.parse::<http::Uri>().map(|url| url.path().to_owned()).unwrap_or_default();
+            self.diary.delete(&path);
         }
+        answer.is_some()
     }
-}
 
-/// Traffic that goes on until it is stopped, or nobody answers.
-pub struct Traffic {
-    stop: Arc<AtomicBool>,
-    tasks: JoinSet<()>,
-}
-
-impl Traffic {
-    /// So many publish one by one, one in batches, and one customer's webhooks come and go.
-    pub fn start(desk: &Desk, publishers: usize) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut tasks = JoinSet::new();
+    /// Traffic until it is stopped, or nobody answers: so many publish one by one, one in batches, and one customer's
+    /// webhooks come and go.
+    pub fn traffic(&self, publishers: usize) -> Publishers {
+        let mut all = Publishers::default();
         for _ in 0..publishers {
-            let (desk, stop) = (desk.clone(), stop.clone());
-            tasks.spawn(async move {
-                while !stop.load(Ordering::Relaxed) {
-                    let number = desk.numbers.fetch_add(1, Ordering::Relaxed);
-                    if desk.publish(number).await == Answer::Unknown(None) {
-                        return;
-                    }
-                }
-            });
+            let desk = self.clone();
+            all.add(move || desk.clone().publish_next());
         }
-        let (batches, guests) = (desk.clone(), desk.clone());
-        let (stop_batches, stop_guests) = (stop.clone(), stop.clone());
-        tasks.spawn(async move {
-            while !stop_batches.load(Ordering::Relaxed) {
-                let first = batches.numbers.fetch_add(BATCH, Ordering::Relaxed);
-                if batches.publish_batch(first).await == Answer::Unknown(None) {
-                    return;
-                }
-            }
-        });
-        tasks.spawn(
-            async move { while !stop_guests.load(Ordering::Relaxed) && guests.come_and_go().await {} },
-        );
-        Self { stop, tasks }
+        let (batches, guests) = (self.clone(), self.clone());
+        all.add(move || batches.clone().publish_batch());
+        all.add(move || guests.clone().come_and_go());
+        all
     }
-
-    /// Ends it and waits for the last answers.
-    pub async fn stop(mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        while self.tasks.join_next().await.is_some() {}
-    }
-}
-
-/// One call; `None` if nobody answered.
-pub async fn call(
-    method: Method,
-    url: &str,
-    token: &str,
-    header: Option<(&str, &str)>,
-    body: String,
-) -> Option<(u16, Value)> {
-    let mut request = http::Request::builder()
-        .method(method)
-        .uri(url)
-        .header("authorization", format!("Bearer {token}"))
-        .header("content-type", "application/json");
-    if let Some((name, value)) = header {
-        request = request.header(name, value);
-    }
-    let answer = http_client::send(request.body(Bytes::from(body)).ok()?).await.ok()?;
-    let body = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
-    Some((answer.status().as_u16(), body))
 }

@@ -11,10 +11,11 @@ use posthaste_core::Secret;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::client::Client;
 use super::diary::Diary;
 use super::ledger::Ledger;
 use super::mailbox::{Mailbox, Manner};
-use super::publishers::{Answer, Product};
+use super::publishing::Product;
 use super::server::{PATIENCE, Plan, Server};
 use super::stored::Stored;
 use super::traffic::{Desk, is_broadcast};
@@ -107,8 +108,7 @@ impl World {
         let further = vec![Mailbox::start("failing", Manner::Failing, &diary).await?, guests];
         let desk = Desk {
             product: Product {
-                base: String::new(),
-                token: Arc::new(Secret::new(Vec::new())),
+                client: Client::new("", Secret::new(Vec::new())),
                 account: ACCOUNT.to_owned(),
                 padding: 0,
             },
@@ -202,9 +202,10 @@ impl World {
     pub async fn repeat(&self, server: &Server) -> anyhow::Result<u64> {
         let desk = self.desk.towards(server)?;
         for number in desk.ledger.left_open() {
+            let told = desk.publish(number).await;
             ensure!(
-                desk.publish(number).await == Answer::Accepted,
-                "event {number} was not accepted when repeated"
+                told.is_accepted(),
+                "event {number}, not answered and repeated, is answered with {told:?}"
             );
         }
         let known = desk.ledger.acknowledged_ids();
@@ -212,8 +213,8 @@ impl World {
         let step = (known.len() / REPEATED).max(1);
         let some = known.iter().step_by(step).chain(known.iter().rev().take(REPEATED));
         for (number, id) in some {
-            let answer = desk.publish(*number).await;
-            ensure!(answer == Answer::Accepted, "event {number}, repeated, was answered with {answer:?}");
+            let told = desk.publish(*number).await;
+            ensure!(told.is_accepted(), "event {number}, accepted and repeated, is answered with {told:?}");
             let now = desk.ledger.acknowledged_ids();
             forgotten += u64::from(now.get(number) != Some(id));
         }

@@ -54,7 +54,7 @@ async fn owe(plan: &Plan, receiver: &Receiver, ledger: &Ledger) -> anyhow::Resul
     server.webhook(&key, &receiver.url).await?;
     let product = server.product("acme")?;
     for number in 0..OWED {
-        product.publish(number, ledger).await;
+        ensure!(product.publish(number, ledger).await.is_accepted(), "event {number} is not accepted");
     }
     let copy = plan.folder.join("copy.db");
     let output = back_up(plan, &copy).await?;
@@ -119,7 +119,7 @@ async fn is_held(context: &Context, plan: &Plan, receiver: &Receiver, ledger: &L
     let before = ledger.arrived();
     let mut server = Server::start(plan).await?;
     let product = server.product("acme")?;
-    product.publish(OWED, ledger).await;
+    ensure!(product.publish(OWED, ledger).await.is_accepted(), "a held store takes nothing in");
     tokio::time::sleep(WATCHED).await;
     server.kill().await?;
     // Another start changes nothing of that.

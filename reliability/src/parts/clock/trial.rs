@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::ensure;
-use bytes::Bytes;
-use posthaste::http_client;
+use anyhow::{Context as _, ensure};
 use tokio::time::{Instant, sleep};
 
 use super::changes::Change;
@@ -14,7 +12,6 @@ use super::visits::{Receivers, Visit};
 use crate::rig::clock::{Face, Turn};
 use crate::rig::contract::{Contract, DELAYS_MS};
 use crate::rig::ledger::Ledger;
-use crate::rig::publishers::Answer;
 use crate::rig::receiver::becomes;
 use crate::rig::server::{Plan, Server};
 
@@ -112,12 +109,12 @@ impl Scene {
         let product = server.product("acme")?;
         for number in self.next..self.next + count {
             let answer = product.publish(number, &self.ledger).await;
-            ensure!(answer == Answer::Accepted, "{answer:?}");
+            ensure!(answer.is_accepted(), "{answer:?}");
         }
         self.next += count;
         self.count("clock.events", count as f64);
         let first = self.ledger.acknowledged_ids().remove(&0);
-        ensure!(product.publish(0, &self.ledger).await == Answer::Accepted, "the first event once more");
+        ensure!(product.publish(0, &self.ledger).await.is_accepted(), "the first event once more");
         let is_twice = self.ledger.acknowledged_ids().remove(&0) != first;
         self.never("clock.twice", is_twice, || "the same key made another event".to_owned());
         Ok(())
@@ -254,8 +251,6 @@ impl Scene {
 
 /// The status of a customer's request.
 async fn asked(server: &Server, key: &str) -> anyhow::Result<u16> {
-    let request = http::Request::get(format!("{}/v1/webhooks", server.base))
-        .header("authorization", format!("Bearer {key}"))
-        .body(Bytes::new())?;
-    Ok(http_client::send(request).await?.status().as_u16())
+    let answer = server.customer(key).call(http::Method::GET, "/v1/webhooks", String::new()).await;
+    Ok(answer.context("nobody answers")?.status)
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::rig::publishers::Told;
+use crate::rig::publishing::Told;
 use crate::rig::receiver::becomes;
 use crate::rig::server::{PATIENCE, Plan, Server};
 use crate::rig::small_disk::SmallDisk;

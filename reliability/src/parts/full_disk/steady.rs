@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::context::Context;
 use crate::rig::ledger::Ledger;
-use crate::rig::publishers::{Product, Told};
+use crate::rig::publishing::{Product, Told};
 
 /// Publishers at one time, and the rest between two calls of each.
 const PUBLISHERS: usize = 4;

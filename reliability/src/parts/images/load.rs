@@ -1,23 +1,22 @@
 //! Callers that write down what they were promised.
 
+use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use bytes::Bytes;
-use http::StatusCode;
-use posthaste::http_client;
-use posthaste_core::Secret;
+use anyhow::{Context as _, bail, ensure};
+use http::Method;
 use serde_json::{Value, json};
 
 use super::promise::{Books, Noted, Promise, Thing, data_of};
+use crate::rig::client::Client;
 use crate::rig::server::Server;
 
 /// How often somebody asks who waits for what is not there yet.
 const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(20);
 /// What is answered for what is not there yet.
-const TOO_SOON: [StatusCode; 2] = [StatusCode::NOT_FOUND, StatusCode::UNAUTHORIZED];
+const TOO_SOON: [u16; 2] = [404, 401];
 
 /// The books of one trace, shared by all callers.
 pub type Shared = Arc<Mutex<Books>>;
@@ -32,8 +31,7 @@ pub struct Told {
 
 /// Somebody who calls one after the other.
 pub struct Caller {
-    base: String,
-    token: Arc<Secret>,
+    client: Client,
     /// The request before.
     before: Option<String>,
     books: Shared,
@@ -50,8 +48,7 @@ impl Caller {
     /// # Errors
     /// If there is no admin token.
     pub fn new(server: &Server, books: &Shared) -> anyhow::Result<Self> {
-        let product = server.product("")?;
-        Ok(Self { base: product.base, token: product.token, before: None, books: books.clone() })
+        Ok(Self { client: server.client()?, before: None, books: books.clone() })
     }
 
     /// Calls the admin API; `None` if there was no answer.
@@ -59,13 +56,13 @@ impl Caller {
     /// # Errors
     /// If the server refuses.
     pub async fn call(&mut self, method: &str, path: &str, body: String) -> anyhow::Result<Option<Told>> {
-        let token = self.token.clone();
-        self.call_as(&token, method, &format!("/admin/v1{path}"), body).await
+        let client = self.client.clone();
+        self.call_as(&client, method, &format!("/admin/v1{path}"), body).await
     }
 
     async fn call_as(
         &mut self,
-        token: &Secret,
+        client: &Client,
         method: &str,
         path: &str,
         body: String,
@@ -73,26 +70,19 @@ impl Caller {
         let tries = if open(&self.books).is_patient { TRIES } else { 1 };
         let mut tried = 0;
         let answer = loop {
-            let request = http::Request::builder()
-                .method(method)
-                .uri(format!("{}{path}", self.base))
-                .header("authorization", format!("Bearer {}", token.expose_text()))
-                .header("content-type", "application/json")
-                .body(Bytes::from(body.clone()))?;
-            let Ok(answer) = http_client::send(request).await else { return Ok(None) };
+            let Some(answer) = client.call(Method::from_str(method)?, path, body.clone()).await else {
+                return Ok(None);
+            };
             tried += 1;
-            if !TOO_SOON.contains(&answer.status()) || tried == tries {
+            if !TOO_SOON.contains(&answer.status) || tried == tries {
                 break answer;
             }
             tokio::time::sleep(PAUSE).await;
         };
-        let request = answer.headers().get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-        let body = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
-        if !answer.status().is_success() {
-            bail!("{method} {path}: {} {body}", answer.status());
-        }
+        ensure!(answer.is_success(), "{method} {path}: {answer:?}");
+        let request = answer.request_id;
         let request = request.with_context(|| format!("{method} {path}: the answer names no request"))?;
-        Ok(Some(Told { request, body }))
+        Ok(Some(Told { request, body: answer.body }))
     }
 
     /// Writes down what an answer promises.
@@ -154,8 +144,8 @@ impl Caller {
     /// Registers a webhook as the customer with this key.
     pub async fn webhook(&mut self, key: &Thing, url: &str) -> anyhow::Result<Thing> {
         let Thing::Key { account, text: key } = key else { bail!("that is no key") };
-        let (key, body) = (Secret::from(key.clone()), json!({"url": url}).to_string());
-        let told = self.call_as(&key, "POST", "/v1/webhooks", body).await?.context("no answer")?;
+        let (customer, body) = (self.client.with_key(key), json!({"url": url}).to_string());
+        let told = self.call_as(&customer, "POST", "/v1/webhooks", body).await?.context("no answer")?;
         let webhook = Thing::Webhook { account: account.clone(), id: text(&told.body, "id")? };
         self.note(&told, Promise::There(webhook.clone()));
         self.turn(told);
@@ -167,8 +157,8 @@ impl Caller {
         let (Thing::Key { text: key, .. }, Thing::Webhook { id, .. }) = (key, webhook) else {
             bail!("that is no key or no webhook")
         };
-        let (key, path) = (Secret::from(key.clone()), format!("/v1/webhooks/{id}"));
-        let told = self.call_as(&key, "DELETE", &path, String::new()).await?.context("no answer")?;
+        let (customer, path) = (self.client.with_key(key), format!("/v1/webhooks/{id}"));
+        let told = self.call_as(&customer, "DELETE", &path, String::new()).await?.context("no answer")?;
         self.note(&told, Promise::Gone(webhook.clone()));
         self.turn(told);
         Ok(())

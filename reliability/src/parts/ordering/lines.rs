@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::bail;
-use serde_json::json;
+use anyhow::ensure;
 
 use crate::rig::listener::{Listener, Reply, Request};
-use crate::rig::publishers::Product;
+use crate::rig::publishing::{Draft, Product};
 
 /// How many takers there are.
 pub const TAKERS: u64 = 2;
@@ -45,19 +44,10 @@ impl Lines {
     /// If it is refused.
     pub async fn publish(&self, product: &Product, key: u64, index: u64) -> anyhow::Result<bool> {
         let number = key * KEY_STEP + index;
-        let event = json!({
-            "id": format!("number-{number}"),
-            "type": "load.numbered",
-            "account": product.account,
-            "ordering_key": format!("key:{key}"),
-            "data": {"number": number},
-        });
-        match product.post("/events", event.to_string()).await {
-            Some((status, body)) if !(200..300).contains(&status) && status < 500 => {
-                bail!("event {index} of key {key} is refused: {status} {body}")
-            }
-            answer => Ok(answer.is_some_and(|(status, _)| status < 300)),
-        }
+        let draft = Draft { ordering_key: Some(format!("key:{key}")), ..product.draft(number) };
+        let told = product.client.publish(&draft).await;
+        ensure!(!told.is_invalid(), "event {index} of key {key} is refused: {told:?}");
+        Ok(told.is_accepted())
     }
 
     /// An event arrives at a taker. One that was taken before may come again, as long as none after it has come.

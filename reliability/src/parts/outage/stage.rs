@@ -12,7 +12,6 @@ use super::door::{Door, Knock, Webhook};
 use crate::context::Context;
 use crate::rig::contract::Contract;
 use crate::rig::ledger::Ledger;
-use crate::rig::publishers::Answer;
 use crate::rig::server::{Plan, Server};
 
 /// Fresh events have numbers from here on.
@@ -51,7 +50,7 @@ pub async fn publish(
     let mut begun = HashMap::new();
     for number in numbers {
         begun.insert(number, Instant::now());
-        ensure!(product.publish(number, &ledger).await == Answer::Accepted, "event {number} is refused");
+        ensure!(product.publish(number, &ledger).await.is_accepted(), "event {number} is refused");
         tokio::time::sleep(every).await;
     }
     Ok(begun)

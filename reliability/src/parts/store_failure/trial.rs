@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{STOP_MS_MAX, Scene};
 use crate::rig::fail::{Fault, Report};
-use crate::rig::publishers::{Product, Told};
+use crate::rig::publishing::{Product, Told};
 use crate::rig::receiver::becomes;
 use crate::rig::server::{Plan, Server};
 use crate::rig::stored::Stored;
