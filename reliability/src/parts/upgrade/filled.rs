@@ -16,6 +16,8 @@ pub const VERSIONS: [usize; 6] = [1, 2, 3, 4, 5, 6];
 /// The version that the program brings stores to.
 pub const NEWEST: usize = 7;
 
+/// What `meta` says of the log is of each log anew.
+const KEPT_META: &str = "WHERE key NOT IN ('log_base', 'log_number')";
 /// Of the rows of these columns a step makes new values.
 const REMADE: [(&str, &str); 1] = [("events", "checksum")];
 
@@ -174,7 +176,8 @@ impl Filled {
 }
 
 fn rows_of(conn: &Connection, table: &str) -> anyhow::Result<Vec<Row>> {
-    let mut statement = conn.prepare(&format!("SELECT * FROM \"{table}\""))?;
+    let kept = if table == "meta" { KEPT_META } else { "" };
+    let mut statement = conn.prepare(&format!("SELECT * FROM \"{table}\" {kept}"))?;
     let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement.query([])?;
     let mut read = Vec::new();
