@@ -69,8 +69,8 @@ impl Dev {
             shown = stage.show(receiver, self.exit_after_delivery) => shown,
             () = end.wait() => Ok(()),
         };
-        server.stop().await;
-        shown.map(|()| Exit::Done)
+        let stopped = server.stop().await.map_err(Failure::refused);
+        shown.and(stopped).map(|()| Exit::Done)
     }
 }
 

@@ -56,8 +56,8 @@ impl Serve {
             why = server.until_broken() => Some(why),
         };
         let Some(why) = broken else {
-            server.stop().await;
-            return Ok(Exit::Done);
+            let stopped = server.stop().await;
+            return stopped.map(|()| Exit::Done).map_err(Failure::refused);
         };
         end_without_fail();
         tracing::error!(why, "the server cannot go on and ends");

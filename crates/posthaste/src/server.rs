@@ -215,7 +215,10 @@ impl Server {
 
     /// Takes no new requests, lets requests and attempts under way finish, closes the store. What does not finish in
     /// time is done again after the next start.
-    pub async fn stop(self) {
+    ///
+    /// # Errors
+    /// Why the store failed, if it did, at its end or before.
+    pub async fn stop(self) -> Result<(), String> {
         tracing::info!("stopping");
         posthaste_faults::point("posthaste.told-to-end");
         drop(self.certificates);
@@ -235,6 +238,7 @@ impl Server {
             }
         };
         let (store, cores) = (self.store, self.cores);
+        let stored = store.clone();
         let everything = async {
             tokio::join!(listeners, deliveries);
             posthaste_faults::point("posthaste.drained");
@@ -246,6 +250,7 @@ impl Server {
             tracing::warn!("not everything ended in time; what is left is done after the next start");
         }
         tracing::info!("stopped");
+        stored.failure().map_or(Ok(()), Err)
     }
 }
 
@@ -366,6 +371,7 @@ fn readiness(store: Arc<dyn Store>, engine: SharedEngine, condition: Arc<Mutex<C
     Arc::new(move || {
         running(&*store, &engine)?;
         store.room_for_results()?;
+        store.room_for_events()?;
         match seen(&condition) {
             Condition::Well => Ok(()),
             Condition::Stuck(why) | Condition::Broken(why) => Err(why),

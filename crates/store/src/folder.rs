@@ -168,6 +168,13 @@ impl Folder {
         written.map_err(OpenError::io(&self.path.join(LOCK_FILE)))
     }
 
+    /// The file of the lock, with its device and its number there.
+    pub fn lock_file(&self) -> Result<(PathBuf, (u64, u64)), OpenError> {
+        let path = self.path.join(LOCK_FILE);
+        let lock = self.lock.metadata().map_err(OpenError::io(&path))?;
+        Ok((path, (lock.dev(), lock.ino())))
+    }
+
     pub fn database(&self) -> PathBuf {
         self.path.join(DATABASE_FILE)
     }

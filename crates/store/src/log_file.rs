@@ -62,6 +62,13 @@ pub(crate) fn log_of(database: &Path) -> PathBuf {
     name.into()
 }
 
+/// Where the index of that log lies.
+pub(crate) fn index_of(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-shm");
+    name.into()
+}
+
 /// Is there a log with something in it?
 pub(crate) fn is_there(log: &Path) -> bool {
     log.metadata().is_ok_and(|file| file.len() > HEADER_BYTES as u64)

@@ -252,6 +252,14 @@ pub trait Store: Send + Sync + 'static {
     fn damage(&self) -> Arc<Damage>;
     /// Is the store open and taking writes? The reason if not.
     fn health(&self) -> Result<(), String>;
+    /// Why the store stopped, if it failed; also after it was closed.
+    fn failure(&self) -> Option<String> {
+        None
+    }
+    /// Is there room to take events in, as of a second ago? The reason if not; then publishing is refused.
+    fn room_for_events(&self) -> Result<(), String> {
+        Ok(())
+    }
     /// Is there room for the results of attempts that are not yet under way? The reason if not; then none may start.
     fn room_for_results(&self) -> Result<(), String> {
         Ok(())

@@ -14,6 +14,7 @@ mod hostile;
 mod lifecycle;
 mod logins;
 mod meddling;
+mod replaced;
 mod rotation;
 mod secret_types;
 mod tls_listener;

@@ -2,6 +2,7 @@
 
 mod leftovers;
 pub(crate) mod opening;
+mod own_files;
 mod readers;
 mod replies;
 mod rest;
@@ -32,6 +33,7 @@ use crate::ledger::{Ledger, events};
 use crate::memory::Memory;
 use crate::sealing::{MasterKeys, Vault};
 use crate::store::{Answer, Hint};
+use own_files::OwnFiles;
 use readers::Readers;
 use replies::Reply;
 use room::Room;
@@ -106,6 +108,7 @@ impl Embedded {
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, OpenError> {
         let folder = Folder::open(dir)?;
+        own_files::refuse_second_name(&folder)?;
         let key_file = given.is_none().then(|| folder.key_file());
         let room = Arc::new(Room::of(folder.path().to_owned()).map_err(OpenError::io(dir))?);
         let keys = folder.master_keys(given)?;
@@ -121,6 +124,7 @@ impl Embedded {
         owed.damaged.into_iter().for_each(|what| damage.note(what));
         let held_since = watch::Sender::new(ledger.held_since());
         let (last_given, vault) = (Mutex::new(ledger.last_event()), ledger.vault());
+        let own_files = OwnFiles::of(&folder, ledger.conn())?;
         let writer = Writer {
             ledger,
             write_back: WriteBack::start(&folder.database(), status.clone())?,
@@ -131,7 +135,9 @@ impl Embedded {
             room: room.clone(),
             clock: clock.clone(),
             key_file: key_file.clone(),
+            own_files,
             tries: 0,
+            gone_on_at: None,
             room_seen_to: None,
         };
         let thread = std::thread::Builder::new()

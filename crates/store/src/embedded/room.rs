@@ -17,7 +17,7 @@ use crate::store::Answer;
 
 /// How often the room left on the disk is looked at.
 const LOOKED_AT_EVERY_MS: u64 = 1_000;
-/// The same by the writer, while room or ballast are missing.
+/// The same by the writer, while room or ballast are missing; and the files of the store.
 pub(super) const SEEN_TO_EVERY: Duration = Duration::from_millis(1_000);
 /// With less than this left, a transaction may not find what it needs, and the ballast goes first.
 const TRANSACTION_BYTES: u64 = 256 * 1024;
@@ -60,6 +60,15 @@ impl Room {
         if self.is_there() { Ok(()) } else { Err(StoreError::StorageFull) }
     }
 
+    /// The same for those who watch.
+    pub fn for_events(&self) -> Result<(), String> {
+        if self.is_there() {
+            return Ok(());
+        }
+        Err("storage_full: the disk is almost full, and new events are refused until there is room"
+            .to_owned())
+    }
+
     /// Is there room to take something in, as of a second ago at most?
     pub fn is_there(&self) -> bool {
         if self.passed_ms() >= self.look_at_ms.load(Ordering::Relaxed) {
@@ -74,7 +83,8 @@ impl Room {
         if self.has_ballast.load(Ordering::Relaxed) || self.is_there() {
             return Ok(());
         }
-        Err("the disk is full: nothing is taken in and no attempt starts until there is room".to_owned())
+        Err("storage_full: the disk is full, nothing is taken in and no attempt starts until there is room"
+            .to_owned())
     }
 
     /// Is there room, and the ballast where it belongs?

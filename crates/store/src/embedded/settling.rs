@@ -23,10 +23,15 @@ const LOG_TRIED_EVERY: u64 = 64;
 const REST_TRIED_EVERY: u64 = 4_096;
 
 impl Writer {
-    /// How long to wait for commands before going on with what else there is; `None` if there is nothing.
-    pub(super) fn pause(&self) -> Option<Duration> {
-        let room = (!self.room.is_in_order()).then_some(SEEN_TO_EVERY);
-        [self.pause_of_rotation(), room].into_iter().flatten().min()
+    /// How long to wait for commands before seeing to what else there is: the files, the room, a rotation.
+    pub(super) fn pause(&self) -> Duration {
+        self.pause_of_rotation().map_or(SEEN_TO_EVERY, |pause| pause.min(SEEN_TO_EVERY))
+    }
+
+    /// Has the rotation waited for as long as it was to?
+    fn is_rotation_due(&self) -> bool {
+        let passed = self.gone_on_at.map(|at| at.elapsed());
+        self.pause_of_rotation().is_some_and(|pause| passed.is_none_or(|passed| passed >= pause))
     }
 
     fn pause_of_rotation(&self) -> Option<Duration> {
@@ -57,9 +62,11 @@ impl Writer {
     pub(super) fn go_on(&mut self, is_idle: bool) -> Outcome<()> {
         let left = self.ledger.left_to_reseal();
         let every = if left == Left::Log { LOG_TRIED_EVERY } else { REST_TRIED_EVERY };
-        if !is_idle && self.tries > 0 && !self.status.commits().is_multiple_of(every) {
+        let is_due = is_idle && self.is_rotation_due();
+        if !is_due && self.tries > 0 && !self.status.commits().is_multiple_of(every) {
             return Ok(());
         }
+        self.gone_on_at = Some(tokio::time::Instant::now());
         match left {
             Left::Nothing | Left::Rows => {}
             Left::Settling => self.settle()?,

@@ -44,6 +44,14 @@ impl Status {
         }
     }
 
+    /// Why it stopped, if it failed.
+    pub fn failure(&self) -> Option<String> {
+        match &*self.lock() {
+            Some(Ended::Failed(why)) => Some(why.clone()),
+            Some(Ended::Closed) | None => None,
+        }
+    }
+
     pub fn progress(&self, is_waited_for: bool) -> Progress {
         let [begun, done] = self.rounds.each_ref().map(|rounds| rounds.load(Ordering::Relaxed));
         Progress { rounds: done, is_busy: is_waited_for || begun > done }

@@ -379,8 +379,16 @@ impl Store for Embedded {
         self.status.health()
     }
 
+    fn failure(&self) -> Option<String> {
+        self.status.failure()
+    }
+
     fn room_for_results(&self) -> Result<(), String> {
         self.room.for_results()
+    }
+
+    fn room_for_events(&self) -> Result<(), String> {
+        self.room.for_events()
     }
 
     fn progress(&self) -> Progress {

@@ -92,6 +92,11 @@ impl WriteBack {
         Ok(went == Went::Well)
     }
 
+    /// How many pages the log had at the last look.
+    pub fn pages(&self) -> i64 {
+        self.pages
+    }
+
     /// The log has no pages: what comes next is no second beginning.
     pub fn was_emptied(&mut self) {
         self.pages = 0;

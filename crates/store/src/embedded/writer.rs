@@ -13,6 +13,7 @@ use rusqlite::config::DbConfig;
 use tokio::sync::mpsc;
 
 use super::leftovers;
+use super::own_files::OwnFiles;
 use super::replies::{Replies, Reply};
 use super::room::{Room, SEEN_TO_EVERY};
 use super::settling;
@@ -39,7 +40,7 @@ pub(crate) enum Command {
     Write { verb: Verb, rows: usize },
     /// Finish what came before and end.
     Close,
-    /// Nobody asks for anything: go on with what is left of a rotation of the master key.
+    /// Nobody asks for anything: see to the files, and go on with what is left of a rotation of the master key.
     Idle,
 }
 
@@ -55,8 +56,11 @@ pub(crate) struct Writer {
     pub room: Arc<Room>,
     /// Where the master key lies, unless it was handed in.
     pub key_file: Option<KeyFile>,
+    pub own_files: OwnFiles,
     /// How often the next thing that a rotation needs was tried in vain.
     pub tries: u32,
+    /// When it was last tried.
+    pub gone_on_at: Option<tokio::time::Instant>,
     /// When room and ballast were last seen to.
     pub room_seen_to: Option<tokio::time::Instant>,
 }
@@ -84,14 +88,15 @@ impl Writer {
     /// Makes what is asked for durable and answers it. The error is a failure that everybody knows of.
     fn commit(&mut self, verbs: Vec<Verb>) -> Result<(), String> {
         self.status.health()?;
+        self.own_files.refuse_cut().inspect_err(|why| self.status.fail(why))?;
         let mut verbs = verbs.into_iter();
         let mut replies = Replies::default();
         let rotation = (self.ledger.left_to_reseal(), self.is_resealing());
         let written = catch_unwind(AssertUnwindSafe(|| self.write(&mut verbs, &mut replies)));
         // Callers may see their verbs and replies go only when it is known why.
         match written.unwrap_or(Err(Trouble::Broken("the writer met a fault of ours"))) {
-            // What the other thread could not sync may be part of this.
-            Ok(()) => self.status.health()?,
+            // What the other thread could not sync may be part of this; and it may be in no file that has a name.
+            Ok(()) => self.status.health().and_then(|()| self.refuse_lost())?,
             Err(trouble) => {
                 let goes_on = trouble.is_full() && rotation == (self.ledger.left_to_reseal(), false);
                 let taken_back = match goes_on || posthaste_faults::bug("retry-failed-sync") {
@@ -110,6 +115,7 @@ impl Writer {
     /// There was no room for the transaction: nothing of it is stored.
     fn take_back(&mut self) -> Outcome<()> {
         self.room.run_out();
+        self.own_files.note_log(0);
         self.ledger.roll_back()?;
         leftovers::cut_log(self.ledger.conn())
     }
@@ -125,16 +131,27 @@ impl Writer {
             }
             self.room.restore_ballast();
         }
-        self.go_on(is_idle)
+        self.go_on(is_idle)?;
+        self.own_files.note_log(self.write_back.pages());
+        Ok(())
+    }
+
+    /// Whoever replaces a file beneath the store must not have what is written after that taken for stored.
+    fn refuse_lost(&self) -> Result<(), String> {
+        self.own_files.refuse_lost().inspect_err(|why| self.status.fail(why))
     }
 
     fn close(self) {
         if self.status.health().is_err() {
             return;
         }
-        let Self { mut ledger, write_back, status, .. } = self;
+        let Self { mut ledger, write_back, status, own_files, .. } = self;
         drop(write_back);
         posthaste_faults::point("store.before-last-write-back");
+        // What is written back must not meet a file of another time, and SQLite removes a log by its name.
+        if let Err(why) = own_files.refuse_cut().and_then(|()| own_files.refuse_lost()) {
+            return status.fail(&why);
+        }
         let is_written_back = match write_back::empty(ledger.conn()) {
             Ok(is_written_back) => is_written_back,
             // What could not be synced is not synced again.
@@ -161,12 +178,10 @@ impl Writer {
         posthaste_faults::point("store.closed");
     }
 
-    /// What to do next; while a rotation is under way there is always something.
+    /// What to do next; after a pause there is always something.
     fn next(&mut self) -> Option<Command> {
-        match self.pause() {
-            None => self.queue.blocking_recv(),
-            Some(pause) => settling::receive_within(&mut self.queue, pause),
-        }
+        let pause = self.pause();
+        settling::receive_within(&mut self.queue, pause)
     }
 
     /// What waits besides the first command, up to the bounds of one commit; and whether to close after it.

@@ -34,7 +34,7 @@ pub(crate) const PAGE_BYTES: u32 = 8192;
 const WRITER_CACHE_KIB: u32 = 16 * 1024;
 const READER_CACHE_KIB: u32 = 4 * 1024;
 /// What remains of the write-ahead log's file after it was written back.
-const LOG_KEPT_BYTES: u32 = 64 * 1024 * 1024;
+pub(crate) const LOG_KEPT_BYTES: u32 = 64 * 1024 * 1024;
 const STATEMENTS_CACHED: usize = 128;
 
 /// What a file says of itself.

@@ -17,6 +17,7 @@ fn writer(folder: &Folder) -> Writer {
     let keys = MasterKey::from_bytes([1; 32]).into();
     let opening::Opened { ledger, owed, .. } = opening::open(folder, &keys, Fixed.now()).unwrap();
     let status = Arc::<Status>::default();
+    let own_files = OwnFiles::of(folder, ledger.conn()).unwrap();
     Writer {
         ledger,
         write_back: WriteBack::start(&folder.database(), status.clone()).unwrap(),
@@ -27,7 +28,9 @@ fn writer(folder: &Folder) -> Writer {
         clock: Arc::new(Fixed),
         room: Arc::new(Room::of(folder.path().to_owned()).unwrap()),
         key_file: None,
+        own_files,
         tries: 0,
+        gone_on_at: None,
         room_seen_to: None,
     }
 }
