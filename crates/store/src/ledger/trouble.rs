@@ -33,7 +33,7 @@ impl Trouble {
     /// Says which row it was that did not hold what its columns must.
     pub fn in_row(self, table: &str, row: impl std::fmt::Display) -> Self {
         match self {
-            Self::Sql(error) if is_damaged_value(&error) => Self::damaged(table, row, &error.to_string()),
+            Self::Sql(error) if is_damaged_value(&error) => Self::damaged(table, row, &told_of(&error)),
             trouble => trouble,
         }
     }
@@ -81,8 +81,10 @@ impl From<Trouble> for StoreError {
             Trouble::Unavailable(what) => Self::Unavailable(what),
             Trouble::Broken(what) => Self::Failed(what.to_owned()),
             full if full.is_full() => Self::StorageFull,
-            Trouble::Sql(error) if is_damage(&error) => Self::Damaged(format!("{DATABASE_FILE}: {error}")),
-            Trouble::Sql(error) => Self::Failed(error.to_string()),
+            Trouble::Sql(error) if is_damage(&error) => {
+                Self::Damaged(format!("{DATABASE_FILE}: {}", told_of(&error)))
+            }
+            Trouble::Sql(error) => Self::Failed(told_of(&error)),
         }
     }
 }
@@ -99,6 +101,7 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
         error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHORT_READ);
     is_damaged_value(error)
         || is_cut_short
+        || is_damaged_layout(error)
         || matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
@@ -109,4 +112,68 @@ fn is_damaged_value(error: &rusqlite::Error) -> bool {
         error,
         FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)
     )
+}
+
+/// What SQLite says of tables, columns and indexes that it does not find, or finds otherwise.
+const OF_LAYOUT: [&str; 9] = [
+    "no such column",
+    "no such table",
+    "no such index",
+    "no query solution",
+    "has no column named",
+    "malformed database schema",
+    "unsupported file format",
+    "ON CONFLICT clause does not match",
+    "values were supplied",
+];
+
+/// Does the error say that a table is not what our statements take it for? They never change, so the table did.
+fn is_damaged_layout(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::SqlInputError { error, .. } => {
+            matches!(error.code, ErrorCode::Unknown | ErrorCode::DatabaseCorrupt)
+        }
+        rusqlite::Error::SqliteFailure(error, Some(said)) => {
+            error.code == ErrorCode::Unknown && OF_LAYOUT.iter().any(|part| said.contains(part))
+        }
+        _ => false,
+    }
+}
+
+/// What SQLite said, without our statement.
+pub(crate) fn told_of(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::Connection;
+
+    #[test]
+    fn a_table_that_is_not_what_a_statement_takes_it_for_is_damage() {
+        let conn = Connection::open_in_memory().unwrap();
+        let tables = "CREATE TABLE t (a, b); CREATE INDEX t_b ON t (b) WHERE b IS NOT NULL";
+        conn.execute_batch(tables).unwrap();
+        for (sql, says) in [
+            ("SELECT t.c FROM t", "no such column: t.c"),
+            ("SELECT 1 FROM u", "no such table: u"),
+            ("SELECT 1 FROM t INDEXED BY t_c", "no such index: t_c"),
+            ("SELECT 1 FROM t INDEXED BY t_b", "no query solution"),
+            ("INSERT INTO t (c) VALUES (1)", "table t has no column named c"),
+            ("INSERT INTO t VALUES (1)", "table t has 2 columns but 1 values were supplied"),
+            (
+                "INSERT INTO t VALUES (1, 2) ON CONFLICT (a) DO NOTHING",
+                "ON CONFLICT clause does not match any PRIMARY KEY or UNIQUE constraint",
+            ),
+        ] {
+            let error = StoreError::from(Trouble::from(conn.prepare(sql).map(drop).unwrap_err()));
+            assert_eq!(error.to_string(), format!("the store is damaged: posthaste.db: {says}"), "{sql}");
+        }
+        let state = Trouble::from(conn.execute_batch("COMMIT").unwrap_err());
+        assert!(matches!(StoreError::from(state), StoreError::Failed(_)));
+    }
 }
