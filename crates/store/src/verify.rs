@@ -10,8 +10,8 @@ use crate::error::StoreError;
 use crate::folder::{OpenError, read_keys};
 use crate::ledger::deliveries::NOT_ITS_TURN_MS;
 use crate::ledger::schema::{self, Marks};
-use crate::ledger::trouble::{DATABASE_FILE, Outcome, Trouble};
-use crate::ledger::{audit, checks, events, history, keys, master_keys, tokens, webhooks};
+use crate::ledger::trouble::{DATABASE_FILE, Outcome, Trouble, told_of};
+use crate::ledger::{audit, checks, events, facts, history, keys, master_keys, tokens, webhooks};
 use crate::page::PageCursor;
 use crate::sealing::{MasterKeys, Vault};
 
@@ -35,13 +35,20 @@ pub struct Report {
 /// [`OpenError`] if it cannot be read at all.
 pub fn verify(place: &Path, given: Option<MasterKeys>) -> Result<Report, OpenError> {
     let file = if place.is_dir() { place.join(DATABASE_FILE) } else { place.to_owned() };
-    let bad = |error: rusqlite::Error| OpenError::damaged(&file, error);
+    let bad = |error: rusqlite::Error| OpenError::damaged(&file, told_of(&error));
     file.metadata().map_err(OpenError::io(&file))?;
     let conn = open_from_outside(&file)?;
     match schema::marks(&conn).map_err(bad)? {
         Marks::Ours => {}
         Marks::Newer(found) => return Err(OpenError::Newer { file, found, known: schema::VERSION }),
         Marks::Empty | Marks::Foreign => return Err(OpenError::damaged(&file, "it is not a store")),
+    }
+    let foundations = facts::damaged_foundations(&conn);
+    let foundations = foundations.map_err(|trouble| OpenError::damaged(&file, StoreError::from(trouble)))?;
+    if !foundations.is_empty() {
+        // Everything else is read by these.
+        let problems = foundations.into_iter().map(|what| format!("{DATABASE_FILE}: {what}")).collect();
+        return Ok(Report { problems, has_tried_seals: false });
     }
     schema::show_as_of_this_version(&conn).map_err(bad)?;
     let vault = vault_for(&conn, &file, given)?;

@@ -16,7 +16,7 @@ use crate::ledger::master_keys::{self, Fit};
 use crate::ledger::schema::{self, Marks};
 use crate::ledger::trouble::{Outcome, Trouble};
 use crate::ledger::webhooks::Recipients;
-use crate::ledger::{Ledger, read_bytes, write_meta};
+use crate::ledger::{Ledger, facts, read_bytes, write_meta};
 use crate::log_file;
 use crate::sealing::{MasterKeys, Vault};
 
@@ -122,7 +122,7 @@ fn check(folder: &Folder, keys: &MasterKeys) -> Result<Option<u64>, OpenError> {
         // Until the log of a young store is written back, all of it is in the log.
         Marks::Empty if folder.remembers_store() => return Err(OpenError::Lost(file.to_owned())),
         Marks::Empty => return Ok(log_end),
-        Marks::Ours => {}
+        Marks::Ours => refuse_changed(&reader, file)?,
         Marks::Foreign => return Err(OpenError::damaged(file, "it is a database of another program")),
         Marks::Newer(found) => {
             return Err(OpenError::Newer { file: file.to_owned(), found, known: schema::VERSION });
@@ -168,6 +168,15 @@ fn open_alone(file: &Path) -> rusqlite::Result<Connection> {
     }
     uri.push_str("?immutable=1");
     Connection::open_with_flags(uri, flags(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI))
+}
+
+/// Refuses tables, or facts of the store itself, that are not what this program made.
+fn refuse_changed(reader: &Connection, file: &Path) -> Result<(), OpenError> {
+    let damaged = facts::damaged_foundations(reader);
+    match damaged.map_err(|trouble| OpenError::damaged(file, crate::StoreError::from(trouble)))?.first() {
+        Some(what) => Err(OpenError::damaged(file, format!("it is damaged: {what}"))),
+        None => Ok(()),
+    }
 }
 
 /// Refuses keys that do not open everything in the store.

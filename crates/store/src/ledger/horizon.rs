@@ -21,9 +21,9 @@ use super::trouble::Outcome;
 use super::{Ledger, checks, write_seq};
 
 /// The number of the log that is being written.
-const LOG_NUMBER: &str = "log_number";
+pub(super) const LOG_NUMBER: &str = "log_number";
 /// A checkpoint that was in the file when that log was begun.
-const LOG_BASE: &str = "log_base";
+pub(super) const LOG_BASE: &str = "log_base";
 /// A copy counts on from so far ahead that no log of the store it was taken from follows upon it.
 const COPY_STRIDE: i64 = 1 << 32;
 

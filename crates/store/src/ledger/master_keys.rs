@@ -13,16 +13,16 @@ use crate::sealing::{MARK_BYTES, MasterKey, MasterKeys, Place, SealKey, SealKeys
 use crate::seals::{SealRotation, Seals};
 
 /// The check value of the key that everything is sealed under, or was before the rotation under way.
-const KEY_CHECK: &str = "key_check";
+pub(super) const KEY_CHECK: &str = "key_check";
 /// The check value of the key that is rotated to.
-const NEXT_KEY_CHECK: &str = "next_key_check";
+pub(super) const NEXT_KEY_CHECK: &str = "next_key_check";
 /// When the rotation to the key in use ended.
-const KEY_SINCE: &str = "key_since_ms";
+pub(super) const KEY_SINCE: &str = "key_since_ms";
 /// When the rotation under way began.
-const ROTATION_SINCE: &str = "rotation_since_ms";
+pub(super) const ROTATION_SINCE: &str = "rotation_since_ms";
 /// Followed by a key's id: the store's own part to that key.
-const STORE_PART: &str = "key_part ";
-const HASH_KEY: &str = "hash_key";
+pub(super) const STORE_PART: &str = "key_part ";
+pub(super) const HASH_KEY: &str = "hash_key";
 const HASH_KEY_PLACE: Place<'_> = Place { kind: "hash key", account: 0, id: "" };
 
 /// What each seal in the store begins with.

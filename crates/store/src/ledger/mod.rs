@@ -9,6 +9,8 @@ pub(crate) mod trouble;
 pub(crate) mod checks;
 pub(crate) mod schema;
 
+mod layout;
+
 mod steady;
 
 mod standing;
@@ -32,6 +34,8 @@ pub(crate) mod history;
 pub(crate) mod horizon;
 pub(crate) mod restored;
 
+pub(crate) mod facts;
+
 mod chains;
 pub(crate) mod record;
 pub(crate) mod resend;
@@ -51,6 +55,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::sealing::Vault;
 use closing::Closing;
+use schema::CHECKPOINT;
 use standing::Standing;
 use steady::Time;
 use trouble::{Outcome, Trouble};
@@ -131,7 +136,7 @@ struct Places {
 
 impl Places {
     fn read(conn: &Connection) -> Outcome<Self> {
-        let checkpoint = read_seq(conn, "checkpoint")?;
+        let checkpoint = stored_checkpoint(conn)?;
         let last_event = events::last(conn)?.max(read_seq(conn, "last_seq")?).max(checkpoint);
         Ok(Self { checkpoint, last_event })
     }
@@ -269,14 +274,18 @@ impl Ledger {
 
 /// A place in `meta`; 0 if it was never written.
 pub(crate) fn read_seq(conn: &Connection, key: &str) -> Outcome<Seq> {
+    Ok(seq_if_kept(conn, key)?.unwrap_or(Seq(0)))
+}
+
+fn seq_if_kept(conn: &Connection, key: &str) -> Outcome<Option<Seq>> {
     let mut statement = conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
     let mut rows = statement.query([key])?;
-    let Some(row) = rows.next()? else { return Ok(Seq(0)) };
+    let Some(row) = rows.next()? else { return Ok(None) };
     match row.get_ref(0)? {
         // As stores before version 6 have it.
-        ValueRef::Integer(seq) => Ok(Seq(seq)),
+        ValueRef::Integer(seq) => Ok(Some(Seq(seq))),
         ValueRef::Blob(kept) => checks::opened(key, kept)
-            .map(Seq)
+            .map(|seq| Some(Seq(seq)))
             .ok_or_else(|| Trouble::damaged("meta", key, "it does not match its checksum")),
         _ => Err(Trouble::damaged("meta", key, "it is no number")),
     }
@@ -289,7 +298,8 @@ fn write_seq(conn: &Connection, key: &str, Seq(seq): Seq) -> Outcome<()> {
 
 /// The last event for which, and for all before it, every owed delivery has a row.
 pub(crate) fn stored_checkpoint(conn: &Connection) -> Outcome<Seq> {
-    read_seq(conn, "checkpoint")
+    let checkpoint = seq_if_kept(conn, CHECKPOINT)?;
+    checkpoint.ok_or_else(|| Trouble::damaged("meta", CHECKPOINT, "it is missing"))
 }
 
 /// Bytes of a known length in `meta`.

@@ -11,7 +11,7 @@ use super::{Ledger, stored_checkpoint, write_meta};
 use crate::store::Owed;
 
 /// When the copy was made that the file is.
-const COPIED_AT: &str = "copied_ms";
+pub(super) const COPIED_AT: &str = "copied_ms";
 /// A copy that is no older than this goes on by itself.
 const GOES_ON_WITHIN: Duration = Duration::from_hours(1);
 

@@ -4,11 +4,14 @@ use rusqlite::Connection;
 
 use super::checks;
 
+/// The last event for which, and for all before it, every owed delivery has a row: the name of the fact in `meta`.
+pub(crate) const CHECKPOINT: &str = "checkpoint";
+
 /// What marks a file as ours: "Post" in ASCII.
 pub(crate) const APPLICATION_ID: i32 = 0x506f_7374;
 
 /// Each step with its number being its place from 1; `PRAGMA user_version` says how many were taken.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -16,10 +19,13 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
     include_str!("migrations/0007.sql"),
+    include_str!("migrations/0008.sql"),
 ];
 
 /// The step that gave rows their checksums.
 const CHECKS_SINCE: usize = 6;
+/// The step from which on every store has a checkpoint.
+pub(crate) const CHECKPOINT_SINCE: usize = 8;
 
 /// The version this program writes.
 pub(crate) const VERSION: usize = MIGRATIONS.len();
@@ -53,13 +59,24 @@ pub(crate) enum Marks {
 pub(crate) fn marks(connection: &Connection) -> rusqlite::Result<Marks> {
     let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0));
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let version = usize::try_from(pragma("user_version")?).unwrap_or(usize::MAX);
+    let version = version(connection)?;
     Ok(match pragma("application_id")? {
         APPLICATION_ID if version > VERSION => Marks::Newer(version),
         APPLICATION_ID => Marks::Ours,
         0 if tables == 0 => Marks::Empty,
         _ => Marks::Foreign,
     })
+}
+
+/// How many steps a file says were taken. Any other number is that of a later version.
+pub(crate) fn version(connection: &Connection) -> rusqlite::Result<usize> {
+    let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok(usize::try_from(version).unwrap_or(usize::MAX))
+}
+
+/// Makes the tables of a version in an empty database.
+pub(super) fn take_steps(empty: &Connection, version: usize) -> rusqlite::Result<()> {
+    MIGRATIONS.iter().take(version).try_for_each(|step| empty.execute_batch(step))
 }
 
 /// Settings of the one connection that writes.
@@ -146,8 +163,8 @@ pub(crate) fn show_as_of_this_version(connection: &Connection) -> rusqlite::Resu
 
 /// Takes the steps that are missing, all in one transaction.
 pub(crate) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
-    let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let missing = MIGRATIONS.get(usize::try_from(version).unwrap_or(VERSION)..).unwrap_or_default();
+    let version = version(connection)?;
+    let missing = MIGRATIONS.get(version..).unwrap_or_default();
     if missing.is_empty() {
         return Ok(());
     }
@@ -162,8 +179,12 @@ pub(crate) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     if posthaste_faults::bug("upgrade-drops-rows") {
         connection.execute_batch("DELETE FROM attempts WHERE n > 1")?;
     }
-    if usize::try_from(version).is_ok_and(|version| version < CHECKS_SINCE) {
+    if version < CHECKS_SINCE {
         checks::stamp_all(connection)?;
+    }
+    if version < CHECKPOINT_SINCE {
+        let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING";
+        connection.execute(sql, (CHECKPOINT, checks::closed(CHECKPOINT, 0)))?;
     }
     connection.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION_ID};

@@ -16,8 +16,8 @@ const OLD_MS: u64 = 1_000;
 /// When due times are shown to people, the wall clock's difference is added: the name of the row in `meta`.
 pub(super) const AHEAD: &str = "ahead_ms";
 /// The furthest that it ever was ahead.
-const MOST_AHEAD: &str = "most_ahead_ms";
-const MARK: &str = "steady";
+pub(super) const MOST_AHEAD: &str = "most_ahead_ms";
+pub(super) const MARK: &str = "steady";
 /// There is such a row while pending rows may have to be dated anew, so that the next process goes on with it.
 pub(super) const DATING_ANEW: &str = "dating_anew";
 

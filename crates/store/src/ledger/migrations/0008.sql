@@ -1,0 +1,2 @@
+-- From here on the checkpoint is there from the beginning, so that one that is missing is damage; the program writes it with
+-- this step where there is none. No table changes.
