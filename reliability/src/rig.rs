@@ -8,6 +8,9 @@ pub mod preload;
 pub mod scratch;
 
 pub mod listener;
+pub mod wait;
+
+pub mod diary;
 pub mod receiver;
 
 pub mod client;
@@ -20,8 +23,6 @@ pub mod server;
 pub mod fail;
 pub mod small_disk;
 
-pub mod diary;
-pub mod mailbox;
 pub mod stored;
 pub mod traffic;
 pub mod world;

@@ -18,9 +18,10 @@ use crate::figures::Figure;
 use crate::rig::ledger::Ledger;
 use crate::rig::publishers::Publishers;
 use crate::rig::publishing::Numbers;
-use crate::rig::receiver::{Receiver, becomes};
+use crate::rig::receiver::{Manner, Receiver};
 use crate::rig::server::{PATIENCE, Plan, Server};
 use crate::rig::stored::Stored;
+use crate::rig::wait::becomes;
 
 /// The part.
 pub const PART: Part = Part {
@@ -59,7 +60,7 @@ fn run(context: Context) -> Running {
         let folder = tempfile::tempdir()?;
         let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
         let ledger = Arc::new(Ledger::default());
-        let receiver = Receiver::start("all", ledger.clone()).await?;
+        let receiver = Receiver::start("all", Manner::Prompt, &Arc::default()).await?;
         let mut server = Server::start(&plan).await?;
         let key = server.account("acme").await?;
         server.webhook(&key, &receiver.url).await?;

@@ -14,10 +14,11 @@ use super::{Part, Running};
 use crate::context::Context;
 use crate::figures::Figure;
 use crate::rig::ledger::Ledger;
-use crate::rig::receiver::{Receiver, becomes};
+use crate::rig::receiver::{Manner, Receiver};
 use crate::rig::server::{PATIENCE, Plan, Server};
 use crate::rig::small_disk::SmallDisk;
 use crate::rig::stored::Stored;
+use crate::rig::wait::becomes;
 use steady::Steady;
 
 /// The part.
@@ -63,7 +64,7 @@ fn run(context: Context) -> Running {
 
 async fn under_load(context: &Context, disk: &SmallDisk, plan: &Plan) -> anyhow::Result<()> {
     let ledger = Arc::new(Ledger::default());
-    let receiver = Receiver::start("all", ledger.clone()).await?;
+    let receiver = Receiver::start("all", Manner::Prompt, &Arc::default()).await?;
     let mut server = Server::start(plan).await?;
     let key = server.account("acme").await?;
     server.webhook(&key, &receiver.url).await?;
@@ -76,24 +77,24 @@ async fn under_load(context: &Context, disk: &SmallDisk, plan: &Plan) -> anyhow:
     context.report("full_disk.refused", refused as f64)?;
     context.report("full_disk.acknowledged", ledger.acknowledged() as f64)?;
     ensure!(ledger.acknowledged() > 0 && refused > 0, "nothing was accepted or refused: this proves nothing");
-    becomes(PATIENCE, || ledger.missing("all").is_empty()).await;
+    becomes(PATIENCE, || receiver.missing(&ledger).is_empty()).await;
     // The next start finds a full disk, and is promised to work only with the ballast, which is made again a little later.
     let ballast = plan.data().join("posthaste.ballast");
     ensure!(becomes(PATIENCE, || ballast.exists()).await, "there is no ballast again:\n{}", server.log());
-    server.terminate()?;
-    ensure!(server.wait().await?.success(), "it does not end well:\n{}", server.log());
-    check(context, plan, &ledger)
+    server.end().await?;
+    check(context, plan, &receiver, &ledger)
 }
 
 /// What was acknowledged has arrived once and is recorded.
-fn check(context: &Context, plan: &Plan, ledger: &Ledger) -> anyhow::Result<()> {
-    let (missing, repeated) = (ledger.missing("all"), ledger.repeated("all"));
+fn check(context: &Context, plan: &Plan, receiver: &Receiver, ledger: &Ledger) -> anyhow::Result<()> {
+    let (missing, repeated) = (receiver.missing(ledger), receiver.repeated());
     context.report("full_disk.lost", missing.len() as f64)?;
     context.report("full_disk.repeated", repeated as f64)?;
     let mut stored = Stored::default();
     let recorded: std::collections::BTreeSet<u64> =
         stored.delivered(&plan.data())?.into_iter().map(|(_, number)| number).collect();
-    let unrecorded = ledger.received("all").into_keys().filter(|number| !recorded.contains(number)).count();
+    let unrecorded =
+        receiver.diary.at(receiver.name).into_keys().filter(|number| !recorded.contains(number)).count();
     context.report("full_disk.unrecorded", unrecorded as f64)?;
     let copy = tempfile::tempdir()?;
     for entry in std::fs::read_dir(plan.data())? {

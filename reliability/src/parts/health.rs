@@ -12,7 +12,7 @@ use super::{Part, Running};
 use crate::context::Context;
 use crate::figures::Figure;
 use crate::rig::client::Answer;
-use crate::rig::mailbox::{Mailbox, Manner};
+use crate::rig::receiver::{Manner, Receiver};
 use crate::rig::server::{Plan, Server};
 use crate::rig::world::World;
 
@@ -119,9 +119,9 @@ async fn while_all_is_well(context: &Context) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
     let mut world = World::settled(plan).await?;
-    let silent = Mailbox::start("silent", Manner::Silent, &world.desk.diary).await?;
-    let paused = Mailbox::start("paused", Manner::Prompt, &world.desk.diary).await?;
-    let leaving = Mailbox::start("leaving", Manner::Slow(LEAVING_TAKES), &world.desk.diary).await?;
+    let silent = Receiver::start("silent", Manner::Silent, &world.desk.diary).await?;
+    let paused = Receiver::start("paused", Manner::Prompt, &world.desk.diary).await?;
+    let leaving = Receiver::start("leaving", Manner::Slow(LEAVING_TAKES), &world.desk.diary).await?;
     let server = Server::start(&world.plan).await?;
     server.webhook(&world.desk.key, &silent.url).await?;
     let leaver = server.webhook(&world.desk.key, &leaving.url).await?;

@@ -16,8 +16,8 @@ use crate::figures::Figure;
 use crate::rig::contract::Contract;
 use crate::rig::listener::Listener;
 use crate::rig::publishing::Product;
-use crate::rig::receiver::becomes;
 use crate::rig::server::{Plan, Server};
+use crate::rig::wait::becomes;
 use lines::Lines;
 
 /// The part.

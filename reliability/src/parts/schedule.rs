@@ -13,8 +13,8 @@ use crate::context::Context;
 use crate::figures::Figure;
 use crate::rig::contract::{Contract, DELAYS_MS};
 use crate::rig::ledger::Ledger;
-use crate::rig::receiver::becomes;
 use crate::rig::server::{Plan, Server};
+use crate::rig::wait::becomes;
 use receivers::{ASKED, Receivers};
 
 /// The part.

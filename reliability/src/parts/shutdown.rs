@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::{Part, Running};
 use crate::context::Context;
 use crate::figures::Figure;
-use crate::rig::mailbox::{Mailbox, Manner};
-use crate::rig::receiver::becomes;
+use crate::rig::receiver::{Manner, Receiver};
 use crate::rig::server::{PATIENCE, Plan, Server};
+use crate::rig::wait::becomes;
 use crate::rig::world::World;
 
 /// The part.
@@ -140,7 +140,7 @@ async fn while_nobody_answers(context: &Context) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
     let world = World::settled(plan).await?;
-    let silent = Mailbox::start("silent", Manner::Silent, &world.desk.diary).await?;
+    let silent = Receiver::start("silent", Manner::Silent, &world.desk.diary).await?;
     let mut server = Server::start(&world.plan).await?;
     server.webhook(&world.desk.key, &silent.url).await?;
     let number = 0;

@@ -15,10 +15,9 @@ use super::{Part, Running};
 use crate::context::Context;
 use crate::figures::Figure;
 use crate::rig::fail::{Fault, How};
-use crate::rig::ledger::Ledger;
 use crate::rig::preload;
 use crate::rig::publishing::Numbers;
-use crate::rig::receiver::Receiver;
+use crate::rig::receiver::{Manner, Receiver};
 use crate::rig::scratch;
 use crate::rig::server::{Plan, Server};
 
@@ -82,8 +81,6 @@ pub(super) struct Scene {
     folders: tempfile::TempDir,
     library: PathBuf,
     receiver: Receiver,
-    /// What it got.
-    ledger: Arc<Ledger>,
     /// Each run has numbers of its own.
     numbers: Numbers,
     /// How many calls have failed.
@@ -94,11 +91,10 @@ impl Scene {
     async fn set(context: &Context) -> anyhow::Result<Self> {
         let folders = scratch::folder()?;
         let library = preload::build("fail", folders.path())?;
-        let ledger = Arc::new(Ledger::default());
-        let receiver = Receiver::start("all", ledger.clone()).await?;
+        let receiver = Receiver::start("all", Manner::Prompt, &Arc::default()).await?;
         let (context, numbers) = (context.clone(), Numbers::default());
         let failed = AtomicU64::new(0);
-        let scene = Self { context, folders, library, receiver, ledger, numbers, failed };
+        let scene = Self { context, folders, library, receiver, numbers, failed };
         let mut server = Server::start(&scene.plan("first")?).await?;
         let key = server.account("acme").await?;
         server.webhook(&key, &scene.receiver.url).await?;

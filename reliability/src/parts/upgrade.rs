@@ -14,8 +14,7 @@ use tokio::process::Command;
 use super::{Part, Running};
 use crate::context::Context;
 use crate::figures::Figure;
-use crate::rig::ledger::Ledger;
-use crate::rig::receiver::Receiver;
+use crate::rig::receiver::{Manner, Receiver};
 use crate::rig::server::{Plan, Server};
 use filled::{Filled, NEWEST, Row, VERSIONS};
 
@@ -60,8 +59,7 @@ async fn try_version(context: &Context, version: usize) -> anyhow::Result<()> {
     verify(context, version, "before", &filled).await?;
     let before = filled.rows()?;
     ensure!(!before.is_empty(), "the store is empty: this proves nothing");
-    let ledger = Arc::new(Ledger::default());
-    let receiver = Receiver::start("taker", ledger.clone()).await?;
+    let receiver = Receiver::start("taker", Manner::Prompt, &Arc::default()).await?;
     let address = receiver.url.trim_start_matches("http://").split('/').next().unwrap_or_default().to_owned();
     let led_to = format!("{HOST}:{address}");
     let plan = |program: &Path| {
@@ -70,7 +68,7 @@ async fn try_version(context: &Context, version: usize) -> anyhow::Result<()> {
     kill_in_each_step(context, version, &filled, &before, plan(&context.programs.armed)).await?;
     compare(context, version, &before, &filled.rows()?)?;
     verify(context, version, "after", &filled).await?;
-    deliver(context, version, &filled, &plan(context.program()), &ledger).await?;
+    deliver(context, version, &filled, &plan(context.program()), &receiver).await?;
     verify(context, version, "after its deliveries", &filled).await?;
     refuse_newer(context, &filled, &plan(context.program())).await
 }
@@ -141,7 +139,7 @@ async fn deliver(
     version: usize,
     filled: &Filled,
     plan: &Plan,
-    ledger: &Ledger,
+    receiver: &Receiver,
 ) -> anyhow::Result<()> {
     let owed = filled.owed()?;
     ensure!(!owed.is_empty(), "nothing is owed: this proves nothing");
@@ -153,9 +151,9 @@ async fn deliver(
         left = filled.not_delivered(&owed)?;
     }
     server.end().await?;
-    let (made, arrived) = (owed.len() - left, ledger.arrived());
+    let (made, arrived) = (owed.len() - left, receiver.diary.arrived());
     context.report("upgrade.delivered", made as f64)?;
-    if arrived < made as u64 {
+    if arrived < made {
         context.object(format!("version {version}: {made} deliveries are called made, {arrived} arrived"));
     }
     context.report("upgrade.left", left as f64)?;

@@ -121,6 +121,11 @@ impl Diary {
         taken.map(|((_, number), _)| *number).collect()
     }
 
+    /// How many copies arrived in all.
+    pub fn arrived(&self) -> usize {
+        self.lock().copies.values().map(|copies| copies.copies.len()).sum()
+    }
+
     /// Events whose copies differ in their id or their bytes.
     pub fn altered(&self) -> u64 {
         self.lock().copies.values().filter(|copies| copies.is_altered).count() as u64

@@ -1,64 +1,94 @@
-//! A receiver on this machine that writes down what arrives.
+//! Receivers with manners, who write everything into a [`Diary`].
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::diary::Diary;
 use super::ledger::Ledger;
 use super::listener::{Gate, Listener, Reply};
 
+/// How a receiver answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// With success, at once.
+    Prompt,
+    /// With success, after a while.
+    Slow(Duration),
+    /// With this status, always.
+    Refusing(u16),
+    /// Never.
+    Silent,
+}
+
 /// A receiver over plain HTTP. It answers until it is dropped.
 pub struct Receiver {
+    /// Its name in the diary, and the path of its URL.
+    pub name: &'static str,
     /// Where webhooks point to reach it.
     pub url: String,
-    status: Arc<AtomicU16>,
+    /// What it got.
+    pub diary: Arc<Diary>,
+    manner: Arc<Mutex<Manner>>,
     gate: Arc<Gate>,
     _listener: Listener,
 }
 
 impl Receiver {
-    /// Begins to take deliveries of numbered events, and writes them into the books.
+    /// Begins to take deliveries of numbered events.
     ///
     /// # Errors
     /// If there is no free port.
-    pub async fn start(name: &str, ledger: Arc<Ledger>) -> anyhow::Result<Self> {
-        let (status, gate) = (Arc::new(AtomicU16::new(200)), Arc::new(Gate::new(true)));
-        let (answered, passed, noted) = (status.clone(), gate.clone(), name.to_owned());
+    pub async fn start(name: &'static str, manner: Manner, diary: &Arc<Diary>) -> anyhow::Result<Self> {
+        let (manner, gate) = (Arc::new(Mutex::new(manner)), Arc::new(Gate::new(true)));
+        let (kept, passed, written) = (manner.clone(), gate.clone(), diary.clone());
         let listener = Listener::start(move |request| {
-            let (passing, status, ledger, name) =
-                (passed.passing(), answered.clone(), ledger.clone(), noted.clone());
+            let (passing, manner, diary) = (passed.passing(), kept.clone(), written.clone());
             async move {
                 passing.await;
-                let reply = Reply::of(status.load(Ordering::Relaxed));
-                if let Some(number) = request.number() {
-                    ledger.receive(&name, number, reply.is_success());
-                }
+                let manner = *manner.lock().unwrap_or_else(PoisonError::into_inner);
+                let place = diary.arrive(&request);
+                let reply = manner.answer().await;
+                place.filter(|_| reply.is_success()).into_iter().for_each(|place| diary.take(place));
                 reply
             }
         })
         .await?;
-        Ok(Self { url: listener.url(name), status, gate, _listener: listener })
+        Ok(Self { name, url: listener.url(name), diary: diary.clone(), manner, gate, _listener: listener })
     }
 
-    /// What it answers from now on.
-    pub fn answer_with(&self, status: u16) {
-        self.status.store(status, Ordering::Relaxed);
+    /// How it answers from now on.
+    pub fn behave(&self, manner: Manner) {
+        *self.manner.lock().unwrap_or_else(PoisonError::into_inner) = manner;
     }
 
     /// While it is closed, requests are neither written down nor answered.
     pub fn set_open(&self, is_open: bool) {
         self.gate.set(is_open);
     }
+
+    /// Acknowledged events that it has never taken with success.
+    pub fn missing(&self, ledger: &Ledger) -> Vec<u64> {
+        let taken = self.diary.taken(self.name);
+        ledger.acknowledged_ids().into_keys().filter(|number| !taken.contains(number)).collect()
+    }
+
+    /// Copies beyond the first that it had taken with success: repeats that its answer did not cause.
+    pub fn repeated(&self) -> usize {
+        let taken = |copies: &[super::diary::Copy]| copies.iter().filter(|copy| copy.is_taken).count();
+        self.diary.at(self.name).values().map(|all| taken(&all.copies).saturating_sub(1)).sum()
+    }
 }
 
-/// Waits until something is so, looking often, and answers whether it became so in time.
-pub async fn becomes(patience: Duration, mut is_so: impl FnMut() -> bool) -> bool {
-    let until = tokio::time::Instant::now() + patience;
-    while !is_so() {
-        if tokio::time::Instant::now() >= until {
-            return false;
+impl Manner {
+    async fn answer(self) -> Reply {
+        match self {
+            Self::Prompt => Reply::OK,
+            Self::Slow(delay) => {
+                tokio::time::sleep(delay).await;
+                Reply::OK
+            }
+            Self::Refusing(status) => Reply::of(status),
+            Self::Silent => std::future::pending().await,
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    true
 }

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use super::client::Client;
 use super::diary::Diary;
 use super::ledger::Ledger;
-use super::mailbox::{Mailbox, Manner};
 use super::publishing::Product;
+use super::receiver::{Manner, Receiver};
 use super::server::{PATIENCE, Plan, Server};
 use super::stored::Stored;
 use super::traffic::{Desk, is_broadcast};
@@ -50,9 +50,9 @@ pub struct World {
     /// Who publishes, and the books.
     pub desk: Desk,
     /// Receivers that take everything; those at the end get only what is for all accounts.
-    healthy: Vec<Mailbox>,
+    healthy: Vec<Receiver>,
     /// The others.
-    _further: Vec<Mailbox>,
+    _further: Vec<Receiver>,
     stored: Stored,
     /// By receiver and number, in which life the delivery was first found recorded after a crash.
     recorded: BTreeMap<(String, u64), u32>,
@@ -99,13 +99,13 @@ impl World {
     pub async fn around(plan: Plan) -> anyhow::Result<Self> {
         let (ledger, diary) = (Arc::new(Ledger::default()), Arc::new(Diary::default()));
         let healthy = vec![
-            Mailbox::start("prompt", Manner::Prompt, &diary).await?,
-            Mailbox::start("slow", Manner::Slow(SLOW), &diary).await?,
-            Mailbox::start("other", Manner::Prompt, &diary).await?,
+            Receiver::start("prompt", Manner::Prompt, &diary).await?,
+            Receiver::start("slow", Manner::Slow(SLOW), &diary).await?,
+            Receiver::start("other", Manner::Prompt, &diary).await?,
         ];
-        let guests = Mailbox::start("guests", Manner::Slow(GUESTS_TAKE), &diary).await?;
+        let guests = Receiver::start("guests", Manner::Slow(GUESTS_TAKE), &diary).await?;
         let guests_at = guests.url.clone();
-        let further = vec![Mailbox::start("failing", Manner::Failing, &diary).await?, guests];
+        let further = vec![Receiver::start("failing", Manner::Refusing(500), &diary).await?, guests];
         let desk = Desk {
             product: Product {
                 client: Client::new("", Secret::new(Vec::new())),
@@ -141,7 +141,7 @@ impl World {
             let key = server.admin.post(&format!("/accounts/{account}/keys"), &json!({})).await?;
             let key = key["key"].as_str().context("no key")?.to_owned();
             let known = server.admin.list(&format!("/accounts/{account}/webhooks"), 100).await?;
-            let own = |mailbox: &&Mailbox| {
+            let own = |mailbox: &&Receiver| {
                 (mailbox.name == OTHER) == (account == OTHER) && mailbox.name != "guests"
             };
             for mailbox in self.healthy.iter().chain(&self._further).filter(own) {

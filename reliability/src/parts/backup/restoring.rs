@@ -11,8 +11,9 @@ use serde_json::json;
 use super::{back_up, command, is_sound};
 use crate::context::Context;
 use crate::rig::ledger::Ledger;
-use crate::rig::receiver::{Receiver, becomes};
+use crate::rig::receiver::{Manner, Receiver};
 use crate::rig::server::{PATIENCE, Plan, Server};
+use crate::rig::wait::becomes;
 
 /// Events that a store owes when it is backed up.
 const OWED: u64 = 20;
@@ -22,8 +23,8 @@ const WATCHED: Duration = Duration::from_secs(2);
 /// Backs a store up that owes something, and puts the copy back: at once, long after, and beside the log of the store
 /// that was there.
 pub async fn put_back(context: &Context, plan: &Plan, folder: &Path) -> anyhow::Result<()> {
-    let ledger = Arc::new(Ledger::default());
-    let receiver = Receiver::start("later", ledger.clone()).await?;
+    let ledger = Ledger::default();
+    let receiver = Receiver::start("later", Manner::Prompt, &Arc::default()).await?;
     let own = folder.join("owing");
     std::fs::create_dir(&own)?;
     let owing = Plan { folder: own.clone(), ..plan.clone() };
@@ -39,7 +40,7 @@ pub async fn put_back(context: &Context, plan: &Plan, folder: &Path) -> anyhow::
         age(&owing, hours)?;
         ensure!(is_sound(&owing, &owing.data()).await?, "what was put back is damaged");
         match hours {
-            0 => goes_on(context, &owing, &receiver, &ledger).await?,
+            0 => goes_on(context, &owing, &receiver).await?,
             _ => is_held(context, &owing, &receiver, &ledger).await?,
         }
     }
@@ -98,13 +99,13 @@ async fn beside_old_log(context: &Context, plan: &Plan, copy: &Path, log: &[u8])
 }
 
 /// A copy of just now goes on by itself.
-async fn goes_on(context: &Context, plan: &Plan, receiver: &Receiver, ledger: &Ledger) -> anyhow::Result<()> {
+async fn goes_on(context: &Context, plan: &Plan, receiver: &Receiver) -> anyhow::Result<()> {
     // Nothing of it is to be taken: the next copy owes the same.
-    let before = ledger.arrived();
-    receiver.answer_with(503);
+    let before = receiver.diary.arrived();
+    receiver.behave(Manner::Refusing(503));
     receiver.set_open(true);
     let mut server = Server::start(plan).await?;
-    if !becomes(PATIENCE, || ledger.arrived() > before).await {
+    if !becomes(PATIENCE, || receiver.diary.arrived() > before).await {
         context.object("a store put back at once sends nothing");
     }
     server.kill().await?;
@@ -113,10 +114,10 @@ async fn goes_on(context: &Context, plan: &Plan, receiver: &Receiver, ledger: &L
 
 /// An old one waits until somebody says that it may go on; what is published meanwhile waits with it.
 async fn is_held(context: &Context, plan: &Plan, receiver: &Receiver, ledger: &Ledger) -> anyhow::Result<()> {
-    receiver.answer_with(200);
+    receiver.behave(Manner::Prompt);
     receiver.set_open(true);
     // Whatever comes from the start on comes unasked.
-    let before = ledger.arrived();
+    let before = receiver.diary.arrived();
     let mut server = Server::start(plan).await?;
     let product = server.product("acme")?;
     ensure!(product.publish(OWED, ledger).await.is_accepted(), "a held store takes nothing in");
@@ -125,7 +126,7 @@ async fn is_held(context: &Context, plan: &Plan, receiver: &Receiver, ledger: &L
     // Another start changes nothing of that.
     let server = Server::start(plan).await?;
     tokio::time::sleep(WATCHED / 4).await;
-    let unasked = ledger.arrived() - before;
+    let unasked = receiver.diary.arrived() - before;
     context.report("backup.sent_unasked", unasked as f64)?;
     if unasked > 0 {
         context.object(format!("an old store that was put back sent {unasked} requests unasked"));
@@ -137,8 +138,8 @@ async fn is_held(context: &Context, plan: &Plan, receiver: &Receiver, ledger: &L
     ensure!(waiting > OWED, "it does not say how much waits: {sending}");
     let shown = command(plan, &["sending", "release", "--data-dir", "data"], &[]).await?;
     ensure!(shown.status.success(), "not let go: {}", String::from_utf8_lossy(&shown.stderr));
-    becomes(PATIENCE, || ledger.missing("later").is_empty()).await;
-    context.report("backup.not_sent", ledger.missing("later").len() as f64)?;
+    becomes(PATIENCE, || receiver.missing(ledger).is_empty()).await;
+    context.report("backup.not_sent", receiver.missing(ledger).len() as f64)?;
     let changes = server.admin.get("/audit?action=sending.released").await?;
     ensure!(
         changes["data"].as_array().is_some_and(|items| items.len() == 1),

@@ -12,8 +12,8 @@ use super::visits::{Receivers, Visit};
 use crate::rig::clock::{Face, Turn};
 use crate::rig::contract::{Contract, DELAYS_MS};
 use crate::rig::ledger::Ledger;
-use crate::rig::receiver::becomes;
 use crate::rig::server::{Plan, Server};
+use crate::rig::wait::becomes;
 
 /// A rate that a test can wait for.
 const RATE_TEXTS: [(&str, &str); 2] =

@@ -9,10 +9,12 @@ use serde_json::json;
 
 use super::judge::Dump;
 use crate::context::Context;
+use crate::rig::diary::Diary;
 use crate::rig::ledger::Ledger;
-use crate::rig::receiver::{Receiver, becomes};
+use crate::rig::receiver::{Manner, Receiver};
 use crate::rig::scratch;
 use crate::rig::server::{Plan, Server};
+use crate::rig::wait::becomes;
 
 /// Lives of the process, and events of each.
 pub const LIVES: u64 = 5;
@@ -91,10 +93,12 @@ pub struct Filled {
 /// Runs the program and takes copies of its files after it was ended and after it was killed.
 pub async fn fill(context: &Context, folder: &Path) -> anyhow::Result<Filled> {
     let plan = Plan::new(&context.programs.shipped, folder);
-    let ledger = Arc::new(Ledger::default());
-    let receivers =
-        [Receiver::start("taking", ledger.clone()).await?, Receiver::start("failing", ledger.clone()).await?];
-    receivers[1].answer_with(500);
+    let ledger = Ledger::default();
+    let diary = Arc::default();
+    let receivers = [
+        Receiver::start("taking", Manner::Prompt, &diary).await?,
+        Receiver::start("failing", Manner::Refusing(500), &diary).await?,
+    ];
     let mut snapshots = Vec::new();
     for life in 0..LIVES {
         let mut server = Server::start(&plan).await?;
@@ -105,22 +109,28 @@ pub async fn fill(context: &Context, folder: &Path) -> anyhow::Result<Filled> {
         receivers[0].set_open(!is_last);
         publish(&server, &ledger, life).await?;
         if !is_last {
-            becomes(PATIENCE, || ledger.missing("taking").is_empty()).await;
+            becomes(PATIENCE, || is_all_taken(&ledger, &diary)).await;
             // What arrived is to be recorded.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         match life % 2 {
             1 => {
-                server.terminate()?;
-                server.wait().await?;
+                server.end().await?;
             }
             _ => server.kill().await?,
         }
         snapshots.push(Snapshot::take(&plan.data(), folder.join(format!("snapshot-{life}")))?);
     }
     receivers[0].set_open(true);
-    receivers[1].answer_with(200);
+    receivers[1].behave(Manner::Prompt);
     Ok(Filled { snapshots, receivers: receivers.into() })
+}
+
+/// Has each account's event arrived where the account takes events?
+fn is_all_taken(ledger: &Ledger, diary: &Diary) -> bool {
+    let taken = |account: &str| diary.taken(&format!("taking/{account}"));
+    let (acme, other) = (taken("acme"), taken("other"));
+    ledger.acknowledged_ids().into_keys().all(|number| acme.contains(&number) || other.contains(&number))
 }
 
 /// Whose event it is.

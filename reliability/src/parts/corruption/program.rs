@@ -16,8 +16,8 @@ use crate::context::Context;
 use crate::dice::Dice;
 use crate::rig::ledger::Ledger;
 use crate::rig::listener::{Listener, Reply, Request};
-use crate::rig::receiver::becomes;
 use crate::rig::server::{Plan, Server};
+use crate::rig::wait::becomes;
 
 /// How long the program runs on a copy that is not expected to send anything more.
 const LIFE: Duration = Duration::from_millis(600);

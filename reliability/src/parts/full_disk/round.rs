@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use super::steady::Steady;
 use crate::context::Context;
 use crate::rig::ledger::Ledger;
-use crate::rig::receiver::{Receiver, becomes};
+use crate::rig::receiver::Receiver;
 use crate::rig::server::Server;
 use crate::rig::small_disk::SmallDisk;
+use crate::rig::wait::becomes;
 
 /// Less than is reserved of a disk of 64 MiB, and more than nothing.
 const LITTLE_BYTES: u64 = 1024 * 1024;
@@ -90,7 +91,7 @@ async fn delete(context: &Context, server: &Server, spare: &str) {
 
 /// What is read is answered, readiness tells, and no attempt begins.
 async fn while_full(scene: &Scene<'_>, server: &Server) -> anyhow::Result<()> {
-    let Scene { context, ledger, .. } = *scene;
+    let Scene { context, ledger, receiver, .. } = *scene;
     let mut is_red = false;
     let mut arrived = None;
     let until = Instant::now() + SEEN_AFTER + LOOK;
@@ -100,13 +101,13 @@ async fn while_full(scene: &Scene<'_>, server: &Server) -> anyhow::Result<()> {
         context.report("full_disk.unread", f64::from(u8::from(read.is_err())))?;
         is_red |= server.status("/readyz").await == Some(503);
         if arrived.is_none() && until - Instant::now() < LOOK {
-            arrived = Some(ledger.arrived());
-            let waiting = ledger.missing("all").len();
+            arrived = Some(receiver.diary.arrived());
+            let waiting = receiver.missing(ledger).len();
             ensure!(waiting > 0, "no delivery waits on the full disk, so this proves nothing");
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let begun = ledger.arrived() - arrived.unwrap_or_else(|| ledger.arrived());
+    let begun = receiver.diary.arrived() - arrived.unwrap_or_else(|| receiver.diary.arrived());
     context.report("full_disk.begun", begun as f64)?;
     if begun > 0 || !is_red {
         context.object(format!("on a full disk {begun} attempts begin; /readyz tells of it: {is_red}"));

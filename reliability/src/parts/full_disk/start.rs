@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::rig::publishing::Told;
-use crate::rig::receiver::becomes;
 use crate::rig::server::{PATIENCE, Plan, Server};
 use crate::rig::small_disk::SmallDisk;
+use crate::rig::wait::becomes;
 
 /// Numbers of events, apart from those published before.
 const FIRST_NUMBER: u64 = 1_000_000;
@@ -36,8 +36,7 @@ pub async fn on_a_full_disk(context: &Context, disk: &SmallDisk, plan: &Plan) ->
         ensure!(Instant::now() < until, "there is room, and it takes nothing in:\n{}", server.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    server.terminate()?;
-    ensure!(server.wait().await?.success(), "it does not end well:\n{}", server.log());
+    server.end().await?;
     Ok(())
 }
 
@@ -58,8 +57,7 @@ pub async fn without_files(context: &Context) -> anyhow::Result<()> {
             context.object(format!("without files left, publishing is answered {told:?}"));
         }
     }
-    server.terminate()?;
-    ensure!(server.wait().await?.success(), "it does not end well:\n{}", server.log());
+    server.end().await?;
     disk.use_up_files()?;
     if let Ok(mut server) = Server::spawn(&plan).await {
         server.discard().await?;
@@ -74,8 +72,7 @@ pub async fn without_files(context: &Context) -> anyhow::Result<()> {
             "event {number} is gone"
         );
     }
-    server.terminate()?;
-    ensure!(server.wait().await?.success(), "it does not end well:\n{}", server.log());
+    server.end().await?;
     Ok(())
 }
 

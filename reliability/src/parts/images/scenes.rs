@@ -12,8 +12,7 @@ use super::load::{Caller, open};
 use super::promise::Thing;
 use super::recording::Recorder;
 use crate::dice::Dice;
-use crate::rig::ledger::Ledger;
-use crate::rig::receiver::Receiver;
+use crate::rig::receiver::{Manner, Receiver};
 use crate::rig::server::{PATIENCE, Server};
 
 /// A course of events.
@@ -60,10 +59,9 @@ impl Scene {
 
 impl Setting {
     async fn new() -> anyhow::Result<Self> {
-        let ledger = Arc::new(Ledger::default());
-        let taking = Receiver::start("taking", ledger.clone()).await?;
-        let failing = Receiver::start("failing", ledger).await?;
-        failing.answer_with(500);
+        let diary = Arc::default();
+        let taking = Receiver::start("taking", Manner::Prompt, &diary).await?;
+        let failing = Receiver::start("failing", Manner::Refusing(500), &diary).await?;
         Ok(Self { taking, failing })
     }
 

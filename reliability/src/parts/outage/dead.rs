@@ -7,8 +7,8 @@ use super::past::leave_behind;
 use super::stage::{FRESH, delays_ms, p99, publish, register, too_many_at_once, under};
 use crate::context::Context;
 use crate::rig::contract::Contract;
-use crate::rig::receiver::becomes;
 use crate::rig::server::{PATIENCE, Server};
+use crate::rig::wait::becomes;
 
 /// Webhooks at the dead receiver.
 const WEBHOOKS: Webhook = 100;

@@ -9,8 +9,8 @@ use super::door::{Door, Knock, Manner, Webhook};
 use super::past::leave_behind;
 use super::stage::{FRESH, delays_ms, p99, peak_per_second, publish, register, too_many_at_once};
 use crate::context::Context;
-use crate::rig::receiver::becomes;
 use crate::rig::server::{Plan, Server};
+use crate::rig::wait::becomes;
 
 /// Accounts, and webhooks of each.
 const ACCOUNTS: Webhook = 10;

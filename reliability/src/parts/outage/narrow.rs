@@ -11,8 +11,8 @@ use super::past::leave_behind;
 use super::stage::{FRESH, peak_per_second, publish, register, too_many_at_once, under};
 use crate::context::Context;
 use crate::rig::contract::Contract;
-use crate::rig::receiver::becomes;
 use crate::rig::server::{PATIENCE, Server};
+use crate::rig::wait::becomes;
 
 /// What the receiver can take in a second.
 const PER_SECOND: u32 = 50;

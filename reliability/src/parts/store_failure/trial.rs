@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use super::{STOP_MS_MAX, Scene};
 use crate::rig::fail::{Fault, Report};
 use crate::rig::publishing::{Product, Told};
-use crate::rig::receiver::becomes;
 use crate::rig::server::{Plan, Server};
 use crate::rig::stored::Stored;
+use crate::rig::wait::becomes;
 
 /// How many events are published one after the other.
 const EVENTS: u64 = 10;
@@ -185,7 +185,7 @@ pub async fn reopen(scene: &Scene, plan: &Plan, what: &str, heard: Heard) -> any
         }
     }
     let all: BTreeSet<u64> = heard.acknowledged.iter().chain(&heard.unknown).copied().collect();
-    let not_sent = || all.difference(&scene.ledger.taken("all")).count();
+    let not_sent = || all.difference(&scene.receiver.diary.taken("all")).count();
     becomes(ARRIVAL_PATIENCE, || not_sent() == 0).await;
     context.report("store_failure.not_sent", not_sent() as f64)?;
     if not_sent() > 0 {
