@@ -66,12 +66,22 @@ impl Event {
 ///
 /// The wait was settled when the event was accepted, and a clock that is set wrong since does not move it. Of what the
 /// clock shows now and what it showed then, that counts which is nearer to steady time. Of then the second is known: where
-/// it counts, the event may be due a second late, and never early.
+/// it counts, or where it is not clear which is nearer, the event may be due late by as much, and never early.
 #[must_use]
 pub fn due_in_steady_time(seq: Seq, created_at: UnixMs, send_at: UnixMs, ahead_ms: i64) -> UnixMs {
+    const SECOND_MS: i64 = 1_000;
+    // It was ahead by this, or by up to a second more.
     let then_ms = created_at.0.saturating_sub(seq.end_of_second().0);
-    let is_now_nearer = ahead_ms.unsigned_abs() <= then_ms.unsigned_abs().saturating_add(1_000);
-    UnixMs(send_at.0.saturating_sub(if is_now_nearer { ahead_ms } else { then_ms }))
+    let is_as_then = (0..=SECOND_MS).contains(&ahead_ms.saturating_sub(then_ms));
+    let further_ms = ahead_ms.saturating_abs().saturating_sub(then_ms.saturating_abs());
+    let counts_ms = if is_as_then || further_ms < -SECOND_MS {
+        ahead_ms
+    } else if further_ms > SECOND_MS {
+        then_ms
+    } else {
+        ahead_ms.min(then_ms)
+    };
+    UnixMs(send_at.0.saturating_sub(counts_ms))
 }
 
 /// The body to send, built once when the event was accepted.
@@ -149,6 +159,9 @@ mod due_tests {
             (DAYS_10, 0, DAYS_10..=DAYS_10),
             (-DAYS_10, 0, -DAYS_10..=-DAYS_10),
             (-DAYS_10, -DAYS_10, 0..=0),
+            // As wrong as it was, the other way: the wait may be longer then, and is not shorter.
+            (DAYS_10, -DAYS_10, 0..=2 * DAYS_10 + 1_000),
+            (-DAYS_10, DAYS_10, 0..=1_000),
             (i64::MAX, i64::MIN, i64::MIN..=i64::MAX),
         ];
         for (then_ms, now_ms, moved_ms) in rows {

@@ -15,6 +15,7 @@ use super::trouble::Outcome;
 
 /// How many pending rows one step looks at.
 const STEP_ROWS: i64 = 1_000;
+const SECOND_MS: u64 = 1_000;
 /// How many steps a start makes in one transaction.
 const STEPS_AT_A_START: usize = 50;
 
@@ -57,9 +58,9 @@ impl Ledger {
         Ok(true)
     }
 
-    /// Is the clock nearer to steady time than it was when a row was dated?
+    /// Is the clock nearer to steady time than it was when a row was dated? How far it was then may be known to the second.
     fn is_nearer(&self, send_ms: i64, next_ms: i64) -> bool {
-        self.time.seen_ahead_ms().unsigned_abs() < send_ms.abs_diff(next_ms)
+        self.time.seen_ahead_ms().unsigned_abs().saturating_add(SECOND_MS) < send_ms.abs_diff(next_ms)
     }
 
     /// When a row is due that was reckoned a moment ago: the clock may have been set right in between.
