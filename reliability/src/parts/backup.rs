@@ -3,13 +3,12 @@
 mod restoring;
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::{Part, Running};
@@ -58,7 +57,7 @@ const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
 fn run(context: Context) -> Running {
     Box::pin(async move {
         let folder = tempfile::tempdir()?;
-        let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+        let plan = Plan::of(&context, folder.path());
         let ledger = Arc::new(Ledger::default());
         let receiver = Receiver::start("all", Manner::Prompt, &Arc::default()).await?;
         let mut server = Server::start(&plan).await?;
@@ -80,22 +79,13 @@ fn run(context: Context) -> Running {
     })
 }
 
-/// Runs a command of the program on its own data folder.
-async fn command(plan: &Plan, words: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Output> {
-    let mut command = Command::new(&plan.program);
-    command.args(words).current_dir(&plan.folder).env_clear();
-    command.envs(plan.environment.iter().map(|(name, value)| (name, value)));
-    command.envs(environment.iter().copied()).kill_on_drop(true);
-    Ok(command.output().await?)
-}
-
 async fn back_up(plan: &Plan, file: &Path) -> anyhow::Result<Output> {
-    command(plan, &["backup", text(file)?, "--data-dir", "data"], &[]).await
+    Ok(plan.command(&["backup", text(file)?, "--data-dir", "data"]).output().await?)
 }
 
 /// Does `verify` find nothing?
 async fn is_sound(plan: &Plan, place: &Path) -> anyhow::Result<bool> {
-    let output = command(plan, &["verify", text(place)?, "--data-dir", "data"], &[]).await?;
+    let output = plan.command(&["verify", text(place)?, "--data-dir", "data"]).output().await?;
     if !output.status.success() {
         println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     }
@@ -142,11 +132,10 @@ fn events_in(file: &Path) -> anyhow::Result<std::collections::BTreeMap<u64, u64>
 async fn cut_off(context: &Context, plan: &Plan, folder: &Path) -> anyhow::Result<u64> {
     let (mut dice, mut looks_whole, mut killed) = (context.dice(), 0, 0);
     let kills = context.times(KILLS);
+    let armed = Plan { program: context.programs.armed.clone(), ..plan.clone() };
     for number in 0..kills {
         let file = folder.join(format!("cut-{number}.db"));
-        let mut command = Command::new(&context.programs.armed);
-        command.args(["backup", text(&file)?, "--data-dir", "data"]).current_dir(&plan.folder).env_clear();
-        command.envs(plan.environment.iter().map(|(name, value)| (name, value)));
+        let mut command = armed.command(&["backup", text(&file)?, "--data-dir", "data"]);
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         let status = if number % 4 < 2 {
             let point = ["store.backup-begun", "store.backup-copied"][number as usize % 2];
@@ -185,11 +174,8 @@ async fn refusals(context: &Context, plan: &Plan, folder: &Path) -> anyhow::Resu
         context.object("a file that was there was overwritten by a backup");
     }
     let full = folder.join("full.db");
-    let (limited, full_text) = (PathBuf::from("prlimit"), text(&full)?.to_owned());
-    let mut command = Command::new(limited);
-    command.arg("--fsize=65536").arg(&plan.program).args(["backup", &full_text, "--data-dir", "data"]);
-    command.current_dir(&plan.folder).env_clear();
-    let output = command.output().await?;
+    let limited = Plan { wrapper: ["prlimit", "--fsize=65536"].map(str::to_owned).to_vec(), ..plan.clone() };
+    let output = back_up(&limited, &full).await?;
     let left = [full.clone(), full.with_extension("db.part")].iter().any(|file| file.exists());
     if output.status.success() || full.exists() {
         context.object("a backup without room says that it is made");

@@ -98,7 +98,7 @@ fn limited(plan: Plan, files: u64) -> Plan {
 async fn too_low(context: &Context) -> anyhow::Result<()> {
     for files in TOO_LOW {
         let folder = tempfile::tempdir()?;
-        let plan = limited(Plan::new(context.program(), folder.path()).bug(context.bug.as_deref()), files);
+        let plan = limited(Plan::of(context, folder.path()), files);
         let begun = Instant::now();
         let Err(status) = Server::start_or_end(&plan).await? else {
             context.object(format!("it serves with {files} open files"));
@@ -144,7 +144,7 @@ async fn no_threads(context: &Context) -> anyhow::Result<()> {
 /// Clients take all connections there are and say nothing: whoever has something to ask is served all the same.
 async fn flood(context: &Context) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+    let plan = Plan::of(context, folder.path());
     let world = World::settled(limited(plan, LOW)).await?;
     let server = Server::start(&world.plan).await?;
     let address = server.base.strip_prefix("http://").context("no address")?.to_owned();
@@ -220,7 +220,7 @@ async fn droughts(context: &Context) -> anyhow::Result<()> {
 
 async fn a_few_droughts(context: &Context) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+    let plan = Plan::of(context, folder.path());
     let world = World::settled(plan).await?;
     let mut server = Server::start(&world.plan).await?;
     let id = Pid::from_raw(i32::try_from(server.process_id)?).context("no process")?;

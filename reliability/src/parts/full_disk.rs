@@ -55,7 +55,7 @@ fn run(context: Context) -> Running {
         let Some(disk) = SmallDisk::mount(folder.path(), DISK).await? else {
             return context.skip("a full disk", "it needs `unshare` with the right to mount");
         };
-        let plan = disk.plan(Plan::new(context.program(), folder.path()).bug(context.bug.as_deref()))?;
+        let plan = disk.plan(Plan::of(&context, folder.path()))?;
         under_load(&context, &disk, &plan).await?;
         start::on_a_full_disk(&context, &disk, &plan).await?;
         start::without_files(&context).await

@@ -117,7 +117,7 @@ async fn red(context: &Context, bug: &str, after: Duration) -> anyhow::Result<()
 /// Traffic, with a receiver that never answers and a webhook that is paused, then nothing at all: it is never red.
 async fn while_all_is_well(context: &Context) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+    let plan = Plan::of(context, folder.path());
     let mut world = World::settled(plan).await?;
     let silent = Receiver::start("silent", Manner::Silent, &world.desk.diary).await?;
     let paused = Receiver::start("paused", Manner::Prompt, &world.desk.diary).await?;

@@ -56,7 +56,7 @@ const PUBLISHERS: usize = 4;
 fn run(context: Context) -> Running {
     Box::pin(async move {
         let folder = tempfile::tempdir()?;
-        let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+        let plan = Plan::of(&context, folder.path());
         let mut world = World::settled(plan).await?;
         let mut dice = context.dice();
         let (cycles, mut starts, mut repeated, mut forgotten) = (context.times(CYCLES), 0, 0, 0);

@@ -60,7 +60,7 @@ const DELAYS: [&str; 9] = ["1s"; 9];
 fn run(context: Context) -> Running {
     Box::pin(async move {
         let folder = tempfile::tempdir()?;
-        let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+        let plan = Plan::of(&context, folder.path());
         let plan = plan.contract(&Contract::standard().delays(&DELAYS)?)?;
         let lines = Arc::new(Lines::default());
         let takers = [lines::slow(&lines).await?, lines::failing(&lines, context.seed).await?];

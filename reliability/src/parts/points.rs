@@ -8,7 +8,6 @@ use anyhow::Context as _;
 use posthaste_faults::POINTS;
 use rustix::process::Signal;
 use serde_json::json;
-use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -170,9 +169,6 @@ async fn exercise(
 
 /// Copies the store with the command for it; answers whether that ended at the point.
 async fn copy_to_file(fatal: &Plan, number: u64) -> anyhow::Result<bool> {
-    let mut command = Command::new(&fatal.program);
-    command.args(["backup", &format!("copy-{number}"), "--data-dir", "data"]).current_dir(&fatal.folder);
-    command.env_clear().envs(fatal.environment.iter().map(|(name, value)| (name, value)));
-    let output = command.output().await?;
+    let output = fatal.command(&["backup", &format!("copy-{number}"), "--data-dir", "data"]).output().await?;
     Ok(output.status.signal() == Some(Signal::KILL.as_raw()))
 }

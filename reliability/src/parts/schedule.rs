@@ -59,9 +59,7 @@ const HOUR_S: f64 = 3_600.0;
 fn run(context: Context) -> Running {
     Box::pin(async move {
         let folder = tempfile::tempdir()?;
-        let plan = Plan::new(context.program(), folder.path())
-            .contract(&Contract::short()?)?
-            .bug(context.bug.as_deref());
+        let plan = Plan::of(&context, folder.path()).contract(&Contract::short()?)?;
         let server = Server::start(&plan).await?;
         let key = server.account("acme").await?;
         let receivers = Receivers::start().await?;

@@ -67,7 +67,7 @@ fn run(context: Context) -> Running {
 
 async fn under_load(context: &Context) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+    let mut plan = Plan::of(context, folder.path());
     // Whoever started this may have it ignore SIGHUP (`nohup`); the program would do likewise.
     plan.wrapper = ["/usr/bin/env", "--default-signal=HUP"].map(str::to_owned).to_vec();
     let mut world = World::settled(plan).await?;
@@ -138,7 +138,7 @@ async fn end(server: &mut Server, cycle: u64) -> anyhow::Result<(ExitStatus, Dur
 /// An attempt whose receiver never answers holds the end up for so long and no longer, and is made again.
 async fn while_nobody_answers(context: &Context) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+    let plan = Plan::of(context, folder.path());
     let world = World::settled(plan).await?;
     let silent = Receiver::start("silent", Manner::Silent, &world.desk.diary).await?;
     let mut server = Server::start(&world.plan).await?;

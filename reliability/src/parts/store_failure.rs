@@ -105,7 +105,7 @@ impl Scene {
     fn plan(&self, name: &str) -> anyhow::Result<Plan> {
         let folder = self.folders.path().join(name);
         std::fs::create_dir_all(&folder)?;
-        Ok(Plan::new(self.context.program(), &folder).bug(self.context.bug.as_deref()))
+        Ok(Plan::of(&self.context, &folder))
     }
 
     /// A folder with a store of its own: an account and its webhook.

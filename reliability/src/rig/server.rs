@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use crate::context::Context;
+
 use super::client::Client;
 use super::contract::Contract;
 use super::publishing::Product;
@@ -48,6 +50,11 @@ impl Plan {
             environment: Vec::new(),
             wrapper: Vec::new(),
         }
+    }
+
+    /// The program that a part is to try, with the bug that it is to notice.
+    pub fn of(context: &Context, folder: &Path) -> Self {
+        Self::new(context.program(), folder).bug(context.bug.as_deref())
     }
 
     /// The same with a variable in its environment.
@@ -85,14 +92,14 @@ impl Plan {
         self.folder.join("data")
     }
 
-    fn command(&self) -> Command {
-        let mut words: Vec<&std::ffi::OsStr> = self.wrapper.iter().map(AsRef::as_ref).collect();
-        words.push(self.program.as_os_str());
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]).args(["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
-        command.args(&self.arguments).current_dir(&self.folder).env_clear();
+    /// A command of the program beside its data, in the plan's environment.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut line: Vec<&std::ffi::OsStr> = self.wrapper.iter().map(AsRef::as_ref).collect();
+        line.push(self.program.as_os_str());
+        let mut command = Command::new(line[0]);
+        command.args(&line[1..]).args(words).current_dir(&self.folder).env_clear();
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+        command.stdin(Stdio::null()).kill_on_drop(true);
         command
     }
 }
@@ -221,7 +228,9 @@ impl Server {
         DataFolder::at(plan.data()).withdraw();
         let path = plan.folder.join("log");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-        plan.command().stderr(log).spawn().with_context(|| format!("cannot start {}", plan.program.display()))
+        let mut serve = plan.command(&["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
+        serve.args(&plan.arguments).stdout(Stdio::null()).stderr(log);
+        serve.spawn().with_context(|| format!("cannot start {}", plan.program.display()))
     }
 
     /// The answer's status; `None` if there is none.
@@ -292,6 +301,11 @@ impl Server {
     pub async fn wait(&mut self) -> anyhow::Result<ExitStatus> {
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         Ok(ended.with_context(|| format!("it does not end:\n{}", log_of(&self.plan)))??)
+    }
+
+    /// Waits for its ending by itself, so long; answers whether it has.
+    pub async fn ends_within(&mut self, patience: Duration) -> bool {
+        tokio::time::timeout(patience, self.child.wait()).await.is_ok()
     }
 
     /// Has it ended by itself?

@@ -8,7 +8,7 @@ use anyhow::ensure;
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::{back_up, command, is_sound};
+use super::{back_up, is_sound};
 use crate::context::Context;
 use crate::rig::ledger::Ledger;
 use crate::rig::receiver::{Manner, Receiver};
@@ -136,7 +136,7 @@ async fn is_held(context: &Context, plan: &Plan, receiver: &Receiver, ledger: &L
     ensure!(sending["state"] == "held", "it says: {sending}");
     let waiting = sending["pending"].as_u64().unwrap_or(0) + sending["events"].as_u64().unwrap_or(0);
     ensure!(waiting > OWED, "it does not say how much waits: {sending}");
-    let shown = command(plan, &["sending", "release", "--data-dir", "data"], &[]).await?;
+    let shown = plan.command(&["sending", "release", "--data-dir", "data"]).output().await?;
     ensure!(shown.status.success(), "not let go: {}", String::from_utf8_lossy(&shown.stderr));
     becomes(PATIENCE, || receiver.missing(ledger).is_empty()).await;
     context.report("backup.not_sent", receiver.missing(ledger).len() as f64)?;

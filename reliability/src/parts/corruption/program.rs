@@ -114,7 +114,7 @@ async fn run_on(
     damage: impl FnOnce(&Path, &str) -> anyhow::Result<()>,
 ) -> anyhow::Result<bool> {
     let folder = tempfile::tempdir()?;
-    let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+    let plan = Plan::of(context, folder.path());
     let last = filled.snapshots.last().context("there is no copy")?;
     last.copy_to(&plan.data())?;
     let published = published(&plan.data())?;

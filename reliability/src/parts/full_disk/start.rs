@@ -46,7 +46,7 @@ pub async fn without_files(context: &Context) -> anyhow::Result<()> {
     let Some(disk) = SmallDisk::mount(folder.path(), "size=64m,nr_inodes=48").await? else {
         return context.skip("a disk without files", "it needs `unshare` with the right to mount");
     };
-    let plan = disk.plan(Plan::new(context.program(), folder.path()).bug(context.bug.as_deref()))?;
+    let plan = disk.plan(Plan::of(context, folder.path()))?;
     let mut server = Server::start(&plan).await?;
     server.account("acme").await?;
     let files = disk.use_up_files()?;

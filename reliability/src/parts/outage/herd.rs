@@ -27,7 +27,7 @@ const MANNER: Manner = Manner { takes: Duration::from_millis(20), per_second: No
 
 pub async fn run(context: &Context) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let plan = Plan::new(context.program(), folder.path()).bug(context.bug.as_deref());
+    let plan = Plan::of(context, folder.path());
     let (overdue, well) = (Door::start(MANNER, true).await?, Door::start(MANNER, true).await?);
     let mut server = Server::start(&plan).await?;
     for account in 0..ACCOUNTS {

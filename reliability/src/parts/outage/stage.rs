@@ -21,7 +21,7 @@ const AT_ONE_TIME: usize = 16;
 
 /// The program under a contract.
 pub fn under(context: &Context, folder: &Path, contract: &Contract) -> anyhow::Result<Plan> {
-    Plan::new(context.program(), folder).bug(context.bug.as_deref()).contract(contract)
+    Plan::of(context, folder).contract(contract)
 }
 
 /// Registers webhooks with these numbers for an account, each at its own path of a door.

@@ -3,8 +3,6 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::trial::{self, Heard};
 use super::{STOP_MS_MAX, Scene};
 use crate::rig::fail::{Fault, How, Report};
@@ -47,11 +45,8 @@ async fn one(scene: &Scene, kind: &'static str) -> anyhow::Result<()> {
             tokio::time::sleep(REST).await;
         }
     }
-    let until = Instant::now() + PATIENCE;
-    while !server.has_ended() && Instant::now() < until {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    match (report.failed_ms_ago()?, server.has_ended()) {
+    let has_ended = server.ends_within(PATIENCE).await;
+    match (report.failed_ms_ago()?, has_ended) {
         (Some(after_ms), true) => {
             context.report("store_failure.failed", 1.0)?;
             context.report("store_failure.judged", 1.0)?;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use posthaste_store::verify;
-use tokio::time::Instant;
 
 use super::{STOP_MS_MAX, Scene};
 use crate::rig::fail::{Fault, Report};
@@ -99,9 +98,8 @@ async fn live(
     // What fails later is not waited for.
     let failed_before = report.failed_ms_ago()?.is_some();
     let ends_everything = failed_before && !fault.how.is_harmless() && is_vital(fault, &report.file()?);
-    let until = Instant::now() + END_PATIENCE;
-    while ends_everything && !fault.is_for_room() && !server.has_ended() && Instant::now() < until {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    if ends_everything && !fault.is_for_room() {
+        server.ends_within(END_PATIENCE).await;
     }
     let by_itself = server.has_ended();
     if !by_itself && fault.is_for_room() {
