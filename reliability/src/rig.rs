@@ -10,6 +10,8 @@ pub mod scratch;
 pub mod listener;
 pub mod wait;
 
+pub mod signature;
+
 pub mod diary;
 pub mod receiver;
 

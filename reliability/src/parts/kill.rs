@@ -26,6 +26,7 @@ pub const PART: Part = Part {
         Figure::some("kill.repeated_calls", "publish calls without an answer, repeated after the restart"),
         Figure::never("kill.lost", "acknowledged events lost by killing"),
         Figure::never("kill.stored_twice", "events stored more than once although their calls were repeated"),
+        Figure::some("kill.signed", "copies found to be signed with the secret of their webhook"),
         Figure::count("kill.repeats", "copies sent again because of killing"),
         Figure::count(
             "kill.repeats_bound",
@@ -90,6 +91,7 @@ fn run(context: Context) -> Running {
         context.report("kill.repeated_calls", repeated as f64)?;
         context.report("kill.lost", sum.lost as f64)?;
         context.report("kill.stored_twice", sum.stored_twice as f64)?;
+        context.report("kill.signed", sum.signed as f64)?;
         context.report("kill.repeats", sum.repeated as f64)?;
         context.report("kill.repeats_bound", sum.bound as f64)?;
         context.report("kill.repeats_by_one", sum.repeated_by_one as f64)?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::listener::Request;
+use super::signature::SigningSecret;
 
 /// After a deletion was answered, an attempt that had begun before may still arrive for so long.
 const UNDER_WAY_MAX: Duration = Duration::from_secs(2);
@@ -24,6 +25,11 @@ struct Pages {
     life: u32,
     /// By receiver, which is what a URL's path names, and by number.
     copies: BTreeMap<(String, u64), Copies>,
+    /// Of those receivers whose webhook's secret is known.
+    secrets: HashMap<String, SigningSecret>,
+    /// How many copies were signed with it, and how many were not.
+    signed: u64,
+    forged: u64,
     gone: HashMap<String, Gone>,
     late: Vec<String>,
 }
@@ -33,6 +39,8 @@ struct Pages {
 pub struct Copies {
     /// In order of arrival.
     pub copies: Vec<Copy>,
+    /// Bytes of padding in the first.
+    pub padding: Option<usize>,
     id: String,
     bytes: u64,
     is_altered: bool,
@@ -70,6 +78,17 @@ impl Diary {
         self.lock().life
     }
 
+    /// Each copy at this receiver is to be signed with this secret.
+    pub fn learn(&self, receiver: &str, secret: SigningSecret) {
+        self.lock().secrets.insert(receiver.to_owned(), secret);
+    }
+
+    /// How many copies were signed with the secret of their webhook, and how many were not, as far as it is known.
+    pub fn signed_and_forged(&self) -> (u64, u64) {
+        let pages = self.lock();
+        (pages.signed, pages.forged)
+    }
+
     /// A copy arrived; the answer is its place, or `None` if it is of no numbered event.
     pub fn arrive(&self, request: &Request) -> Option<Place> {
         let number = request.number()?;
@@ -79,11 +98,17 @@ impl Diary {
         if pages.gone.get(path).is_some_and(is_late) {
             pages.late.push(format!("{path} got event {number}"));
         }
+        match pages.secrets.get(path).map(|secret| secret.has_signed(request)) {
+            Some(true) => pages.signed += 1,
+            Some(false) => pages.forged += 1,
+            None => {}
+        }
         let (id, bytes) = (request.header(ID_HEADER).unwrap_or_default(), hash_of(&request.body));
         let of = (path.clone(), number);
         let known = pages.copies.entry(of.clone()).or_insert_with(|| Copies {
             id: id.to_owned(),
             bytes,
+            padding: request.padding(),
             ..Copies::default()
         });
         known.is_altered |= known.id != id || known.bytes != bytes || id.is_empty();

@@ -39,6 +39,12 @@ impl Request {
     pub fn number(&self) -> Option<u64> {
         number_of(&self.body)
     }
+
+    /// Bytes of padding in its event.
+    pub fn padding(&self) -> Option<usize> {
+        let body: Value = serde_json::from_slice(&self.body).ok()?;
+        body["data"]["padding"].as_str().map(str::len)
+    }
 }
 
 /// The number that an event carries.

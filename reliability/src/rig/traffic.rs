@@ -58,7 +58,7 @@ impl Desk {
     }
 
     /// One event by its number.
-    fn event(&self, number: u64) -> Draft {
+    pub fn event(&self, number: u64) -> Draft {
         let is_large = (number / BATCH).is_multiple_of(LARGE_EVERY);
         let account = (!is_broadcast(number)).then(|| self.product.account.clone());
         let padding = if is_large { LARGE_BYTES } else { 10 };

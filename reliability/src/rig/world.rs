@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::client::Client;
-use super::diary::Diary;
+use super::diary::{Copies, Diary};
 use super::ledger::Ledger;
 use super::publishing::Product;
 use super::receiver::{Manner, Receiver};
 use super::server::{PATIENCE, Plan, Server};
+use super::signature::SigningSecret;
 use super::stored::Stored;
 use super::traffic::{Desk, is_broadcast};
 
@@ -75,6 +76,8 @@ pub struct Sum {
     pub unexplained: u64,
     /// Events stored more often than once.
     pub stored_twice: u64,
+    /// Copies that were signed with the secret of their webhook.
+    pub signed: u64,
     /// Everything else that should not be so.
     pub faults: u64,
 }
@@ -146,7 +149,9 @@ impl World {
             };
             for mailbox in self.healthy.iter().chain(&self._further).filter(own) {
                 if !known.iter().any(|webhook| webhook["url"] == mailbox.url.as_str()) {
-                    server.webhook(&key, &mailbox.url).await?;
+                    let webhook = server.webhook(&key, &mailbox.url).await?;
+                    let secret = webhook["secret"].as_str().and_then(SigningSecret::read);
+                    self.desk.diary.learn(mailbox.name, secret.context("a webhook without a secret")?);
                 }
             }
             if account == ACCOUNT {
@@ -342,7 +347,23 @@ impl World {
         if altered > 0 {
             wrong.push(format!("{altered} events have copies of other ids or bytes"));
         }
+        let (signed, forged) = self.desk.diary.signed_and_forged();
+        sum.signed = signed;
+        if forged > 0 {
+            wrong.push(format!("{forged} copies are not signed with the secret of their webhook"));
+        }
+        let other = self.healthy.iter().map(|mailbox| self.with_other_content(mailbox.name)).sum::<usize>();
+        if other > 0 {
+            wrong.push(format!("{other} events arrived with other content than was published"));
+        }
         wrong.extend(self.desk.diary.late().into_iter().map(|late| format!("{late} after it was deleted")));
+    }
+
+    /// How many events at a receiver are not as they were published. Their number is; the padding goes by it.
+    fn with_other_content(&self, receiver: &str) -> usize {
+        let is_other =
+            |(number, copies): &(u64, Copies)| copies.padding != Some(self.desk.event(*number).padding);
+        self.desk.diary.at(receiver).into_iter().filter(is_other).count()
     }
 
     /// What the log calls delivered was received, and nothing was received that nobody published.
