@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use super::{Part, Running};
 use crate::context::Context;
@@ -17,7 +16,7 @@ use crate::rig::contract::Contract;
 use crate::rig::listener::Listener;
 use crate::rig::publishing::Product;
 use crate::rig::server::{Plan, Server};
-use crate::rig::wait::becomes;
+use crate::rig::wait::drains;
 use lines::Lines;
 
 /// The part.
@@ -138,16 +137,9 @@ async fn finish(
     let server = Server::start(plan).await?;
     let reached = publish(server.product("acme")?, lines.clone(), reached, events).await?;
     ensure!(reached.iter().all(|next| *next == events), "it stopped answering:\n{}", server.log());
-    let owed = KEYS * events;
-    let (mut most, mut still_since) = (0, Instant::now());
-    let is_over = || {
-        let taken = lines.taken();
-        if taken > most {
-            (most, still_since) = (taken, Instant::now());
-        }
-        taken >= owed * lines::TAKERS || still_since.elapsed() > STILL_MAX
-    };
-    becomes(END_WITHIN, is_over).await;
+    let owed = KEYS * events * lines::TAKERS;
+    let left = || usize::try_from(owed.saturating_sub(lines.taken())).unwrap_or(usize::MAX);
+    drains(END_WITHIN, STILL_MAX, left).await;
     let (inversions, missing) = (lines.inversions(), lines.missing(KEYS, events));
     context.report("ordering.deliveries", lines.taken() as f64)?;
     context.report("ordering.inversions", inversions.len() as f64)?;
