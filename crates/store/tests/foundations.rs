@@ -272,3 +272,19 @@ async fn a_store_of_the_version_before_may_have_no_checkpoint_yet() {
         assert_eq!(verify(dir.path(), None).unwrap().problems.is_empty(), is_taken_over, "afterwards");
     }
 }
+
+#[tokio::test]
+async fn other_indexes_of_the_first_tokens_are_made_anew() {
+    let dir = filled().await;
+    tamper(
+        dir.path(),
+        "DROP INDEX tokens_by_expiry; DROP INDEX tokens_by_name; CREATE INDEX tokens_by_name ON tokens (name);
+         PRAGMA user_version = 7",
+    );
+    assert_eq!(verify(dir.path(), None).unwrap().problems, Vec::<String>::new(), "as it is");
+    for _ in 0..2 {
+        let store = open(dir.path()).unwrap();
+        store.close().await;
+    }
+    assert_eq!(verify(dir.path(), None).unwrap().problems, Vec::<String>::new());
+}

@@ -19,6 +19,9 @@ struct Defined {
     text: String,
 }
 
+/// The step that made the indexes of the tokens anew: before it, they are not all alike.
+const TOKENS_INDEXED_ANEW: usize = 8;
+
 /// By kind and name.
 type Layout = BTreeMap<(String, String), Defined>;
 
@@ -33,10 +36,14 @@ pub(super) fn damaged(conn: &Connection) -> Outcome<Vec<String>> {
         Err(error) => return Ok(vec![told_of(&error)]),
     };
     let mut damaged = Vec::new();
+    let is_to_be_made_anew = |kind: &str, made: &Defined| {
+        version < TOKENS_INDEXED_ANEW && kind == "index" && made.of_table == "tokens"
+    };
     for ((kind, name), made) in layout(&made)? {
         let of = if kind == "index" { format!(" of the table {}", made.of_table) } else { String::new() };
         match found.get(&(kind.clone(), name.clone())) {
             Some(found) if *found == made => {}
+            _ if is_to_be_made_anew(&kind, &made) => {}
             Some(_) => damaged.push(format!("the {kind} {name}{of} is not defined as it was made")),
             None => damaged.push(format!("the {kind} {name}{of} is missing")),
         }
