@@ -16,6 +16,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(25);
 /// How long to wait beyond the contract's time limit of an attempt.
 const WAIT_BEYOND_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What is said of a test while nothing is sent.
+const HELD: &str =
+    "Sending is held, because the store was put back from a copy: the test event waits until it is released.";
+
 /// What sends tests.
 #[derive(Clone, Copy)]
 pub(crate) struct TestParts<'a> {
@@ -38,6 +42,8 @@ pub(crate) struct TestOutcome {
     pub is_delivered: bool,
     /// The attempt; `None` if it did not end while we waited.
     pub attempt: Option<Attempt>,
+    /// Is nothing sent now, because the store was put back from a copy?
+    pub is_held: bool,
 }
 
 impl TestOutcome {
@@ -52,6 +58,7 @@ impl TestOutcome {
             Some(Outcome::Answered(_)) if self.is_delivered => "The test event was delivered.",
             Some(Outcome::Answered(_)) => "The receiver did not answer with success.",
             Some(Outcome::Failed(fault)) => fault.detail.as_str(),
+            None if self.is_held => HELD,
             None => "The test event is accepted, but no attempt has ended yet.",
         };
         TestFacts {
@@ -68,6 +75,7 @@ impl TestOutcome {
         match self.attempt.as_ref().map(|attempt| &attempt.outcome) {
             Some(Outcome::Answered(_)) => None,
             Some(Outcome::Failed(fault)) => Some(fault.kind.word()),
+            None if self.is_held => Some("sending_held"),
             None => Some("not_attempted"),
         }
     }
@@ -85,8 +93,12 @@ pub(crate) async fn send_test(
 ) -> Result<TestOutcome, StoreError> {
     let published = parts.publisher.publish_test(webhook, event_type, data, by).await?;
     let key = DeliveryKey { event: published.seq, webhook: webhook.no };
+    let is_held = parts.store.held_since().borrow().is_some();
     let mut outcome =
-        TestOutcome { key, created_at: published.created_at, is_delivered: false, attempt: None };
+        TestOutcome { key, created_at: published.created_at, is_delivered: false, attempt: None, is_held };
+    if is_held {
+        return Ok(outcome);
+    }
     let patience = parts.contract.policy.timeout + WAIT_BEYOND_TIMEOUT;
     // Running out of patience is an outcome, not a fault: the event is accepted and will be tried.
     let ended = tokio::time::timeout(patience, first_attempt(parts.store, key)).await;

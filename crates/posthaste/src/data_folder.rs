@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use posthaste_core::{Dice, Secret};
@@ -106,18 +106,33 @@ impl DataFolder {
         made.map_err(|error| self.fault("the data folder", "made", &error))
     }
 
+    /// What everybody on this machine can read and should not: the folder, the file of the master key in it.
+    #[must_use]
+    pub fn readable_by_all(&self) -> Vec<(PathBuf, &'static str)> {
+        let places = [(self.0.clone(), "the data folder"), (self.0.join(MASTER_KEY_FILE), "the master key")];
+        let is_readable =
+            |path: &Path| std::fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o004 != 0);
+        places.into_iter().filter(|(path, _)| is_readable(path)).collect()
+    }
+
     /// The admin token in the folder, if there is one.
     ///
     /// # Errors
     /// If the file is there and cannot be read, or is no token.
     pub fn token(&self) -> Result<Option<Secret>, Failure> {
         let path = self.0.join(TOKEN_FILE);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        let text = match std::fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(fault(&path, "read", &error)),
         };
         let token = text.trim();
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Failure::refused(format!(
+                "the admin token in {} is no text of visible ASCII characters; delete the file and a new one is made",
+                path.display()
+            )));
+        }
         if token.len() < crate::settings::TOKEN_MIN_CHARS {
             return Err(Failure::refused(format!(
                 "the admin token in {} is shorter than {} characters; delete the file and a new one is made",
@@ -223,8 +238,6 @@ fn fault(path: &Path, done: &str, error: &std::io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
     use crate::outside::SystemDice;
 
@@ -243,10 +256,38 @@ mod tests {
     }
 
     #[test]
-    fn a_short_token_is_refused() {
+    fn what_is_no_token_is_refused_with_its_name() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("admin.token"), "0123456789\n").unwrap();
-        let failure = DataFolder::at(folder.path()).token().err().unwrap();
-        assert!(failure.sentence.contains("shorter than 32"), "{failure}");
+        for (bytes, why) in [
+            (&b"0123456789\n"[..], "shorter than 32"),
+            (b"", "shorter than 32"),
+            (&[0; 64], "no text"),
+            (&[0xff; 64], "no text"),
+            ("\u{e4}".repeat(40).as_bytes(), "no text"),
+            (b"0123456789 0123456789 0123456789 0123456789", "no text"),
+            (b"0123456789012345678901234567890\x070123456789", "no text"),
+        ] {
+            std::fs::write(folder.path().join("admin.token"), bytes).unwrap();
+            let failure = DataFolder::at(folder.path()).token().err().unwrap();
+            assert!(failure.sentence.contains(why) && failure.sentence.contains("admin.token"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn what_others_may_read_is_told() {
+        use std::fs::{Permissions, set_permissions};
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("master.key"), "").unwrap();
+        for (folder_mode, key_mode, told) in
+            [(0o700, 0o600, 0), (0o750, 0o640, 0), (0o755, 0o600, 1), (0o700, 0o644, 1), (0o755, 0o644, 2)]
+        {
+            set_permissions(folder.path().join("master.key"), Permissions::from_mode(key_mode)).unwrap();
+            set_permissions(folder.path(), Permissions::from_mode(folder_mode)).unwrap();
+            assert_eq!(
+                DataFolder::at(folder.path()).readable_by_all().len(),
+                told,
+                "{folder_mode:o} {key_mode:o}"
+            );
+        }
     }
 }

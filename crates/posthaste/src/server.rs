@@ -147,6 +147,9 @@ impl Server {
             connections,
         };
         let folder = DataFolder::at(&settings.data);
+        for (path, what) in folder.readable_by_all() {
+            tracing::warn!(file = %path.display(), "everybody on this machine can read {what}");
+        }
         let token = match &settings.admin_token {
             Some(token) => token.clone(),
             None => folder.token_or_new(&*common.dice)?,

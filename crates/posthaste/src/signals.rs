@@ -1,4 +1,4 @@
-//! The signals that end the process in an orderly way.
+//! The signals that end the process in an orderly way, and the one that does not end it.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -40,6 +40,15 @@ impl EndSignals {
             _ = self.interrupt.recv() => {}
             () = hung_up(&mut self.hang_up) => {}
         }
+    }
+}
+
+/// A file that may not get longer (`RLIMIT_FSIZE`) is a write that fails, and no end of the process without a word.
+/// Meant to be called in a runtime, before anything is written.
+pub fn outlive_full_files() {
+    // Whoever has listened once has taken the signal for good.
+    if let Err(error) = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())) {
+        tracing::debug!(%error, "a file that may not get longer will end the process");
     }
 }
 

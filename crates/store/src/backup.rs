@@ -21,7 +21,9 @@ use crate::ledger::{horizon, restored};
 ///
 /// Secrets stay sealed in the copy; it is of no use without the master key, which is not in it.
 pub(crate) fn write(conn: &Connection, file: &Path, now: UnixMs) -> Outcome<()> {
-    let failed = |what: String| Trouble::Unavailable(format!("{}: {what}", file.display()));
+    let failed = |what: String| {
+        Trouble::Unavailable(format!("the backup {} could not be written: {what}", file.display()))
+    };
     if file.symlink_metadata().is_ok() {
         return Err(failed("it is there already".to_owned()));
     }

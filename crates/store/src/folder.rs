@@ -90,6 +90,9 @@ pub enum OpenError {
         /// What it said.
         source: io::Error,
     },
+    /// A backup was not written; the sentence names its file.
+    #[error("{0}")]
+    NotCopied(String),
     /// The program was built with an SQLite that may lose data.
     #[error("SQLite {0} is too old: 3.51.3 or later is needed")]
     OldSqlite(&'static str),

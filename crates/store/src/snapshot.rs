@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::folder::OpenError;
 use crate::ledger::master_keys;
 use crate::ledger::schema::{self, Marks};
-use crate::ledger::trouble::DATABASE_FILE;
+use crate::ledger::trouble::{DATABASE_FILE, Trouble};
 
 /// Copies the store in `dir` as of now to a new file, marked with the time `now`: a store that is put back from it much
 /// later sends nothing unasked. The master key is not part of the copy; answers whether the copy
@@ -34,9 +34,9 @@ pub fn snapshot(dir: &Path, file: &Path, now: UnixMs) -> Result<bool, OpenError>
         noted.map_err(|trouble| OpenError::damaged(&database, StoreError::from(trouble)))
     };
     let was_rotating = is_rotating()?;
-    backup::write(&conn, file, now).map_err(|trouble| OpenError::Io {
-        file: file.to_owned(),
-        source: std::io::Error::other(StoreError::from(trouble)),
+    backup::write(&conn, file, now).map_err(|trouble| match trouble {
+        Trouble::Unavailable(why) => OpenError::NotCopied(why),
+        other => OpenError::NotCopied(StoreError::from(other).to_string()),
     })?;
     Ok(was_rotating || is_rotating()?)
 }

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::support::{Inbox, Server, customer, json_lines, program, run, sentence, until};
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 struct Operator<'a>(&'a Server);
 
@@ -177,7 +177,7 @@ fn restore(folder: &Path, to: &Path) {
 async fn a_young_copy_that_a_command_opened_sends_nothing_unasked_when_it_is_old() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path(), &[]).await;
-    customer(&server, "acme").await;
+    let webhook = customer(&server, "acme").await;
     Operator(&server).ask(&["backup", "copy.db"]);
     server.kill();
     for (is_served, expected) in [(false, "held"), (true, "running")] {
@@ -191,9 +191,27 @@ async fn a_young_copy_that_a_command_opened_sends_nothing_unasked_when_it_is_old
         let two_hours_later = "UPDATE meta SET value = value - 7200000 WHERE key = 'copied_ms'";
         assert_eq!(store.execute(two_hours_later, []).unwrap(), usize::from(!is_served));
         drop(store);
+        // Whoever opens the store with another program takes its log away.
+        std::fs::remove_file(place.join("data/posthaste.lock")).unwrap();
         let late = Server::start(&place, &[]).await;
         assert_eq!(late.admin.get("/sending").await.unwrap()["state"], expected);
+        if !is_served {
+            let test = format!("/accounts/acme/webhooks/{}/test", webhook["id"].as_str().unwrap());
+            let tested = late.admin.post(&test, &json!({})).await.unwrap();
+            assert_eq!(tested["error"], "sending_held", "{tested}");
+            assert!(tested["message"].as_str().unwrap().contains("Sending is held"), "{tested}");
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_cannot_be_written_is_named_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let _server = Server::start(folder.path(), &[]).await;
+    let refused = run(folder.path(), &["backup", "--data-dir", "data", "nowhere/copy.db"]);
+    let sentence = sentence(&refused, 1);
+    let expected = "posthaste: the backup nowhere/copy.db could not be written: No such file";
+    assert!(sentence.starts_with(expected) && sentence.matches("copy.db").count() == 1, "{sentence}");
 }
 
 #[test]

@@ -320,6 +320,7 @@ mod tests {
         assert!(matches!(error, StoreError::StorageFull), "{error}");
         assert_eq!(store.health(), Ok(()));
         assert!(store.room_for_results().is_err(), "no attempt may start");
+        assert!(store.room_for_events().unwrap_err().starts_with("storage_full: "));
         let free = store
             .write_rows(0, |ledger| Ok(ledger.conn().execute_batch("PRAGMA max_page_count = 1000000")?));
         free.await.unwrap();
