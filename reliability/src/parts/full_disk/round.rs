@@ -66,6 +66,9 @@ pub async fn one(scene: &Scene<'_>, server: &mut Server, number: u64) -> anyhow:
     if steady.accepted() > accepted {
         context.object("events are accepted with too little room left");
     }
+    if server.status("/readyz").await != Some(503) {
+        context.object("/readyz is well while new events are refused");
+    }
     filling.leave(0);
     tokio::time::sleep(FILLED_AFTER).await;
     // Whoever fills it rests, so that the ballast is there for what it is promised for; then there is nothing.
