@@ -210,6 +210,24 @@ pub async fn what_is_canceled_is_kept_as_long_as_what_fails(store: Arc<dyn Store
     assert!(store.event(event).await.unwrap().is_none());
 }
 
+pub async fn what_was_canceled_during_an_attempt_does_not_come_back(store: Arc<dyn Store>) {
+    let scene = begin(store.clone()).await;
+    let webhook = scene.webhook("a").await.no;
+    let [fails, succeeds] =
+        [scene.event(NOW).await, scene.event(NOW).await].map(|event| DeliveryKey { event, webhook });
+    scene.record([fails, succeeds].map(|key| retried(key, 1, NOW, after_s(5))).to_vec()).await;
+    scene.checkpoint(succeeds.event).await;
+    // Second attempts of both are under way.
+    store.delete_webhook(webhook, NOW.into()).await.unwrap();
+    scene.tidy(NEVER, true, after_s(6)).await;
+    assert!(store.roster().get(webhook).is_none(), "nobody would end it again");
+    scene.record(vec![retried(fails, 2, after_s(6), after_s(60)), delivered(succeeds, 2, after_s(6))]).await;
+    let canceled = (DeliveryState::Canceled, Some(reasons::WEBHOOK_DELETED.to_owned()));
+    assert_eq!(scene.state(fails).await, Some(canceled));
+    assert_eq!(store.delivery(fails).await.unwrap().unwrap().0.attempts, 2);
+    assert_eq!(scene.state(succeeds).await.unwrap().0, DeliveryState::Delivered);
+}
+
 pub async fn an_attempt_that_ends_after_its_delivery_expired_leaves_nothing(store: Arc<dyn Store>) {
     let scene = begin(store.clone()).await;
     let [webhook, other, kept] =

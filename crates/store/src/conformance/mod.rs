@@ -103,6 +103,7 @@ stories![
     housekeeping::places_are_not_given_twice,
     housekeeping::a_deleted_account_leaves_nothing,
     housekeeping::what_is_canceled_is_kept_as_long_as_what_fails,
+    housekeeping::what_was_canceled_during_an_attempt_does_not_come_back,
     housekeeping::an_attempt_that_ends_after_its_delivery_expired_leaves_nothing,
     housekeeping::forgotten_keys_and_tokens_can_come_again,
     secrets::a_rotation_changes_the_key_and_no_secret,

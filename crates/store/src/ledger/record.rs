@@ -170,7 +170,7 @@ impl Ledger {
             Some(known) => self.move_on(recorded, &known)?,
             None => {
                 self.insert_bare(recorded.key, state_number(DeliveryState::Pending), None, Some(0), None)?;
-                self.move_on(recorded, &Known::default())?;
+                self.move_on(recorded, &Known { next_ms: Some(0), ..Known::default() })?;
             }
         }
         Ok(true)
@@ -179,9 +179,10 @@ impl Ledger {
     /// Where the delivery stands after its latest attempt.
     fn move_on(&self, recorded: &Recorded, known: &Known) -> Outcome<()> {
         let mut next_ms = next_ms(recorded);
-        if known.chain.is_some() && next_ms.is_some() {
+        if next_ms.is_some() {
             match known.next_ms {
-                // It was ended while the attempt was under way. Others may have gone since; it does not come back.
+                // It was ended while the attempt was under way, and does not come back: others of its chain may have gone
+                // since, and nobody may be left who would end it again.
                 None => return self.count_attempt(recorded),
                 // And if somebody made it pending again, it waits for its turn like any other.
                 Some(NOT_ITS_TURN_MS) => next_ms = known.next_ms,
