@@ -610,7 +610,7 @@ fn rows_recorded_while_a_read_waits_for_its_turn_are_taken_up_by_it() {
 
 #[test]
 fn rows_that_are_too_much_for_memory_stay_in_the_store() {
-    let bounds = Bounds { in_flight: 1, waiting_bytes: 8, ..Bounds::default() };
+    let bounds = Bounds { in_flight: 1, waiting_bytes: 16, ..Bounds::default() };
     let mut rig = Rig::new(bounds, vec![webhook(1, 1)]);
     rig.change(|webhook| webhook.state = WebhookState::Paused);
     let rows: Vec<PendingRow> = (1..=9).map(|_| rig.publish(ACCOUNT)).map(pending).collect();
@@ -620,7 +620,7 @@ fn rows_that_are_too_much_for_memory_stay_in_the_store() {
     rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
     rig.log.clear();
     rig.tell(loaded(1, rows, None));
-    assert_eq!(rig.dispatcher.load(), (1, 1), "two bodies are four bytes");
+    assert_eq!(rig.dispatcher.load(), (1, 1), "two bodies are four bytes, a quarter of all");
     rig.answer(status(200));
     rig.expect(expect![[r#"
         attempt wh_1#1 of event 1
@@ -628,6 +628,39 @@ fn rows_that_are_too_much_for_memory_stay_in_the_store() {
         attempt wh_1#1 of event 2
         record event 1 delivered due None
     "#]]);
+}
+
+#[test]
+fn what_cannot_start_leaves_room_to_what_can() {
+    // Up to four bytes are read in advance, and up to eight for those that can start at once.
+    let bounds = Bounds { waiting_bytes: 16, one_by_one_after_resume: 0, ..heavy() };
+    let mut rig = Rig::new(bounds, (1..=4).map(|no| webhook(no, no)).collect());
+    let mut rows = BTreeMap::<i64, Vec<PendingRow>>::new();
+    for no in 1..=4 {
+        rig.change_one(no, |webhook| webhook.state = WebhookState::Paused);
+        for _ in 0..3 {
+            let event = rig.publish_bytes(Audience::Account(AccountNo(no)), b"{}");
+            let key = DeliveryKey { event: event.seq, webhook: WebhookNo(no) };
+            rows.entry(no).or_default().push(PendingRow { key, ..pending(event) });
+            rig.tell(Input::Recorded);
+        }
+        rig.tell(Input::Recorded);
+    }
+    // All of them hang. Each has its first attempt, however often the others are read for.
+    for no in 1..=4 {
+        rig.change_one(no, |webhook| webhook.state = WebhookState::Active);
+        rig.tell(Input::Hint(Hint::Webhook(WebhookNo(no))));
+        for _ in 0..4 {
+            for query in std::mem::take(&mut rig.reads) {
+                let mut found = rows[&query.webhook.0].clone();
+                found.retain(|row| !query.known.contains(&row.key.event));
+                found.truncate(query.room.rows);
+                rig.tell(loaded(query.webhook.0, found, None));
+            }
+        }
+    }
+    let attempted: Vec<i64> = rig.claims.iter().map(|claim| claim.webhook.no.0).collect();
+    assert_eq!(attempted, [1, 2, 3, 4]);
 }
 
 #[test]

@@ -250,6 +250,12 @@ impl Lane {
         has_bytes && self.in_flight < self.window && self.paced_until.is_none()
     }
 
+    /// Would a row that is read now start as soon as there is a slot? Nothing waits in front of it, and neither the window
+    /// nor the contract's rate is in its way.
+    pub fn can_go_on(&self) -> bool {
+        self.waiting.is_empty() && self.in_flight < self.window && self.paced_until.is_none()
+    }
+
     /// Narrows or widens the window after an ended attempt.
     pub fn adapt(&mut self, succeeded: bool, bounds: &Bounds) {
         if self.one_by_one > 0 {

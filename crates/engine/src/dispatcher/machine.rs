@@ -213,6 +213,8 @@ impl Dispatcher {
         step.has_more = self.begins_work()
             && self.ledger.len() < self.bounds.record
             && (self.has_next() || (self.can_fan_out() && self.fan_out.has_event()));
+        // What was started may have made room.
+        step.has_more |= self.begins_work() && self.can_read_more();
         step.next_due = self.next_due();
         step
     }

@@ -115,6 +115,7 @@ impl Dispatcher {
                 lane.paced_until = None;
             }
             self.give_turn(no);
+            self.refill(no);
         }
     }
 

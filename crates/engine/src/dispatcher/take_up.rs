@@ -1,12 +1,13 @@
 //! How deliveries come into memory: by fan-out, or out of the store.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use posthaste_core::delivery::reasons;
 use posthaste_core::{AccountNo, DeliveryKey, Event, UnixMs, Webhook, WebhookNo};
 use posthaste_store::{PendingQuery, PendingRead, PendingRow, ReadRoom, Spill};
 
-use super::bodies::is_heavy;
+use super::bodies::{Waiting, is_heavy};
 use super::lane::Lane;
 use super::line::{Job, Source};
 use super::machine::{Dispatcher, Effect};
@@ -234,20 +235,29 @@ impl Dispatcher {
                 self.wanted.push_back(no);
             }
         }
-        while self.loads_in_flight < self.bounds.loads_in_flight
-            && self.waiting.backlog < most_backlog(&self.bounds)
+        while self.may_read()
+            && let Some(no) = self.next_to_read()
         {
-            let Some(no) = self.next_to_read() else { break };
             self.load_lane(no, now, effects);
         }
     }
 
+    fn may_read(&self) -> bool {
+        self.loads_in_flight < self.bounds.loads_in_flight
+            && self.waiting.backlog < most_backlog(&self.bounds)
+    }
+
     /// The webhook to read for: one that was short of bytes and is so no longer, else the one that has waited longest.
     fn next_to_read(&mut self) -> Option<WebhookNo> {
-        let (bytes, bounds, lanes) = (self.waiting.heavy_written_bytes, &self.bounds, &self.lanes);
-        let has_room = |no| lanes.get(&no).is_none_or(|lane| bytes < most_written_bytes(lane, bounds));
+        let has_room = has_room(&self.waiting, &self.lanes, &self.bounds);
         let again = self.short_of_bytes.next_that(has_room);
         again.or_else(|| self.wanted.pop_front())
+    }
+
+    /// Is there something to read, and may it be read now?
+    pub(super) fn can_read_more(&self) -> bool {
+        let has_room = has_room(&self.waiting, &self.lanes, &self.bounds);
+        self.may_read() && (!self.wanted.is_empty() || self.short_of_bytes.has_one_that(has_room))
     }
 
     fn load_lane(&mut self, no: WebhookNo, now: UnixMs, effects: &mut Vec<Effect>) {
@@ -258,9 +268,9 @@ impl Dispatcher {
         let Some(lane) = self.lanes.get_mut(&no) else { return };
         // The read begins now: it sees all that was recorded while it waited for its turn.
         lane.settled_while_loading.clear();
-        // While much waits elsewhere a lane still goes on, one delivery at a time.
-        let most = match self.waiting.bytes >= most_backlog_bytes(&bounds) {
-            true => usize::from(lane.waiting.is_empty()),
+        // While much waits elsewhere a lane still goes on, one delivery at a time, but reads nothing in advance.
+        let most = match self.waiting.bytes >= most_bytes_beside(lane, &bounds) {
+            true => usize::from(lane.can_go_on()),
             false => most_rows(&bounds),
         };
         let next = lane.next_read(most, &bounds).filter(|(_, rows)| !is_held && *rows > 0);
@@ -333,14 +343,15 @@ impl Dispatcher {
     /// Puts rows in their lane; what would be too much to keep in memory stays in the store.
     fn take_up_rows(&mut self, no: WebhookNo, rows: Vec<PendingRow>, source: Source) {
         for PendingRow { key, event, attempts, due_at } in rows {
-            let is_much = self.waiting.bytes >= most_backlog_bytes(&self.bounds);
             let adds_much = is_heavy(&event, &self.bounds) && self.waiting.cost(&event, &self.bounds) > 0;
             let Some(lane) = self.lanes.get_mut(&no) else { return };
+            let is_much = self.waiting.bytes >= most_bytes_beside(lane, &self.bounds);
             let is_too_much =
                 adds_much && self.waiting.heavy_written_bytes >= most_written_bytes(lane, &self.bounds);
-            if is_much && (is_too_much || !lane.waiting.is_empty()) {
+            let can_go_on = lane.can_go_on();
+            if is_much && (is_too_much || !can_go_on) {
                 lane.expect_row(due_at);
-                if lane.waiting.is_empty() {
+                if can_go_on {
                     lane.is_loading = true;
                     let account = self.roster.get(no).map_or(AccountNo(0), |webhook| webhook.account);
                     self.short_of_bytes.join(account, no);
@@ -380,6 +391,12 @@ fn most_backlog_bytes(bounds: &Bounds) -> usize {
     if posthaste_faults::bug("backlog-all-in-memory") { usize::MAX } else { bounds.waiting_bytes / 2 }
 }
 
+/// Up to how many bytes in memory more than the next row of a lane is read. What cannot start leaves room to what can.
+fn most_bytes_beside(lane: &Lane, bounds: &Bounds) -> usize {
+    let most = most_backlog_bytes(bounds);
+    if lane.can_go_on() { most } else { most / 2 }
+}
+
 /// Up to how many bytes of heavy bodies with rows wait before a lane that has nothing in memory gets one more. Those that
 /// hang leave room to those that do well.
 fn most_written_bytes(lane: &Lane, bounds: &Bounds) -> usize {
@@ -388,6 +405,16 @@ fn most_written_bytes(lane: &Lane, bounds: &Bounds) -> usize {
         Standing::Failing => most,
         Standing::Well => most.saturating_add(most / 2),
     }
+}
+
+/// Tells of a webhook whether there is room for a heavy body of it.
+fn has_room(
+    waiting: &Waiting,
+    lanes: &HashMap<WebhookNo, Lane>,
+    bounds: &Bounds,
+) -> impl Fn(WebhookNo) -> bool {
+    let bytes = waiting.heavy_written_bytes;
+    move |no| lanes.get(&no).is_none_or(|lane| bytes < most_written_bytes(lane, bounds))
 }
 
 /// How many bytes of bodies are read in one go, for one webhook.
