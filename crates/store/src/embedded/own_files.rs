@@ -70,10 +70,14 @@ impl OwnFiles {
 
     /// Notes how many pages the log has; none if it was emptied. SQLite cuts a long one when it begins it anew.
     pub fn note_log(&mut self, pages: i64) {
-        self.log_bytes_min = match pages {
+        self.log_bytes_min = self.bytes_of(pages);
+    }
+
+    fn bytes_of(&self, pages: i64) -> u64 {
+        match pages {
             ..=0 => 0,
             pages => log_file::end_of(pages.unsigned_abs(), self.page_bytes).min(LOG_KEPT_BYTES.into()),
-        };
+        }
     }
 
     /// Refuses to go on where one of the names stands for another file, or for none.
@@ -90,16 +94,20 @@ impl OwnFiles {
         Ok(())
     }
 
-    /// Refuses to write behind the end of a log that somebody cut: what was in it would be a hole.
-    pub fn refuse_cut(&self) -> Result<(), String> {
-        match self.log.metadata() {
-            Ok(log) if log.len() < self.log_bytes_min => Err(format!(
-                "{} was cut short while the server ran: what was accepted last is in no file any more. Start again; if the \
-                 store is refused then, put a backup in its place",
-                self.log.display()
-            )),
-            _ => Ok(()),
+    /// Refuses to write behind the end of a log that somebody cut: what was in it would be a hole. One that another
+    /// program has written back in order is empty by SQLite's own word, which `pages` asks for.
+    ///
+    /// One that is cut between this and the write is not noticed.
+    pub fn refuse_cut(&self, pages: impl FnOnce() -> rusqlite::Result<i64>) -> Result<(), String> {
+        let Ok(bytes) = self.log.metadata().map(|log| log.len()) else { return Ok(()) };
+        if bytes >= self.log_bytes_min || pages().is_ok_and(|pages| bytes >= self.bytes_of(pages)) {
+            return Ok(());
         }
+        Err(format!(
+            "{} was cut short while the server ran: what was accepted last is in no file any more. Start again; if the \
+             store is refused then, put a backup in its place",
+            self.log.display()
+        ))
     }
 }
 
@@ -123,7 +131,7 @@ fn lost(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedded::opening;
+    use crate::embedded::{opening, write_back};
     use crate::sealing::MasterKey;
 
     /// What somebody does to the files, and whether it is noticed.
@@ -148,6 +156,7 @@ mod tests {
         ("the log is removed", |data| std::fs::remove_file(data.join("posthaste.db-wal")), true),
         ("the log is replaced", |data| put(data, "posthaste.db-wal"), true),
         ("the log is emptied", |data| cut(data, 0), true),
+        ("the log is written back by another program", write_back_from_outside, false),
         ("the log is cut in its midst", |data| cut(data, 9_000), true),
         ("the index is removed", |data| std::fs::remove_file(data.join("posthaste.db-shm")), true),
         ("the lock is removed", |data| std::fs::remove_file(data.join("posthaste.lock")), true),
@@ -160,6 +169,14 @@ mod tests {
     fn put(data: &Path, name: &str) -> io::Result<()> {
         std::fs::copy(data.join(name), data.join("copy"))?;
         std::fs::rename(data.join("copy"), data.join(name))
+    }
+
+    fn write_back_from_outside(data: &Path) -> io::Result<()> {
+        let other = rusqlite::Connection::open(data.join("posthaste.db")).map_err(io::Error::other)?;
+        let written = other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        assert_eq!(written.map_err(io::Error::other)?, 0);
+        assert_eq!(data.join("posthaste.db-wal").metadata()?.len(), 0);
+        Ok(())
     }
 
     fn cut(data: &Path, bytes: u64) -> io::Result<()> {
@@ -175,9 +192,10 @@ mod tests {
             let folder = Folder::open(&data).unwrap();
             let open = opening::open(&folder, &keys, posthaste_core::UnixMs(0)).unwrap();
             let mut own = OwnFiles::of(&folder, open.ledger.conn()).unwrap();
-            own.note_log(2);
+            let conn = open.ledger.conn();
+            own.note_log(write_back::pages_of(conn).unwrap());
             change(&data).unwrap();
-            let noticed = own.refuse_lost().and(own.refuse_cut());
+            let noticed = own.refuse_lost().and(own.refuse_cut(|| write_back::pages_of(conn)));
             assert_eq!(noticed.is_err(), *is_noticed, "{what}: {noticed:?}");
         }
         println!("counted | store | ways of changing the files beneath an open store | {}", WAYS.len());

@@ -165,6 +165,11 @@ fn checkpoint(connection: &Connection, how: &str) -> rusqlite::Result<Went> {
     }
 }
 
+/// How many pages the log has.
+pub(super) fn pages_of(connection: &Connection) -> rusqlite::Result<i64> {
+    length(connection).map(|(pages, _)| pages)
+}
+
 /// How many pages the log has, and how many of them have still to go back.
 fn length(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
     let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;

@@ -88,7 +88,8 @@ impl Writer {
     /// Makes what is asked for durable and answers it. The error is a failure that everybody knows of.
     fn commit(&mut self, verbs: Vec<Verb>) -> Result<(), String> {
         self.status.health()?;
-        self.own_files.refuse_cut().inspect_err(|why| self.status.fail(why))?;
+        let pages = || write_back::pages_of(self.ledger.conn());
+        self.own_files.refuse_cut(pages).inspect_err(|why| self.status.fail(why))?;
         let mut verbs = verbs.into_iter();
         let mut replies = Replies::default();
         let rotation = (self.ledger.left_to_reseal(), self.is_resealing());
@@ -149,7 +150,8 @@ impl Writer {
         drop(write_back);
         posthaste_faults::point("store.before-last-write-back");
         // What is written back must not meet a file of another time, and SQLite removes a log by its name.
-        if let Err(why) = own_files.refuse_cut().and_then(|()| own_files.refuse_lost()) {
+        let pages = || write_back::pages_of(ledger.conn());
+        if let Err(why) = own_files.refuse_cut(pages).and_then(|()| own_files.refuse_lost()) {
             return status.fail(&why);
         }
         let is_written_back = match write_back::empty(ledger.conn()) {
