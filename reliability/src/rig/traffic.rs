@@ -1,14 +1,13 @@
 //! What products and customers do all the time: events one by one and in batches, for one account and for all, named by
 //! their publishers; and webhooks that come and go.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Method;
 use serde_json::json;
 
-use super::client::Answer;
 use super::diary::Diary;
 use super::ledger::Ledger;
 use super::publishers::Publishers;
@@ -42,6 +41,8 @@ pub struct Desk {
     pub numbers: Numbers,
     /// Numbers for webhooks that come and go.
     pub guests: Arc<AtomicU64>,
+    /// One that was not deleted yet: its id and URL.
+    pub guest: Arc<Mutex<Option<(String, String)>>>,
     /// Where those point to, with a number behind it.
     pub guests_at: String,
 }
@@ -86,21 +87,41 @@ impl Desk {
         told.iter().all(|told| *told != Told::Nothing)
     }
 
-    /// Makes a webhook and deletes it again; answers whether somebody was there.
+    /// Makes a webhook and deletes it again, or the one that could not be deleted before: they do not become more and
+    /// more. Answers whether somebody was there.
     async fn come_and_go(self) -> bool {
-        let number = self.guests.fetch_add(1, Ordering::Relaxed);
-        let url = format!("{}/{number}", self.guests_at);
         let customer = self.product.client.with_key(&self.key);
-        let body = json!({"url": url}).to_string();
-        let Some(made) = customer.call(Method::POST, "/v1/webhooks", body).await else { return false };
-        let Some(id) = made.body["id"].as_str().filter(|_| made.is_success()) else { return true };
-        tokio::time::sleep(STAY).await;
-        let answer = customer.call(Method::DELETE, &format!("/v1/webhooks/{id}"), String::new()).await;
-        if answer.as_ref().is_some_and(Answer::is_success) {
-            let path = url.parse::<http::Uri>().map(|url| url.path().to_owned()).unwrap_or_default();
+        let left = self.guest().take();
+        let guest = match left {
+            Some(guest) => guest,
+            None => {
+                let number = self.guests.fetch_add(1, Ordering::Relaxed);
+                let url = format!("{}/{number}", self.guests_at);
+                let body = json!({"url": url}).to_string();
+                let Some(made) = customer.call(Method::POST, "/v1/webhooks", body).await else {
+                    return false;
+                };
+                let Some(id) = made.body["id"].as_str().filter(|_| made.is_success()) else { return true };
+                let guest = (id.to_owned(), url);
+                *self.guest() = Some(guest.clone());
+                tokio::time::sleep(STAY).await;
+                guest
+            }
+        };
+        let path = format!("/v1/webhooks/{}", guest.0);
+        let answer = customer.call(Method::DELETE, &path, String::new()).await;
+        // Not found: it was deleted, and the answer was lost.
+        let is_gone = answer.as_ref().is_some_and(|answer| answer.is_success() || answer.status == 404);
+        *self.guest() = (!is_gone).then(|| guest.clone());
+        if is_gone {
+            let path = guest.1.parse::<http::Uri>().map(|url| url.path().to_owned()).unwrap_or_default();
             self.diary.delete(&path);
         }
         answer.is_some()
+    }
+
+    fn guest(&self) -> MutexGuard<'_, Option<(String, String)>> {
+        self.guest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Traffic until it is stopped, or nobody answers: so many publish one by one, one in batches, and one customer's

@@ -94,6 +94,7 @@ impl World {
             diary,
             numbers: Arc::default(),
             guests: Arc::new(AtomicU64::new(0)),
+            guest: Arc::default(),
             guests_at,
         };
         Ok(Self {
