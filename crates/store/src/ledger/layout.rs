@@ -4,16 +4,18 @@
 //! leaves out rows that are there, and answers are wrong without a word. So the texts are compared with those of an empty
 //! store of the same version, made in memory.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use super::schema;
+use super::schema::{self, VERSION};
 use super::trouble::{Outcome, told_of};
 
 /// What the schema says of a table or an index, without its page.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Defined {
     of_table: String,
     text: String,
@@ -29,8 +31,6 @@ type Layout = BTreeMap<(String, String), Defined>;
 /// alone.
 pub(super) fn damaged(conn: &Connection) -> Outcome<Vec<String>> {
     let version = schema::version(conn)?;
-    let made = Connection::open_in_memory()?;
-    schema::take_steps(&made, version)?;
     let found = match layout(conn) {
         Ok(found) => found,
         Err(error) => return Ok(vec![told_of(&error)]),
@@ -39,17 +39,29 @@ pub(super) fn damaged(conn: &Connection) -> Outcome<Vec<String>> {
     let is_to_be_made_anew = |kind: &str, made: &Defined| {
         version < TOKENS_INDEXED_ANEW && kind == "index" && made.of_table == "tokens"
     };
-    for ((kind, name), made) in layout(&made)? {
+    for ((kind, name), made) in made_by(version)?.iter() {
         let of = if kind == "index" { format!(" of the table {}", made.of_table) } else { String::new() };
         match found.get(&(kind.clone(), name.clone())) {
-            Some(found) if *found == made => {}
-            _ if is_to_be_made_anew(&kind, &made) => {}
+            Some(found) if found == made => {}
+            _ if is_to_be_made_anew(kind, made) => {}
             Some(_) => damaged.push(format!("the {kind} {name}{of} is not defined as it was made")),
             None => damaged.push(format!("the {kind} {name}{of} is missing")),
         }
     }
     damaged.extend(misplaced(conn)?);
     Ok(damaged)
+}
+
+/// What the steps up to a version make. Those up to the present one are taken once: a process may open many stores.
+fn made_by(version: usize) -> Outcome<Cow<'static, Layout>> {
+    static PRESENT: OnceLock<Layout> = OnceLock::new();
+    if let Some(made) = PRESENT.get().filter(|_| version == VERSION) {
+        return Ok(Cow::Borrowed(made));
+    }
+    let fresh = Connection::open_in_memory()?;
+    schema::take_steps(&fresh, version)?;
+    let made = layout(&fresh)?;
+    Ok(if version == VERSION { Cow::Borrowed(PRESENT.get_or_init(|| made)) } else { Cow::Owned(made) })
 }
 
 fn layout(conn: &Connection) -> rusqlite::Result<Layout> {
