@@ -6,7 +6,9 @@ mod example;
 mod paste;
 mod watch;
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,9 +79,11 @@ impl Dev {
 /// The settings of `dev`: a store that is gone afterwards, and a quiet log.
 fn demo_settings(mut layers: Layers) -> Result<(ServerSettings, Option<TempDir>), Failure> {
     let folder = match layers.is_default("data") {
-        true => Some(
-            tempfile::tempdir().map_err(|error| Failure::refused(format!("no temporary folder: {error}")))?,
-        ),
+        true => {
+            // A key is kept in it.
+            let private = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir();
+            Some(private.map_err(|error| Failure::refused(format!("no temporary folder: {error}")))?)
+        }
         false => None,
     };
     if let Some(folder) = &folder {

@@ -11,6 +11,8 @@ fn first_delivery(contract: &str) -> Value {
     let output = run(folder.path(), &["dev", "--json", "--exit-after-delivery", "--contract", contract]);
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!told.contains("everybody on this machine"), "{told}");
     json_lines(&output).remove(0)
 }
 
