@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::server::Plan;
 
@@ -74,8 +75,9 @@ impl SmallDisk {
     pub fn fill(&self, leave_bytes: u64) -> Filling {
         let leave = Arc::new(AtomicU64::new(leave_bytes));
         let is_over = Arc::new(Mutex::new(false));
+        let room_found_at = Arc::new(Mutex::new(Instant::now()));
         let (folder, file, leave_now) = (self.folder.clone(), self.folder.join("filling"), leave.clone());
-        let over = is_over.clone();
+        let (over, found_at) = (is_over.clone(), room_found_at.clone());
         let task = tokio::spawn(async move {
             loop {
                 if let Ok(is_over) = over.lock()
@@ -83,6 +85,9 @@ impl SmallDisk {
                 {
                     let bytes = leave_now.load(Ordering::Relaxed);
                     if bytes != Filling::RESTS {
+                        if left(&folder).is_ok_and(|left| left > bytes + Filling::ROOM_BYTES) {
+                            *found_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+                        }
                         // What does not fit any more is what it is for.
                         let _ = take(&folder, &file, bytes);
                     }
@@ -90,7 +95,7 @@ impl SmallDisk {
                 tokio::time::sleep(Filling::EVERY).await;
             }
         });
-        Filling { leave, file: self.folder.join("filling"), is_over, task }
+        Filling { leave, file: self.folder.join("filling"), is_over, room_found_at, task }
     }
 
     /// Makes empty files until there are no more, and answers where.
@@ -133,17 +138,25 @@ pub struct Filling {
     file: PathBuf,
     /// Held while the file is written, so that it is not made again once it is removed.
     is_over: Arc<Mutex<bool>>,
+    room_found_at: Arc<Mutex<Instant>>,
     task: JoinHandle<()>,
 }
 
 impl Filling {
     const EVERY: Duration = Duration::from_millis(10);
+    /// From so many bytes on what others give back is room.
+    const ROOM_BYTES: u64 = 64 * 1024;
     /// Instead of a number of bytes.
     const RESTS: u64 = u64::MAX;
 
     /// Leaves so many bytes from now on.
     pub fn leave(&self, bytes: u64) {
         self.leave.store(bytes, Ordering::Relaxed);
+    }
+
+    /// When there was more left than there should be: somebody gave room back, and it was taken at once.
+    pub fn room_found_at(&self) -> Instant {
+        *self.room_found_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Leaves everything as it is from now on.
