@@ -67,10 +67,7 @@ pub async fn one(scene: &Scene<'_>, server: &mut Server, number: u64) -> anyhow:
     if server.status("/readyz").await != Some(503) {
         context.object("/readyz is well while new events are refused");
     }
-    filling.leave(0);
-    tokio::time::sleep(FILLED_AFTER).await;
-    // Whoever fills it rests, so that the ballast is there for what it is promised for; then there is nothing.
-    filling.rest();
+    fill_but_for_the_ballast(disk, &filling).await?;
     delete(context, server, &spare).await;
     filling.leave(0);
     tokio::time::sleep(FILLED_AFTER).await;
@@ -95,6 +92,24 @@ async fn taken_without_room(filling: &Filling, steady: &Steady) -> anyhow::Resul
         }
     }
     bail!("room is given back again and again on a disk that is filled")
+}
+
+/// Then whoever fills it rests: the ballast is there for what it is promised for. If it was given to the disk on the way and
+/// taken from it, as much is given back.
+async fn fill_but_for_the_ballast(disk: &SmallDisk, filling: &Filling) -> anyhow::Result<()> {
+    let (ballast, nothing) = (disk.folder.join("data/posthaste.ballast"), 4096);
+    let bytes = ballast.metadata().map_or(0, |ballast| ballast.len());
+    ensure!(bytes > 0, "there is no ballast before the disk is full");
+    filling.leave(0);
+    let is_filled = becomes(PATIENCE, || disk.left().is_ok_and(|left| left <= nothing)).await;
+    filling.rest();
+    ensure!(is_filled, "the disk does not fill");
+    if !ballast.exists() && disk.left()? <= nothing {
+        filling.leave(bytes);
+        becomes(PATIENCE, || disk.left().is_ok_and(|left| left > nothing)).await;
+        filling.rest();
+    }
+    Ok(())
 }
 
 /// What frees room is done.
