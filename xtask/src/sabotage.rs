@@ -77,7 +77,7 @@ fn cargo(root: &Path, tree: &Tree, arguments: &[String], test: &str) -> anyhow::
     build(root, tree, &[&["test", "--no-run"], strings(arguments).as_slice()].concat())?;
     let mut command = housebound("cargo");
     command.args(["test", "--offline"]).args(arguments).args(["--", test]);
-    output(command.current_dir(tree.path()).env("CARGO_TARGET_DIR", target(root)))
+    output(in_tree(&mut command, root, tree))
 }
 
 fn clients(root: &Path, tree: &Tree, file: &str, test: &str) -> anyhow::Result<Output> {
@@ -115,8 +115,15 @@ fn build(root: &Path, tree: &Tree, arguments: &[&str]) -> anyhow::Result<()> {
 }
 
 fn run_cargo(root: &Path, tree: &Tree, arguments: &[&str]) -> anyhow::Result<Output> {
-    let mut command = Command::new("cargo");
-    output(command.args(arguments).current_dir(tree.path()).env("CARGO_TARGET_DIR", target(root)))
+    output(in_tree(Command::new("cargo").args(arguments), root, tree))
+}
+
+/// Where and how a spoiled tree is built: whoever debugs one builds it by hand.
+fn in_tree<'a>(cargo: &'a mut Command, root: &Path, tree: &Tree) -> &'a mut Command {
+    cargo
+        .current_dir(tree.path())
+        .env("CARGO_TARGET_DIR", target(root))
+        .env("CARGO_PROFILE_DEV_DEBUG", "none")
 }
 
 fn output(command: &mut Command) -> anyhow::Result<Output> {
