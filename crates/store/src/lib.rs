@@ -23,6 +23,8 @@ mod folder;
 
 mod log_file;
 
+mod log_note;
+
 mod ballast;
 
 mod backup;

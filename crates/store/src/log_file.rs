@@ -6,7 +6,8 @@
 //! The layout is the one of <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::folder::OpenError;
@@ -16,12 +17,15 @@ const FRAME_HEADER_BYTES: usize = 24;
 /// The first four bytes, but for the last bit, which says how the checksums read their numbers.
 const MAGIC: u32 = 0x377f_0682;
 
+/// What all frames of one log have in common. The first four bytes count up with each log that is begun in the same file.
+pub(crate) type Salts = [u8; 8];
+
 /// Refuses a log that is damaged before its last commit; one that is not there, or empty, is sound. Answers where that
 /// commit ends, in bytes from the beginning; `None` if there is no log to speak of.
 pub(crate) fn refuse_damaged(log: &Path) -> Result<Option<u64>, OpenError> {
     let file = match File::open(log) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(OpenError::io(log)(error)),
     };
     let mut reader = BufReader::with_capacity(1 << 18, file);
@@ -50,6 +54,34 @@ pub(crate) fn refuse_damaged(log: &Path) -> Result<Option<u64>, OpenError> {
     }
 }
 
+/// A frame: what page it is of, the salts of its log, and the page.
+pub(crate) struct Frame(Vec<u8>);
+
+impl Frame {
+    /// Room for one.
+    pub fn of(page_bytes: usize) -> Self {
+        Self(vec![0; FRAME_HEADER_BYTES + page_bytes])
+    }
+
+    /// Reads the one that ends there, in bytes from the beginning of the log.
+    pub fn read(&mut self, log: &File, end: u64) -> io::Result<()> {
+        let from = end.saturating_sub(self.0.len() as u64);
+        log.read_exact_at(&mut self.0, from)
+    }
+
+    pub fn page_number(&self) -> u32 {
+        number(&self.0, 0)
+    }
+
+    pub fn salts(&self) -> Salts {
+        self.0[8..].first_chunk().copied().unwrap_or_default()
+    }
+
+    pub fn page(&self) -> &[u8] {
+        &self.0[FRAME_HEADER_BYTES..]
+    }
+}
+
 /// Where so many frames end, in bytes from the beginning of the log.
 pub(crate) fn end_of(frames: u64, page_bytes: u64) -> u64 {
     HEADER_BYTES as u64 + frames.saturating_mul(FRAME_HEADER_BYTES as u64 + page_bytes)
@@ -67,6 +99,13 @@ pub(crate) fn index_of(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push("-shm");
     name.into()
+}
+
+/// The salts in the header of a log; `None` if it has none.
+pub(crate) fn salts(log: &Path) -> Option<Salts> {
+    let mut header = [0; HEADER_BYTES];
+    File::open(log).ok()?.read_exact_at(&mut header, 0).ok()?;
+    header[16..].first_chunk().copied().filter(|_| number(&header, 0) & !1 == MAGIC)
 }
 
 /// Is there a log with something in it?
@@ -90,7 +129,7 @@ type Sums = (u32, u32);
 struct Scan {
     page_bytes: usize,
     is_big_endian: bool,
-    salts: [u8; 8],
+    salts: Salts,
     sums: Sums,
     frames: u64,
     /// How many frames there are up to the end of the last commit that matches, with all before it.

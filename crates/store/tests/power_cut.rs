@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 const NOW: UnixMs = UnixMs(1_800_000_000_000);
+const LOCK: &str = "posthaste.lock";
 const LOG: &str = "posthaste.db-wal";
 const LOG_HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
@@ -123,6 +124,8 @@ async fn a_commit_torn_in_front_of_what_an_older_one_left_does_not_make_the_log_
         let before = log_of(killed.path());
         let store = open(killed.path()).unwrap();
         publish(&store).await;
+        // How far the log is stands in it once that is synced: not before what the disk did not get.
+        let lock = std::fs::read(killed.path().join(LOCK)).unwrap();
         publish(&store).await;
         let after = log_of(killed.path());
         let (commit, last) = last_commit(&after);
@@ -137,6 +140,7 @@ async fn a_commit_torn_in_front_of_what_an_older_one_left_does_not_make_the_log_
             let mut log = after.clone();
             take_back(&mut log, &before, missing.clone());
             std::fs::write(cut_off.path().join(LOG), &log).unwrap();
+            std::fs::write(cut_off.path().join(LOCK), &lock).unwrap();
             let report = verify(cut_off.path(), None).unwrap();
             assert!(report.problems.is_empty(), "{report:?}");
             snapshot(cut_off.path(), &cut_off.path().join("copy"), NOW).unwrap();

@@ -23,7 +23,7 @@ use judge::{Dump, Verdict};
 /// The part.
 pub const PART: Part = Part {
     name: "corruption",
-    says: "flipped bits, lost and swapped pages, files that are cut short, logs and files of different times",
+    says: "flipped bits, lost and swapped pages, files that are cut short or gone, logs and files of different times",
     is_alone: false,
     figures: &[
         Figure::count("corruption.copies", "damaged copies of stores opened and read"),
@@ -34,10 +34,6 @@ pub const PART: Part = Part {
         Figure::count(
             "corruption.cut_logs",
             "of them logs damaged in their last commit, which a crash leaves as well",
-        ),
-        Figure::count(
-            "corruption.shorter_logs",
-            "of them logs without their last commits, unnoticed because nothing is left that tells of more",
         ),
         Figure::count(
             "corruption.minor",
@@ -63,13 +59,12 @@ const WORKERS_MIN: usize = 2;
 const TOLD_MAX: u64 = 5;
 
 /// What became of the copies, by figure.
-const FIGURES: [&str; 9] = [
+const FIGURES: [&str; 8] = [
     "corruption.refused",
     "corruption.read_errors",
     "corruption.found",
     "corruption.harmless",
     "corruption.cut_logs",
-    "corruption.shorter_logs",
     "corruption.minor",
     "corruption.unnoticed",
     "corruption.misnamed",

@@ -30,6 +30,7 @@ use crate::error::{Refusal, StoreError};
 use crate::folder::{Folder, KeyFile, OpenError};
 use crate::ledger::trouble::{Outcome, Trouble};
 use crate::ledger::{Ledger, events};
+use crate::log_note::LogNote;
 use crate::memory::Memory;
 use crate::sealing::{MasterKeys, Vault};
 use crate::store::{Answer, Hint};
@@ -125,8 +126,10 @@ impl Embedded {
         let held_since = watch::Sender::new(ledger.held_since());
         let (last_given, vault) = (Mutex::new(ledger.last_event()), ledger.vault());
         let own_files = OwnFiles::of(&folder, ledger.conn())?;
+        let note = LogNote::of(&folder, ledger.conn())?;
         let writer = Writer {
             ledger,
+            note,
             write_back: WriteBack::start(&folder.database(), status.clone())?,
             queue: waiting,
             memory: memory.clone(),

@@ -16,8 +16,9 @@ use crate::ledger::master_keys::{self, Fit};
 use crate::ledger::schema::{self, Marks};
 use crate::ledger::trouble::{Outcome, Trouble};
 use crate::ledger::webhooks::Recipients;
-use crate::ledger::{Ledger, facts, read_bytes, write_meta};
+use crate::ledger::{Ledger, facts, read_bytes, restored, write_meta};
 use crate::log_file;
+use crate::log_note::{self, Claim};
 use crate::sealing::{MasterKeys, Vault};
 
 /// A store that passed all checks.
@@ -37,6 +38,7 @@ pub(crate) fn open(folder: &Folder, keys: &MasterKeys, now: UnixMs) -> Result<Op
         leftovers::take_back_unfinished(&file, || open_writer(&file))?;
         let log_end = check(folder, keys)?;
         leftovers::make_durable(&file, log_end)?;
+        log_note::clear(folder.lock());
     } else {
         folder.create_database()?;
         posthaste_faults::point("store.database-created");
@@ -134,14 +136,24 @@ fn check(folder: &Folder, keys: &MasterKeys) -> Result<Option<u64>, OpenError> {
 /// A connection that only reads, and where the log ends. Refuses a log that is damaged, or that is not this file's.
 fn open_with_its_log(file: &Path) -> Result<(Connection, Option<u64>), OpenError> {
     let log = log_file::log_of(file);
+    // First: the log of a running server only grows meanwhile.
+    let claim = Claim::of(file);
     let log_end = log_file::refuse_damaged(&log)?;
     let alone = log_file::is_there(&log).then(|| open_alone(file)).and_then(Result::ok);
     let alone = alone.map(|alone| Horizon::of(&alone));
     let reader = open_reader(file).map_err(|error| OpenError::damaged(file, error))?;
-    match alone.and_then(|alone| alone.contradiction(&Horizon::of(&reader))) {
+    let missing = claim.and_then(|claim| claim.missing(file, log_end)).filter(|_| has_noted_log(&reader));
+    let seen = || alone?.contradiction(&Horizon::of(&reader)).map(str::to_owned);
+    match missing.or_else(seen) {
         Some(why) => Err(OpenError::damaged(&log, why)),
         None => Ok((reader, log_end)),
     }
+}
+
+/// Is it a store, and no backup that was put back? Then the log that was noted last is its own.
+fn has_noted_log(reader: &Connection) -> bool {
+    let is_copy = || restored::copied_at(reader).is_ok_and(|copied_at| copied_at.is_some());
+    matches!(schema::marks(reader), Ok(Marks::Ours)) && !is_copy()
 }
 
 /// A connection for who looks at a store from outside. It refuses what a start would refuse of the log; but while somebody

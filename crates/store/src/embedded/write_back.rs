@@ -39,6 +39,8 @@ pub(crate) struct WriteBack {
     log: PathBuf,
     /// How many pages the log had at the last look.
     pages: i64,
+    /// The length as it was measured since then.
+    measured: Option<(i64, i64)>,
     rest: Arc<Rest>,
     thread: Option<JoinHandle<()>>,
 }
@@ -54,12 +56,29 @@ impl WriteBack {
             .name("posthaste-log".to_owned())
             .spawn(move || run(&connection, &asked, &for_thread, &status))
             .map_err(OpenError::io(file))?;
-        Ok(Self { asks: Some(asks), log: log_file::log_of(file), pages: 0, rest, thread: Some(thread) })
+        Ok(Self {
+            asks: Some(asks),
+            log: log_file::log_of(file),
+            pages: 0,
+            measured: None,
+            rest,
+            thread: Some(thread),
+        })
+    }
+
+    /// How many pages the log has after a commit of the writer.
+    pub fn measure(&mut self, writer: &Connection) -> Outcome<i64> {
+        let length = length(writer)?;
+        self.measured = Some(length);
+        Ok(length.0)
     }
 
     /// Sees to the log after a commit of the writer. Answers whether the log was begun anew since the last look.
     pub fn look(&mut self, writer: &Connection) -> Outcome<bool> {
-        let (pages, left) = length(writer)?;
+        let (pages, left) = match self.measured.take() {
+            Some(length) => length,
+            None => length(writer)?,
+        };
         let is_anew = pages < std::mem::replace(&mut self.pages, pages);
         if !self.rest.is_over() {
             return Ok(is_anew);

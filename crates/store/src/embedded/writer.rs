@@ -22,6 +22,7 @@ use super::write_back::{self, WriteBack};
 use crate::folder::KeyFile;
 use crate::ledger::Ledger;
 use crate::ledger::trouble::{Outcome, Trouble};
+use crate::log_note::LogNote;
 use crate::memory::Memory;
 use crate::store::Hint;
 
@@ -57,6 +58,7 @@ pub(crate) struct Writer {
     /// Where the master key lies, unless it was handed in.
     pub key_file: Option<KeyFile>,
     pub own_files: OwnFiles,
+    pub note: LogNote,
     /// How often the next thing that a rotation needs was tried in vain.
     pub tries: u32,
     /// When it was last tried.
@@ -97,7 +99,10 @@ impl Writer {
         // Callers may see their verbs and replies go only when it is known why.
         match written.unwrap_or(Err(Trouble::Broken("the writer met a fault of ours"))) {
             // What the other thread could not sync may be part of this; and it may be in no file that has a name.
-            Ok(()) => self.status.health().and_then(|()| self.refuse_lost())?,
+            Ok(()) => {
+                self.status.health().and_then(|()| self.refuse_lost())?;
+                self.note_log().map_err(Trouble::told).inspect_err(|why| self.status.fail(why))?;
+            }
             Err(trouble) => {
                 let goes_on = trouble.is_full() && rotation == (self.ledger.left_to_reseal(), false);
                 let taken_back = match goes_on || posthaste_faults::bug("retry-failed-sync") {
@@ -110,6 +115,13 @@ impl Writer {
         posthaste_faults::point("store.before-replies");
         replies.give();
         posthaste_faults::point("store.after-replies");
+        Ok(())
+    }
+
+    /// What is noted is synced; and it is noted before anybody hears of it.
+    fn note_log(&mut self) -> Outcome<()> {
+        let pages = self.write_back.measure(self.ledger.conn())?;
+        self.note.write(pages);
         Ok(())
     }
 
@@ -146,7 +158,7 @@ impl Writer {
         if self.status.health().is_err() {
             return;
         }
-        let Self { mut ledger, write_back, status, own_files, .. } = self;
+        let Self { mut ledger, write_back, status, own_files, mut note, .. } = self;
         drop(write_back);
         posthaste_faults::point("store.before-last-write-back");
         // What is written back must not meet a file of another time, and SQLite removes a log by its name.
@@ -154,6 +166,7 @@ impl Writer {
         if let Err(why) = own_files.refuse_cut(pages).and_then(|()| own_files.refuse_lost()) {
             return status.fail(&why);
         }
+        note.clear();
         let is_written_back = match write_back::empty(ledger.conn()) {
             Ok(is_written_back) => is_written_back,
             // What could not be synced is not synced again.

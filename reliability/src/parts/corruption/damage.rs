@@ -23,6 +23,7 @@ pub enum Kind {
     FlipBitInLog,
     ZeroInLog,
     TruncateLog,
+    RemoveLog,
     OtherLog,
     OtherFile,
     Empty,
@@ -40,13 +41,11 @@ pub struct Done {
 /// Why damage looks like something that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excuse {
-    /// The log is damaged behind these bytes of whole commits, and nothing follows that tells of more: what is left is to
-    /// be exactly what they say.
-    Log {
+    /// The last commit of the log is damaged, and a crash leaves that, too: what is left is to be exactly what is in so
+    /// many bytes of whole commits.
+    LastCommit {
         /// The bytes.
         whole_bytes: u64,
-        /// Is only the last commit hit? A crash leaves that, too.
-        is_last: bool,
     },
     /// Both files may be sound, and of another time than this copy.
     OtherTime,
@@ -54,9 +53,8 @@ pub enum Excuse {
 
 impl Excuse {
     /// For a log with commits that end there, damaged from `at` on.
-    fn log(ends: &[u64], at: u64) -> Self {
-        let whole_bytes = ends.iter().copied().rfind(|end| *end <= at).unwrap_or_default();
-        Self::Log { whole_bytes, is_last: is_last(ends, at) }
+    fn last_commit(ends: &[u64], at: u64) -> Self {
+        Self::LastCommit { whole_bytes: ends.iter().copied().rfind(|end| *end <= at).unwrap_or_default() }
     }
 }
 
@@ -77,7 +75,8 @@ impl Kind {
             24..26 => Self::Truncate,
             26..30 => Self::FlipBitInLog,
             30..32 => Self::ZeroInLog,
-            32..34 => Self::TruncateLog,
+            32 => Self::TruncateLog,
+            33 => Self::RemoveLog,
             34..36 => Self::OtherLog,
             36..38 => Self::OtherFile,
             38 => Self::Empty,
@@ -96,7 +95,8 @@ impl Kind {
         let (database, log) = (copy.join("posthaste.db"), copy.join("posthaste.db-wal"));
         let size = |file: &Path| file.metadata().map_or(0, |file| file.len());
         let (pages, log_bytes) = (size(&database) / PAGE_BYTES, size(&log));
-        let is_in_log = matches!(self, Self::FlipBitInLog | Self::ZeroInLog | Self::TruncateLog);
+        let is_in_log =
+            matches!(self, Self::FlipBitInLog | Self::ZeroInLog | Self::TruncateLog | Self::RemoveLog);
         if (is_in_log && log_bytes == 0) || pages < 2 {
             return Ok(None);
         }
@@ -111,7 +111,7 @@ impl Kind {
             Self::Truncate => cut(&database, offset)?,
             Self::FlipBitInLog => {
                 let ends = commit_ends(&log)?;
-                excuse = is_last(&ends, offset).then(|| Excuse::log(&ends, offset));
+                excuse = is_last(&ends, offset).then(|| Excuse::last_commit(&ends, offset));
                 flip(&log, offset, 1 << dice.below(8))?;
             }
             Self::ZeroInLog => {
@@ -119,13 +119,15 @@ impl Kind {
                 let from = LOG_HEADER_BYTES + offset / FRAME_BYTES * FRAME_BYTES;
                 let ends = commit_ends(&log)?;
                 // With its header it is lost where the commit before the last ended.
-                excuse = is_last(&ends, from + FRAME_BYTES).then(|| Excuse::log(&ends, from));
+                excuse = is_last(&ends, from + FRAME_BYTES).then(|| Excuse::last_commit(&ends, from));
                 zero(&log, from, FRAME_BYTES.min(log_bytes.saturating_sub(from)))?;
             }
             Self::TruncateLog => {
-                excuse = Some(Excuse::log(&commit_ends(&log)?, offset));
+                let ends = commit_ends(&log)?;
+                excuse = is_last(&ends, offset).then(|| Excuse::last_commit(&ends, offset));
                 cut(&log, offset)?;
             }
+            Self::RemoveLog => std::fs::remove_file(&log)?,
             Self::OtherLog | Self::OtherFile => {
                 let other = dice.below(filled.snapshots.len() as u64) as usize;
                 let name = if matches!(self, Self::OtherLog) { "posthaste.db-wal" } else { "posthaste.db" };

@@ -88,8 +88,6 @@ pub enum Verdict {
     Harmless,
     /// It holds what it held before the last commit of its log, as a crash leaves it.
     CutOff,
-    /// It holds what it held some commits ago, and nothing tells of those that followed.
-    Shorter,
     Minor,
     /// In these tables.
     Unnoticed(Vec<&'static str>),
@@ -106,7 +104,6 @@ impl Verdict {
             Self::Found => "corruption.found",
             Self::Harmless => "corruption.harmless",
             Self::CutOff => "corruption.cut_logs",
-            Self::Shorter => "corruption.shorter_logs",
             Self::Minor => "corruption.minor",
             Self::Unnoticed(_) => "corruption.unnoticed",
             Self::Misnamed(_) => "corruption.misnamed",
@@ -145,10 +142,10 @@ pub fn judge(
     if dump == sound[at] || is_of_another_time {
         return Ok(Verdict::Harmless);
     }
-    if let Some(Excuse::Log { whole_bytes, is_last }) = done.excuse
+    if let Some(Excuse::LastCommit { whole_bytes }) = done.excuse
         && dump == cut(whole_bytes)?
     {
-        return Ok(if is_last { Verdict::CutOff } else { Verdict::Shorter });
+        return Ok(Verdict::CutOff);
     }
     let decisive = dump.differs_in(&sound[at], DECISIVE);
     Ok(if decisive.is_empty() { Verdict::Minor } else { Verdict::Unnoticed(decisive) })

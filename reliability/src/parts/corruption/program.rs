@@ -7,6 +7,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Shared;
@@ -101,8 +102,11 @@ fn aim(data: &Path, sql: &str, trap: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The log stays beside what is opened so, as a kill leaves it.
 fn open(data: &Path) -> anyhow::Result<Connection> {
-    Ok(Connection::open_with_flags(data.join("posthaste.db"), OpenFlags::SQLITE_OPEN_READ_WRITE)?)
+    let opened = Connection::open_with_flags(data.join("posthaste.db"), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    opened.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(opened)
 }
 
 /// Runs it on a copy; answers whether it started.

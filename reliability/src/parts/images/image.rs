@@ -20,7 +20,7 @@ const TORN_AT_BYTES: [usize; 2] = [512, 4096];
 pub enum How {
     /// All of it is lost.
     Lost,
-    /// Nothing is.
+    /// Nothing is: the process was killed.
     Kept,
     /// Names are lost, and files keep their bytes.
     NamesLost,
@@ -103,7 +103,12 @@ impl Image {
             Node::File(no) if is_in_folders(path) => Some((path, disk.files.get(*no)?)),
             _ => None,
         });
-        Self(files.map(|(path, file)| (path.clone(), bytes(file, variant.how, &mut chance))).collect())
+        let mut files: Vec<(PathBuf, Vec<u8>)> =
+            files.map(|(path, file)| (path.clone(), bytes(file, variant.how, &mut chance))).collect();
+        if variant.how != How::Kept {
+            start_again(&mut files);
+        }
+        Self(files)
     }
 
     /// How many bytes it has.
@@ -142,6 +147,15 @@ fn clear(folder: &Path, kept: &HashSet<PathBuf>) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What is noted behind the text in this file is legible only until the machine starts again, as it does after the power
+/// was gone.
+fn start_again(files: &mut [(PathBuf, Vec<u8>)]) {
+    const NOTED_IN: &str = "posthaste.lock";
+    const TEXT_BYTES: usize = 64;
+    let locks = files.iter_mut().filter(|(path, _)| path.ends_with(NOTED_IN));
+    locks.for_each(|(_, bytes)| bytes.truncate(TEXT_BYTES));
 }
 
 /// What is left to chance in one image.

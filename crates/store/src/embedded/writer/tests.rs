@@ -1,9 +1,12 @@
+use std::fs::File;
+
 use rusqlite::ffi;
 
 use super::*;
 use crate::embedded::opening;
 use crate::folder::Folder;
 use crate::log_file;
+use crate::log_note::Claim;
 use crate::sealing::MasterKey;
 
 struct Fixed;
@@ -18,8 +21,10 @@ fn writer(folder: &Folder) -> Writer {
     let opening::Opened { ledger, owed, .. } = opening::open(folder, &keys, Fixed.now()).unwrap();
     let status = Arc::<Status>::default();
     let own_files = OwnFiles::of(folder, ledger.conn()).unwrap();
+    let note = LogNote::of(folder, ledger.conn()).unwrap();
     Writer {
         ledger,
+        note,
         write_back: WriteBack::start(&folder.database(), status.clone()).unwrap(),
         queue: mpsc::channel(1).1,
         memory: Arc::new(Memory::new(owed.webhooks)),
@@ -61,4 +66,37 @@ fn what_was_written_of_a_transaction_without_room_does_not_stay_in_the_log() {
     assert_eq!(log.metadata().unwrap().len(), 32);
     writer.commit(vec![Box::new(|_| (Reply::new(None, || ()), Ok(())))]).unwrap();
     assert_eq!(log_file::refuse_damaged(&log).unwrap(), Some(log.metadata().unwrap().len()));
+}
+
+/// Of a log that is cut nothing may be claimed, whatever stood in it.
+#[test]
+fn a_log_that_a_transaction_without_room_began_anew_and_that_is_cut_is_not_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::open(dir.path()).unwrap();
+    let mut writer = writer(&folder);
+    folder.remember_store().unwrap();
+    let mut made = 0;
+    let mut fill = |writer: &mut Writer| {
+        made += 1;
+        let sql = format!("CREATE TABLE made_{made} (x)");
+        writer.commit(vec![Box::new(move |ledger| {
+            (Reply::new(None, || ()), ledger.conn().execute_batch(&sql).map_err(Trouble::from))
+        })])
+    };
+    let missing = || Claim::of(&folder.database()).unwrap().missing(&folder.database(), log_end(&folder));
+    fill(&mut writer).unwrap();
+    assert_eq!(missing(), None);
+    // All of it is in the file: the next transaction begins the log anew.
+    writer.ledger.conn().query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).unwrap();
+    writer.commit(vec![Box::new(without_room)]).unwrap();
+    assert_eq!(log_end(&folder), Some(32));
+    assert_eq!(missing(), None);
+    fill(&mut writer).unwrap();
+    assert_eq!(missing(), None);
+    File::options().write(true).open(log_file::log_of(&folder.database())).unwrap().set_len(32).unwrap();
+    assert!(missing().is_some());
+}
+
+fn log_end(folder: &Folder) -> Option<u64> {
+    log_file::refuse_damaged(&log_file::log_of(&folder.database())).unwrap()
 }
