@@ -30,6 +30,18 @@ pub enum Proof {
     Clients(String),
 }
 
+impl Proof {
+    /// What cargo is told to build for it.
+    pub fn build(&self) -> Vec<&str> {
+        match self {
+            Self::Cargo(arguments) => {
+                ["test", "--no-run"].into_iter().chain(arguments.iter().map(String::as_str)).collect()
+            }
+            Self::Clients(_) => vec!["build", "--package", "posthaste"],
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, bail, ensure};
 
 /// The copy.
+#[derive(Clone)]
 pub struct Tree {
     path: PathBuf,
 }
