@@ -52,18 +52,18 @@ pub fn run(root: &Path, wanted: &str) -> anyhow::Result<()> {
     if unnoticed.is_empty() { Ok(()) } else { bail!("nobody noticed:\n{}", unnoticed.join("\n")) }
 }
 
-/// What everything is built at once for at the first is copied for the others.
+/// What is built at the first is copied for the others.
 fn benches(root: &Path, folder: &Path, entries: &[Entry]) -> anyhow::Result<Vec<Bench>> {
     let first = Bench::set_up(root, &folder.join("1"))?;
     if entries.len() <= FEW {
         return Ok(vec![first]);
     }
-    let others: Vec<Bench> = (2..=BENCHES)
-        .map(|number| Bench::set_up(root, &folder.join(number.to_string())))
-        .collect::<anyhow::Result<_>>()?;
     first.prepare(entries)?;
-    others.iter().try_for_each(|bench| bench.take_over(&first))?;
-    Ok([vec![first], others].concat())
+    let mut benches = vec![first];
+    for number in 2..=BENCHES {
+        benches.push(benches[0].set_up_another(&folder.join(number.to_string()))?);
+    }
+    Ok(benches)
 }
 
 /// Those of one file stand together, and each bench goes on where it was: one from the front, one from the back.

@@ -15,8 +15,6 @@ const KEY_FILE: &str = "master.key";
 /// What the file is written as before it takes the place of the one that is there.
 const NEW_KEY_FILE: &str = "master.key.new";
 pub(crate) const LOCK_FILE: &str = "posthaste.lock";
-/// With room for the note of the log, which may be written on a full disk.
-const LOCK_BYTES: usize = 128;
 
 /// Publishing is refused with less than this left, or less than [`RESERVE_SHARE`] of a small disk.
 const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
@@ -167,11 +165,7 @@ impl Folder {
     /// Writes down that there is a store here.
     pub fn remember_store(&self) -> Result<(), OpenError> {
         let written = match self.lock.metadata().map(|lock| lock.len()) {
-            Ok(0) => {
-                let mut text = b"There is a store here.\n".to_vec();
-                text.resize(LOCK_BYTES, 0);
-                (&self.lock).write_all(&text).and_then(|()| self.lock.sync_all())
-            }
+            Ok(0) => (&self.lock).write_all(b"There is a store here.\n").and_then(|()| self.lock.sync_all()),
             other => other.map(drop),
         };
         written.map_err(OpenError::io(&self.path.join(LOCK_FILE)))

@@ -102,22 +102,34 @@ impl LogNote {
     }
 }
 
-/// Takes back what is noted in the file of the lock. That needs no room on the disk.
+/// Takes back what is noted in the file of the lock, for good: a disk that is lost to a machine that goes on loses what is
+/// in its memory.
 pub(crate) fn clear(lock: &File) {
     let is_noted = lock.metadata().is_ok_and(|lock| lock.len() > AT);
-    if is_noted && let Err(error) = lock.set_len(AT) {
+    if is_noted && let Err(error) = lock.set_len(AT).and_then(|()| lock.sync_all()) {
         tracing::warn!(%error, "how far the log was is still noted");
     }
 }
 
 fn boot_id() -> Option<Vec<u8>> {
-    std::fs::read(BOOT_ID).ok()
+    let boot_id = std::fs::read(BOOT_ID);
+    boot_id.inspect_err(|error| tracing::info!(%error, "{BOOT_ID}: a log that is lost is not missed")).ok()
 }
 
-/// The first number of the salts counts up with each log.
+/// The first number of the salts counts up with each log that is begun in the same file. Another file has others by chance.
 fn is_later(found: Salts, noted: Salts) -> bool {
+    const LOGS_MAX: u32 = 1 << 16;
     let count = |[a, b, c, d, ..]: Salts| u32::from_be_bytes([a, b, c, d]);
-    count(found).wrapping_sub(count(noted)).cast_signed() > 0
+    (1..LOGS_MAX).contains(&count(found).wrapping_sub(count(noted)))
+}
+
+/// What a log lacks.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// In words, with what to do.
+    pub why: String,
+    /// Is it the log that was noted, and not that of a store before this one?
+    pub is_own: bool,
 }
 
 impl Claim {
@@ -130,13 +142,16 @@ impl Claim {
         Self::opened(&note, &boot_id()?)
     }
 
-    /// What is missing of the log beside the database, whose last commit ends there.
-    pub fn missing(&self, database: &Path, log_end: Option<u64>) -> Option<String> {
+    /// What is missing of the log beside the database, whose last commit ends there. Whoever asks has no connection to the
+    /// database: SQLite's locks on it would be gone.
+    pub fn missing(&self, database: &Path, log_end: Option<u64>) -> Option<Missing> {
         let found = log_file::salts(&log_file::log_of(database));
+        let mut is_own = false;
         let what = match found.zip(log_end) {
             Some((found, end)) if found == self.salts && end >= self.end => return None,
             // What it has of pages may be older than what the database has of them.
             Some((found, end)) if found == self.salts && end > log_file::end_of(0, 0) => {
+                is_own = true;
                 format!("{} bytes at its end are missing or damaged", self.end - end)
             }
             Some((found, _)) if is_later(found, self.salts) => return None,
@@ -144,10 +159,11 @@ impl Claim {
             _ if self.is_in(database) => return None,
             _ => "it is gone or empty".to_owned(),
         };
-        Some(format!(
+        let why = format!(
             "{what}. What was acknowledged last was in it: put it back. If another program took it into the database, or \
              a copy of the database was put there, or to go on without it, remove {LOCK_FILE} beside it"
-        ))
+        );
+        Some(Missing { why, is_own })
     }
 
     /// Does the database, as it lies there, have the page that was written last?

@@ -18,7 +18,6 @@ const TIMED_OUT: i32 = 124;
 const SHOWN_LINES: usize = 40;
 
 /// Where protections are switched off one by one.
-#[derive(Clone)]
 pub struct Bench {
     root: PathBuf,
     tree: Tree,
@@ -38,13 +37,19 @@ impl Bench {
         needed.iter().try_for_each(|arguments| self.build(arguments))
     }
 
-    /// Begins with what another one has built, unless something was built here before. Cargo does not mind: what is built
-    /// of a workspace does not depend on where it is.
-    pub fn take_over(&self, other: &Self) -> anyhow::Result<()> {
-        if self.target.exists() {
-            return Ok(());
+    /// Another one, which begins with what was built here, unless something was built there before. Its tree is newer than
+    /// that, so it shares what does not belong to the workspace: some of our tests know where they were built.
+    pub fn set_up_another(&self, folder: &Path) -> anyhow::Result<Self> {
+        let (target, unfinished) = (folder.join("target"), folder.join("target.new"));
+        if !target.exists() {
+            if folder.exists() {
+                std::fs::remove_dir_all(folder)?;
+            }
+            std::fs::create_dir_all(folder)?;
+            crate::run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(&self.target).arg(&unfinished))?;
+            std::fs::rename(unfinished, target)?;
         }
-        crate::run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(&other.target).arg(&self.target))
+        Self::set_up(&self.root, folder)
     }
 
     /// Makes the edit, runs the test, and takes the edit back. Answers why nobody noticed, if so.

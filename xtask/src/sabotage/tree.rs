@@ -7,7 +7,6 @@ use std::process::Command;
 use anyhow::{Context as _, bail, ensure};
 
 /// The copy.
-#[derive(Clone)]
 pub struct Tree {
     path: PathBuf,
 }

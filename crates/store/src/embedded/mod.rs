@@ -126,7 +126,9 @@ impl Embedded {
         let held_since = watch::Sender::new(ledger.held_since());
         let (last_given, vault) = (Mutex::new(ledger.last_event()), ledger.vault());
         let own_files = OwnFiles::of(&folder, ledger.conn())?;
-        let note = LogNote::of(&folder, ledger.conn())?;
+        let mut note = LogNote::of(&folder, ledger.conn())?;
+        let pages = write_back::pages_of(ledger.conn());
+        note.write(pages.map_err(|error| OpenError::damaged(&folder.database(), error))?);
         let writer = Writer {
             ledger,
             note,

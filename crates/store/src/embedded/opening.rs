@@ -136,15 +136,15 @@ fn check(folder: &Folder, keys: &MasterKeys) -> Result<Option<u64>, OpenError> {
 /// A connection that only reads, and where the log ends. Refuses a log that is damaged, or that is not this file's.
 fn open_with_its_log(file: &Path) -> Result<(Connection, Option<u64>), OpenError> {
     let log = log_file::log_of(file);
-    // First: the log of a running server only grows meanwhile.
-    let claim = Claim::of(file);
     let log_end = log_file::refuse_damaged(&log)?;
+    // Before SQLite has the file open: its locks would go with the descriptor that this looks through.
+    let missing = Claim::of(file).and_then(|claim| claim.missing(file, log_end));
     let alone = log_file::is_there(&log).then(|| open_alone(file)).and_then(Result::ok);
     let alone = alone.map(|alone| Horizon::of(&alone));
     let reader = open_reader(file).map_err(|error| OpenError::damaged(file, error))?;
-    let missing = claim.and_then(|claim| claim.missing(file, log_end)).filter(|_| has_noted_log(&reader));
+    let missing = missing.filter(|missing| missing.is_own || has_noted_log(&reader));
     let seen = || alone?.contradiction(&Horizon::of(&reader)).map(str::to_owned);
-    match missing.or_else(seen) {
+    match missing.map(|missing| missing.why).or_else(seen) {
         Some(why) => Err(OpenError::damaged(&log, why)),
         None => Ok((reader, log_end)),
     }
@@ -159,10 +159,14 @@ fn has_noted_log(reader: &Connection) -> bool {
 /// A connection for who looks at a store from outside. It refuses what a start would refuse of the log; but while somebody
 /// writes the store, what the log looks like is no sign of anything.
 pub(crate) fn open_from_outside(file: &Path) -> Result<Connection, OpenError> {
+    let is_in_use = || folder::is_in_use(file.parent().unwrap_or(Path::new(".")));
+    let open = || open_reader(file).map_err(|error| OpenError::damaged(file, error));
+    if is_in_use() {
+        return open();
+    }
     match open_with_its_log(file) {
-        Err(_) if folder::is_in_use(file.parent().unwrap_or(Path::new("."))) => {
-            open_reader(file).map_err(|error| OpenError::damaged(file, error))
-        }
+        // It was started meanwhile.
+        Err(_) if is_in_use() => open(),
         opened => opened.map(|(reader, _)| reader),
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::room::SEEN_TO_EVERY;
 use super::status::Hindrance;
+use super::write_back;
 use super::writer::{Command, Writer};
 use crate::ledger::reseal::Left;
 use crate::ledger::trouble::Outcome;
@@ -108,6 +109,7 @@ impl Writer {
         posthaste_faults::point("store.before-settling");
         let effects = self.ledger.commit()?;
         posthaste_faults::point("store.after-settling");
+        self.note.write(write_back::pages_of(self.ledger.conn())?);
         self.status.committed();
         self.memory.apply(effects);
         if kept > 0 {

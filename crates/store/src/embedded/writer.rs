@@ -166,13 +166,13 @@ impl Writer {
         if let Err(why) = own_files.refuse_cut(pages).and_then(|()| own_files.refuse_lost()) {
             return status.fail(&why);
         }
-        note.clear();
         let is_written_back = match write_back::empty(ledger.conn()) {
             Ok(is_written_back) => is_written_back,
             // What could not be synced is not synced again.
             Err(error) => return status.fail(&format!("the log was not written back at the end: {error}")),
         };
         if is_written_back {
+            note.clear();
             match number_after(&mut ledger) {
                 Err(trouble) if trouble.is_full() => _ = ledger.roll_back(),
                 Err(trouble) => return status.fail(&trouble.told()),

@@ -180,7 +180,7 @@ async fn a_log_that_is_not_all_there_is_refused() {
     println!("counted | store | states of a log that a note is compared with | {}", WAYS.len());
 }
 
-/// At each moment of a life that empties the log, a kill leaves what opens.
+/// After each answer of lives that empty the log at their end, a kill leaves what opens.
 #[tokio::test]
 async fn no_kill_leaves_a_claim_without_its_log() {
     let dir = tempfile::tempdir().unwrap();
