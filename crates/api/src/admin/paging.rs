@@ -87,14 +87,14 @@ fn limit(text: &str) -> Option<usize> {
     text.parse().ok().filter(|limit| is_plain && (1..=LIMIT_MAX).contains(limit))
 }
 
-fn spell(cursor: PageCursor) -> String {
+pub(crate) fn spell(cursor: PageCursor) -> String {
     let mut bytes = [0; 12];
     bytes[..8].copy_from_slice(&cursor.0.to_be_bytes());
     bytes[8..].copy_from_slice(&cursor.1.to_be_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn unspell(text: &str) -> Option<PageCursor> {
+pub(crate) fn unspell(text: &str) -> Option<PageCursor> {
     let bytes: [u8; 12] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
     let (first, second) = bytes.split_at(8);
     Some(PageCursor(i64::from_be_bytes(first.try_into().ok()?), u32::from_be_bytes(second.try_into().ok()?)))

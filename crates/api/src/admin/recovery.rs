@@ -4,9 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use posthaste_core::{By, Seq, UnixMs, Webhook, WebhookState};
-use posthaste_store::{Refusal, StoreError, Window};
+use posthaste_store::{PageCursor, Recovered, Refusal, StoreError, Window};
 
 use super::caller::Caller;
+use super::paging;
 use super::problem::{Kind, Problem};
 use super::reading::{JsonBody, Members, Named};
 use super::state::{Admin, Shared};
@@ -16,6 +17,8 @@ use super::wire::RecoveryShown;
 const RECOVER_STEP: usize = 1_000;
 /// Deliveries one request may make pending again or count.
 const RECOVER_MAX: usize = 100_000;
+/// Characters of a cursor.
+const CURSOR_MAX: usize = 64;
 
 /// `POST …/webhooks/{webhook}/recover`
 pub(crate) async fn recover(
@@ -31,8 +34,8 @@ pub(crate) async fn recover(
     if webhook.state == WebhookState::Disabled {
         return Err(Problem::new(Kind::Conflict, "The webhook is switched off; resume it first."));
     }
-    let count = if dry_run {
-        admin.store.recover(webhook.no, window, true, RECOVER_MAX, by).await?.count
+    let found = if dry_run {
+        admin.store.recover(webhook.no, window, true, RECOVER_MAX, by).await?
     } else {
         recover_in_steps(&admin, &webhook, window, by).await?
     };
@@ -41,8 +44,9 @@ pub(crate) async fn recover(
         dry_run,
         since: window.since.rfc3339_ms(),
         until: window.until.rfc3339_ms(),
-        count,
-        capped: count >= RECOVER_MAX as u64,
+        count: found.count,
+        capped: found.count >= RECOVER_MAX as u64,
+        next: found.last.map(|last| paging::spell(PageCursor(last.0, 0))),
     };
     Ok((status, Json(shown)))
 }
@@ -52,13 +56,23 @@ fn read_window(body: &[u8], now: UnixMs) -> Result<(Window, bool), Problem> {
     let since = members.time("since");
     let until = members.time("until").unwrap_or(now);
     let dry_run = members.flag("dry_run");
+    let after = read_cursor(&mut members).unwrap_or(Seq(0));
     match since {
         None => members.require("since"),
         Some(since) if since >= until => members.refuse("since", "since must lie before until".to_owned()),
         Some(_) => {}
     }
     members.finish()?;
-    Ok((Window { since: since.unwrap_or(until), until, after: Seq(0) }, dry_run))
+    Ok((Window { since: since.unwrap_or(until), until, after }, dry_run))
+}
+
+fn read_cursor(members: &mut Members) -> Option<Seq> {
+    let cursor = members.text("cursor", CURSOR_MAX).this()?;
+    let Some(PageCursor(after, 0)) = paging::unspell(&cursor) else {
+        members.refuse("cursor", "cursor must be the next of an earlier answer".to_owned());
+        return None;
+    };
+    Some(Seq(after))
 }
 
 /// Ends when a step finds less than it could take, at the bound, or when the webhook is switched off meanwhile.
@@ -67,18 +81,18 @@ async fn recover_in_steps(
     webhook: &Webhook,
     mut window: Window,
     by: By,
-) -> Result<u64, Problem> {
-    let mut count = 0;
-    while count < RECOVER_MAX as u64 {
+) -> Result<Recovered, Problem> {
+    let mut all = Recovered { count: 0, last: None };
+    while all.count < RECOVER_MAX as u64 {
         let step = match admin.store.recover(webhook.no, window, false, RECOVER_STEP, by.clone()).await {
-            Err(StoreError::Refused(Refusal::WrongState)) if count > 0 => break,
+            Err(StoreError::Refused(Refusal::WrongState)) if all.count > 0 => break,
             step => step?,
         };
-        count += step.count;
+        all = Recovered { count: all.count + step.count, last: step.last.or(all.last) };
         match step.last.filter(|_| step.count == RECOVER_STEP as u64) {
             Some(last) => window.after = last,
             None => break,
         }
     }
-    Ok(count)
+    Ok(all)
 }

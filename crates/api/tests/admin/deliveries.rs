@@ -151,9 +151,19 @@ async fn recovery_counts_first_and_then_repeats_the_failed_ones() {
         counted,
         json!({
             "dry_run": true, "since": "2026-09-21T14:00:00.000Z", "until": "2026-09-21T14:19:20.000Z",
-            "count": 3, "capped": false,
+            "count": 3, "capped": false, "next": counted["next"],
         })
     );
+    let mut behind = all.clone();
+    behind["cursor"] = counted["next"].clone();
+    let nothing = asked(behind.clone()).await.ok(200);
+    assert_eq!((&nothing["count"], &nothing["next"]), (&json!(0), &Value::Null));
+    let two = json!({"since": "2026-09-21T14:00:00Z", "until": "2026-09-21T14:16:20Z", "dry_run": true});
+    let two = asked(two).await.ok(200);
+    assert_eq!(two["count"], 2);
+    behind["cursor"] = two["next"].clone();
+    let last = asked(behind).await.ok(200);
+    assert_eq!((&last["count"], &last["next"]), (&json!(1), &counted["next"]));
     let late = json!({"since": "2026-09-21T14:14:00Z", "until": "2026-09-21T14:16:20Z", "dry_run": true});
     assert_eq!(asked(late.clone()).await.ok(200)["count"], 1);
     let mut for_real = late;
@@ -168,6 +178,8 @@ async fn recovery_counts_first_and_then_repeats_the_failed_ones() {
         json!({"since": "2030-01-01T00:00:00Z"}),
         json!({"since": "2026-09-21T14:00:00Z", "dry_run": 1}),
         json!({"since": "2026-09-21T14:00:00Z", "dryrun": true}),
+        json!({"since": "2026-09-21T14:00:00Z", "cursor": "AAAA"}),
+        json!({"since": "2026-09-21T14:00:00Z", "cursor": 7}),
     ] {
         assert_eq!(asked(body.clone()).await.told(), "422 invalid", "{body}");
     }

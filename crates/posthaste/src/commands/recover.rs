@@ -38,7 +38,7 @@ pub struct Recover {
     flags: ClientFlags,
 }
 
-/// Requests for one webhook; each repeats as many deliveries as the server takes at one time.
+/// Requests for one webhook; each counts or repeats as many deliveries as the server takes at one time.
 const ROUNDS_MAX: usize = 10_000;
 
 impl Recover {
@@ -57,8 +57,7 @@ impl Recover {
 
         let mut found = 0;
         for webhook in &webhooks {
-            let answer = call.admin.post(&self.path(webhook), &asking(&window, true)).await?;
-            found += count(&answer);
+            found += self.go_through(&call, webhook, &window, true).await?;
         }
         if self.dry_run || found == 0 {
             let answer = json!({"dry_run": true, "count": found});
@@ -72,7 +71,7 @@ impl Recover {
         }
         let mut repeated = 0;
         for webhook in &webhooks {
-            repeated += self.repeat(&call, webhook, &window).await?;
+            repeated += self.go_through(&call, webhook, &window, false).await?;
         }
         let answer = json!({"dry_run": false, "count": repeated});
         call.output.answer(format!("{repeated} deliveries will be sent again"), &answer);
@@ -94,31 +93,31 @@ impl Recover {
         Ok((ids.collect(), off.is_empty()))
     }
 
-    async fn repeat(&self, call: &Call, webhook: &str, window: &Value) -> Result<u64, Failure> {
-        let mut repeated = 0;
+    /// Counts or repeats those of one webhook, each once.
+    async fn go_through(
+        &self,
+        call: &Call,
+        webhook: &str,
+        window: &Value,
+        dry_run: bool,
+    ) -> Result<u64, Failure> {
+        let mut body = window.clone();
+        body["dry_run"] = json!(dry_run);
+        let mut count = 0;
         for _ in 0..ROUNDS_MAX {
-            let answer = call.admin.post(&self.path(webhook), &asking(window, false)).await?;
-            repeated += count(&answer);
-            if answer["capped"] != true || count(&answer) == 0 {
+            let mut answer = call.admin.post(&self.path(webhook), &body).await?;
+            count += answer["count"].as_u64().unwrap_or(0);
+            if answer["capped"] != true {
                 break;
             }
+            body["cursor"] = answer["next"].take();
         }
-        Ok(repeated)
+        Ok(count)
     }
 
     fn path(&self, webhook: &str) -> String {
         format!("/accounts/{}/webhooks/{}/recover", escaped(&self.account), escaped(webhook))
     }
-}
-
-fn asking(window: &Value, dry_run: bool) -> Value {
-    let mut body = window.clone();
-    body["dry_run"] = json!(dry_run);
-    body
-}
-
-fn count(answer: &Value) -> u64 {
-    answer["count"].as_u64().unwrap_or(0)
 }
 
 /// Asks the person at the terminal, if there is one.

@@ -174,6 +174,8 @@ pub(crate) struct RecoveryShown {
     pub until: String,
     /// Deliveries made pending again, or that would be.
     pub count: u64,
-    /// Did it stop at its bound? Asking again goes on.
+    /// Did it stop at its bound?
     pub capped: bool,
+    /// The `cursor` that goes on behind the last of them; null where there was none.
+    pub next: Option<String>,
 }
