@@ -65,7 +65,7 @@ fn run(context: Context) -> Running {
             if cycle % START_KILLED_EVERY == START_KILLED_EVERY - 1 {
                 let after = Duration::from_millis(dice.below(START_MAX_MS));
                 Server::start_and_kill(&world.plan, after).await?;
-                world.note_crash()?;
+                world.note_crash().await?;
                 starts += 1;
             }
             let mut server = Server::start(&world.plan).await?;
@@ -77,7 +77,7 @@ fn run(context: Context) -> Running {
             tokio::time::sleep(Duration::from_millis((1 + dice.below(LIFE_MAX_MS)) * longer)).await;
             server.kill().await?;
             traffic.stop().await;
-            world.note_crash()?;
+            world.note_crash().await?;
         }
         let server = Server::start(&world.plan).await?;
         repeated += world.desk.ledger.left_open().len();

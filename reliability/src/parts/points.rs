@@ -138,7 +138,7 @@ async fn live(
         is_killed = copy_to_file(fatal, dice.next()).await?;
         world.desk.diary.next_life();
     } else {
-        world.note_crash()?;
+        world.note_crash().await?;
     }
     Ok(is_killed)
 }

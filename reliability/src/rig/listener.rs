@@ -1,6 +1,7 @@
 //! Takes HTTP requests on this machine, as many at one time as come, and hands them to whoever answers. It shares no code
 //! with the program that is tried.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// More than any request here.
 const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -89,7 +90,17 @@ impl Reply {
 pub struct Listener {
     /// Where it listens.
     pub address: SocketAddr,
+    open: watch::Receiver<Open>,
     task: JoinHandle<()>,
+}
+
+/// The connections of a listener.
+#[derive(Default)]
+struct Open {
+    /// How many there are.
+    count: usize,
+    /// The ports of callers that were accepted so far.
+    accepted: BTreeSet<u16>,
 }
 
 impl Listener {
@@ -105,20 +116,47 @@ impl Listener {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let answer = Arc::new(answer);
+        let (told, open) = watch::channel(Open::default());
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             loop {
+                let mut caller = None;
                 tokio::select! {
                     accepted = listener.accept() => {
-                        let Ok((stream, _)) = accepted else { return };
+                        let Ok((stream, peer)) = accepted else { return };
+                        caller = Some(peer.port());
                         connections.spawn(serve(stream, answer.clone()));
                     }
                     // How a sender ends its connection is its own affair.
                     Some(_) = connections.join_next() => {}
                 }
+                told.send_modify(|open| {
+                    open.count = connections.len();
+                    open.accepted.extend(caller);
+                });
             }
         });
-        Ok(Self { address, task })
+        Ok(Self { address, open, task })
+    }
+
+    /// Waits until all is read that callers sent who are gone: what they sent last may lie in their sockets for a while. None
+    /// may be left who could call.
+    ///
+    /// # Errors
+    /// If that takes too long.
+    pub async fn drained(&self) -> anyhow::Result<()> {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        // Callers are accepted in their order, so all are once this one is.
+        let last = TcpStream::connect(self.address).await?;
+        let port = last.local_addr()?.port();
+        let mut open = self.open.clone();
+        let drained = async {
+            open.wait_for(|open| open.accepted.contains(&port)).await?;
+            drop(last);
+            open.wait_for(|open| open.count == 0).await.map(drop)
+        };
+        timeout(PATIENCE, drained).await.context("connections of a process that is gone do not end")??;
+        Ok(())
     }
 
     /// Where a webhook points to reach it by this path.
@@ -206,5 +244,32 @@ impl Gate {
         async move {
             let _ = gate.wait_for(|is_open| *is_open).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_lies_in_the_sockets_of_callers_that_are_gone_is_read() {
+        let noted = Arc::new(AtomicUsize::new(0));
+        let counted = noted.clone();
+        let listener = Listener::start(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Reply::OK)
+        });
+        let listener = listener.await.unwrap();
+        for _ in 0..20 {
+            // Nothing waits here, so nothing is accepted or read.
+            let mut caller = std::net::TcpStream::connect(listener.address).unwrap();
+            caller.write_all(b"POST /x HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+        }
+        assert_eq!(noted.load(Ordering::Relaxed), 0);
+        listener.drained().await.unwrap();
+        assert_eq!(noted.load(Ordering::Relaxed), 20);
     }
 }

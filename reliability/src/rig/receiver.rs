@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 use super::diary::Diary;
 use super::ledger::Ledger;
 use super::listener::{Gate, Listener, Reply};
@@ -30,7 +32,7 @@ pub struct Receiver {
     pub diary: Arc<Diary>,
     manner: Arc<Mutex<Manner>>,
     gate: Arc<Gate>,
-    _listener: Listener,
+    listener: Listener,
 }
 
 impl Receiver {
@@ -53,7 +55,15 @@ impl Receiver {
             }
         })
         .await?;
-        Ok(Self { name, url: listener.url(name), diary: diary.clone(), manner, gate, _listener: listener })
+        Ok(Self { name, url: listener.url(name), diary: diary.clone(), manner, gate, listener })
+    }
+
+    /// Waits until it has read what a process sent that is gone.
+    ///
+    /// # Errors
+    /// If that takes too long.
+    pub async fn drained(&self) -> anyhow::Result<()> {
+        self.listener.drained().await.with_context(|| self.name)
     }
 
     /// How it answers from now on.

@@ -140,7 +140,10 @@ impl World {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub fn note_crash(&mut self) -> anyhow::Result<()> {
+    pub async fn note_crash(&mut self) -> anyhow::Result<()> {
+        for mailbox in &self.healthy {
+            mailbox.drained().await?;
+        }
         let life = self.desk.diary.life();
         let delivered = match self.plan.data().join("posthaste.db").exists() {
             true => self.stored.delivered(&self.plan.data())?,
