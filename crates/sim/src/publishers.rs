@@ -131,6 +131,7 @@ impl World {
             chain: call.ordering_key.as_ref().map(OrderingKey::chain),
             accepted_at: self.clocks.true_time,
             due_at: call.send_at.map(|at| UnixMs(at.0 - now.0 + self.clocks.steady().0)),
+            ahead_ms: now.0 - self.clocks.steady().0,
             is_acknowledged,
         };
         let takers = self.witness.registry.takers(call.audience, call.event_type);

@@ -15,14 +15,17 @@ const BLURRED: Duration = Duration::from_secs(2);
 
 impl Witness {
     /// The wall clock is so far ahead now. What waits for a time of it waits as it was to when the event was accepted,
-    /// or as the clock shows that is nearer to steady time. Until a process has seen that, what waits may go at either
-    /// time, and so may what is due within the time that it takes to see it.
+    /// or as the clock shows that is nearer to steady time; it may go sooner by the clock of now also where one since was
+    /// nearer still, since steady time itself may have lost some. Until a process has seen that, what waits may go at
+    /// either time, and so may what is due within the time that it takes to see it.
     pub fn clock_set(&mut self, now: UnixMs, ahead_ms: i64, is_seen: bool) {
         for fact in self.owed.events.values_mut() {
             let (Some(send_at), Some(due_at)) = (fact.send_at, fact.due_at) else { continue };
-            let is_nearer = ahead_ms.unsigned_abs() < send_at.0.abs_diff(due_at.0);
+            let is_nearest = ahead_ms.unsigned_abs() < send_at.0.abs_diff(due_at.0);
+            let is_nearer = ahead_ms.unsigned_abs() < fact.ahead_ms.unsigned_abs();
             let due_anew = UnixMs(send_at.0 - ahead_ms);
-            if is_nearer && due_at > now.plus(BLURRED) && (is_seen || due_anew < due_at) {
+            let counts = (is_nearest && is_seen) || (is_nearer && due_anew < due_at);
+            if counts && due_at > now.plus(BLURRED) {
                 fact.due_at = Some(due_anew);
             }
         }

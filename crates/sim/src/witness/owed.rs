@@ -12,6 +12,8 @@ pub struct Fact {
     /// Not before this time: by the wall clock, and what that comes to by the steady clock.
     pub send_at: Option<UnixMs>,
     pub due_at: Option<UnixMs>,
+    /// By how much the wall clock was ahead of the steady one when it was accepted.
+    pub ahead_ms: i64,
     pub chain: Option<Chain>,
     /// When it was accepted, in true time.
     pub accepted_at: UnixMs,
