@@ -53,6 +53,9 @@ fn tables(kept: &Value) -> String {
     for what in KINDS.iter().filter_map(|(kind, _)| kept[kind]["skipped"].as_array()).flatten() {
         let _ = writeln!(text, "- **skipped**: {}", what.as_str().unwrap_or_default());
     }
+    for (kind, name) in KINDS {
+        text.push_str(&objections(name, &kept[kind]));
+    }
     text.push_str(&parts(kept));
     text.push_str("\n| what | with every change | long run | must be |\n|---|---:|---:|---|\n");
     for figure in figures(kept) {
@@ -66,6 +69,23 @@ fn tables(kept: &Value) -> String {
         );
     }
     text + &bugs(kept)
+}
+
+/// What a run objected to, as far as it fits: the rest stands in the figures.
+fn objections(name: &str, run: &Value) -> String {
+    const MOST: usize = 10;
+    let mut text = String::new();
+    for objection in run["objections"].as_array().into_iter().flatten().take(MOST) {
+        let word = |member: &str| objection[member].as_str().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "- **objection** ({name}, part {}, seed {}): {}",
+            word("part"),
+            objection["seed"],
+            word("what").replace('\n', " ")
+        );
+    }
+    text
 }
 
 /// What was tried, and how long each part takes with every change.
@@ -135,9 +155,17 @@ mod tests {
             json!({"id": "kill.lost", "says": "lost", "unit": "", "value": value, "bound": bound, "is_met": is_met})
         };
         let kept = json!({
-            "every_change": {"figures": [figure(json!(2), false)]},
+            "every_change": {
+                "figures": [figure(json!(2), false)],
+                "objections": [{"part": "kill", "seed": 7, "what": "2 are\nlost"}],
+            },
             "long": {"figures": [figure(json!("not measured"), true)]},
         });
-        assert!(tables(&kept).contains("| lost | 2 **missed** | not measured | 0 |"));
+        let page = tables(&kept);
+        assert!(page.contains("| lost | 2 **missed** | not measured | 0 |"), "{page}");
+        assert!(
+            page.contains("- **objection** (with every change, part kill, seed 7): 2 are lost\n"),
+            "{page}"
+        );
     }
 }
