@@ -201,3 +201,28 @@ async fn no_kill_leaves_a_claim_without_its_log() {
     }
     assert_eq!(taken, 12);
 }
+
+/// The mark of a copy excuses a log that is not there, but not its own that was cut.
+#[tokio::test]
+async fn a_copys_own_log_that_was_cut_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let store = open_store(&data).unwrap();
+    create(&store, "before").await;
+    store.close().await;
+    drop(store);
+    put_copy(&data);
+    let store = open_store(&data).unwrap();
+    for id in ["a", "b", "c"] {
+        create(&store, id).await;
+    }
+    let image = dir.path().join("image");
+    kill(&data, &image);
+    let reader = Connection::open(image.join("posthaste.db")).unwrap();
+    reader.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    assert!(restored::copied_at(&reader).unwrap().is_some(), "it is no copy any more");
+    drop(reader);
+    cut(&image, log(&image).metadata().unwrap().len() - 1);
+    let refused = open_store(&image).err().map(|why| why.to_string()).unwrap_or_default();
+    assert!(refused.contains("at its end are missing"), "{refused}");
+}
