@@ -905,9 +905,33 @@ fn what_is_older_takes_no_place_of_fresh_deliveries_that_are_being_written() {
     assert!(rig.reads.last().is_some_and(|query| query.newest), "the newest are read");
     // The last ones are not durable yet: the newest rows that there are belong to the backlog.
     let older = (0..10).map(|age| Arc::new(Event { seq: Seq(-age), ..Event::clone(&fresh[0]) }));
-    rig.tell(loaded(1, older.map(pending).collect(), None));
+    let older = older.map(|event| PendingRow { due_at: UnixMs(-1), ..pending(event) });
+    rig.tell(loaded(1, older.collect(), None));
     assert_eq!(rig.next_events(4), [4, 2, 5, 3]);
     assert!(rig.claims.is_empty(), "what is older waits for a read of the oldest");
+}
+
+#[test]
+fn fresh_deliveries_are_not_forgotten_where_a_read_finds_only_what_was_recorded_meanwhile() {
+    let bounds = Bounds { lane: 4, failing_lane: 4, ..Bounds::default() };
+    let mut rig = with_backlog(bounds, 3);
+    (0..4).for_each(|_| _ = rig.publish(ACCOUNT));
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    rig.next_events(1);
+    assert!(rig.reads.last().is_some_and(|query| query.newest && query.room.rows == 2), "{:?}", rig.reads);
+    // The first of these has a place in memory, and the read finds the others alone.
+    let latest: Vec<PendingRow> = (0..3).map(|_| rig.publish(ACCOUNT)).skip(1).map(pending).collect();
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    rig.reads.clear();
+    rig.tell(loaded(1, latest, None));
+    // The oldest are read in turn with the newest.
+    for _ in 0..2 {
+        rig.next_events(2);
+        rig.tell(loaded(1, Vec::new(), Some(UnixMs(0))));
+    }
+    assert!(rig.reads.iter().any(|query| query.newest), "{}", rig.log);
 }
 
 #[test]

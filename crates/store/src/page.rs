@@ -82,7 +82,8 @@ pub struct PendingQuery {
     pub webhook: WebhookNo,
     /// due by then.
     pub until: UnixMs,
-    /// Beginning with those that became due last, and not with those that are due first?
+    /// Those alone that were never attempted, beginning with the ones that became due last? Otherwise all, beginning with
+    /// those that are due first.
     pub newest: bool,
     /// Those of these events are passed over, and their bodies not read.
     pub known: BTreeSet<Seq>,
@@ -97,7 +98,7 @@ impl PendingQuery {
         Self { webhook, until, newest: false, known: BTreeSet::new(), room: ReadRoom::rows(rows) }
     }
 
-    /// The `rows` that became due last.
+    /// The `rows` that became due last of those never attempted.
     #[must_use]
     pub fn newest(webhook: WebhookNo, until: UnixMs, rows: usize) -> Self {
         Self { newest: true, ..Self::first(webhook, until, rows) }

@@ -262,7 +262,10 @@ async fn a_store_of_the_version_before_may_have_no_checkpoint_yet() {
         webhook(&store).await;
         store.close().await;
         drop(store);
-        let sql = format!("DELETE FROM meta WHERE key = 'checkpoint'; PRAGMA user_version = {version}");
+        let sql = format!(
+            "DELETE FROM meta WHERE key = 'checkpoint'; DROP INDEX deliveries_unattempted;
+             PRAGMA user_version = {version}"
+        );
         tamper(dir.path(), &sql);
         assert_eq!(verify(dir.path(), None).unwrap().problems.is_empty(), is_taken_over);
         assert_eq!(open(dir.path()).is_ok(), is_taken_over);
@@ -276,7 +279,7 @@ async fn other_indexes_of_the_first_tokens_are_made_anew() {
     tamper(
         dir.path(),
         "DROP INDEX tokens_by_expiry; DROP INDEX tokens_by_name; CREATE INDEX tokens_by_name ON tokens (name);
-         PRAGMA user_version = 7",
+         DROP INDEX deliveries_unattempted; PRAGMA user_version = 7",
     );
     assert_eq!(verify(dir.path(), None).unwrap().problems, Vec::<String>::new(), "as it is");
     for _ in 0..2 {

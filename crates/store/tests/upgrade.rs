@@ -74,7 +74,7 @@ async fn store_of_version_2(dir: &Path) {
     sql(
         dir,
         "DROP TABLE tokens; DROP TABLE audit; DROP TABLE watched_values; ALTER TABLE events DROP COLUMN watched;
-         ALTER TABLE events DROP COLUMN ordering_key; DROP INDEX deliveries_chained;
+         ALTER TABLE events DROP COLUMN ordering_key; DROP INDEX deliveries_chained; DROP INDEX deliveries_unattempted;
          ALTER TABLE deliveries DROP COLUMN chain; ALTER TABLE accounts DROP COLUMN row_check;
          ALTER TABLE keys DROP COLUMN row_check; ALTER TABLE webhooks DROP COLUMN row_check;
          ALTER TABLE deliveries DROP COLUMN canceled_ms;

@@ -2,20 +2,22 @@
 //! with the program that is tried.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 
 /// More than any request here.
 const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// As many as attempts may be under way at one time, or as the system allows.
+const CALLERS_WAITING_MAX: u32 = 8 * 1024;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -113,7 +115,7 @@ impl Listener {
         A: Fn(Request) -> F + Send + Sync + 'static,
         F: Future<Output = Reply> + Send + 'static,
     {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let listener = listen()?;
         let address = listener.local_addr()?;
         let answer = Arc::new(answer);
         let (told, open) = watch::channel(Open::default());
@@ -169,6 +171,14 @@ impl Drop for Listener {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Listens at a free port. Callers wait for as long as it takes until they are accepted: where the queue is full the system
+/// drops who comes, and they come again after a second, which some parts allow for the whole request.
+fn listen() -> anyhow::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    Ok(socket.listen(CALLERS_WAITING_MAX)?)
 }
 
 /// One connection, request after request.

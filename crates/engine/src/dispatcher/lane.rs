@@ -57,9 +57,11 @@ pub struct Lane {
     pub is_loading: bool,
     /// What the latest read is, or was, for.
     pub reads_for: Source,
-    /// The first event that fan-out had no room for here. From it on rows of the store are fresh ones, and the newest are
-    /// read in turn with the oldest.
-    overflowed_from: Option<Seq>,
+    /// When the first delivery became due that fan-out had no room for here. Rows of the store that became due since and were
+    /// never attempted are fresh ones, and the newest of them are read in turn with the oldest of all.
+    overflowed_at: Option<UnixMs>,
+    /// Was there no room for another since the latest read began? That read may not have seen its row.
+    pub overflows_while_loading: bool,
     /// Deliveries recorded while the read was under way: what it says of them is old.
     pub settled_while_loading: BTreeSet<Seq>,
     /// Was something due announced while the read was under way? Then it has to be repeated.
@@ -96,7 +98,8 @@ impl Lane {
             timer: None,
             is_loading: false,
             reads_for: Source::Fresh,
-            overflowed_from: None,
+            overflowed_at: None,
+            overflows_while_loading: false,
             settled_while_loading: BTreeSet::new(),
             look_again: false,
             reads_in_vain: false,
@@ -118,7 +121,7 @@ impl Lane {
         if is_switched_on {
             self.health.consecutive_failures = 0;
             // What was held goes out by age, whatever there was no room for before.
-            self.overflowed_from = None;
+            self.overflowed_at = None;
             self.one_by_one = bounds.one_by_one_after_resume;
             if self.one_by_one > 0 {
                 self.window = 1;
@@ -163,7 +166,7 @@ impl Lane {
 
     /// Are there fresh deliveries in the store, and room for them?
     fn wants_newest(&self, bounds: &Bounds) -> bool {
-        let is_wanted = self.overflowed_from.is_some() && !posthaste_faults::bug("fresh-wait-behind-backlog");
+        let is_wanted = self.overflowed_at.is_some() && !posthaste_faults::bug("fresh-wait-behind-backlog");
         is_wanted && self.waiting.count(Source::Fresh) <= self.most_backlog(bounds) / 2
     }
 
@@ -174,19 +177,21 @@ impl Lane {
             Source::Backlog => is_all,
         };
         // What is being written now is in the store and no read has seen it.
-        if is_known && self.is_durable() {
-            self.overflowed_from = None;
+        if is_known && !self.overflows_while_loading && self.is_durable() {
+            self.overflowed_at = None;
         }
     }
 
-    /// There is no room for a fresh delivery of this event: it waits in the store.
-    pub fn overflow(&mut self, event: Seq) {
-        self.overflowed_from = Some(self.overflowed_from.map_or(event, |first| first.min(event)));
+    /// There is no room for a fresh delivery that became due then: it waits in the store.
+    pub fn overflow(&mut self, due_at: UnixMs) {
+        self.overflows_while_loading = true;
+        self.overflowed_at = Some(self.overflowed_at.map_or(due_at, |first| first.min(due_at)));
     }
 
-    /// Is a row of this event a fresh one? While those of fresh deliveries are being written, the newest are others.
-    pub fn is_fresh(&self, event: Seq) -> bool {
-        self.overflowed_from.is_some_and(|first| first <= event)
+    /// Is a row that became due then, and was never attempted, a fresh one? While those of fresh deliveries are being
+    /// written, the newest are others.
+    pub fn is_fresh(&self, due_at: UnixMs) -> bool {
+        self.overflowed_at.is_some_and(|first| first <= due_at)
     }
 
     /// Is nothing being recorded that was or will be a row?
@@ -224,7 +229,7 @@ impl Lane {
         let source = self.too_many(bounds)?;
         let job = self.waiting.take_last_written(source)?;
         if source == Source::Fresh {
-            self.overflow(job.key.event);
+            self.overflow(job.due_at);
         }
         Some((job, source))
     }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use posthaste_core::{DeliveryKey, Event};
+use posthaste_core::{DeliveryKey, Event, UnixMs};
 
 /// A delivery that waits for its next attempt.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub struct Job {
     pub key: DeliveryKey,
     /// What it carries.
     pub event: Arc<Event>,
+    /// When it became due.
+    pub due_at: UnixMs,
     /// Attempts made before.
     pub attempts: u32,
     /// Has it a row in the store? If not, the checkpoint waits for it.
@@ -23,7 +25,7 @@ pub struct Job {
 /// Where a delivery that waits came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// Fan-out, or the newest rows of those that fan-out had no room for.
+    /// Fan-out, or the newest rows of those that fan-out had no room for and that were never attempted.
     Fresh,
     /// The oldest rows that are due: retries, what was held, what a stop left over.
     Backlog,

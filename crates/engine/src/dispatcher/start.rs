@@ -81,7 +81,7 @@ impl Dispatcher {
                 lane.chains_in_flight.extend(job.event.chain());
                 lane.in_flight_bytes += body.as_ref().map_or(0, Body::bytes);
                 let slot = self.slots.take(now, waited_for, body);
-                let Job { key, event, attempts, is_written } = job;
+                let Job { key, event, attempts, is_written, .. } = job;
                 let (at, ahead_ms) = (wall_clock, self.ahead_ms);
                 let claim =
                     Claim { key, event, webhook, number: attempts + 1, at, ahead_ms, is_written, slot };
@@ -133,9 +133,9 @@ impl Dispatcher {
             lane.in_flight_bytes -= claim.event.body.bytes.len();
         }
         if bugs::hides(&attempt) {
-            let (event, attempts) = (claim.event.clone(), claim.number - 1);
+            let (event, attempts, is_written) = (claim.event.clone(), claim.number - 1, claim.is_written);
             return self
-                .put_in_lane(Job { key, event, attempts, is_written: claim.is_written }, Source::Fresh);
+                .put_in_lane(Job { key, event, due_at: self.now, attempts, is_written }, Source::Fresh);
         }
         let is_test = claim.event.is_test();
         let settlement = settle(&attempt, webhook.as_deref(), is_test, &self.policy, &*self.dice);

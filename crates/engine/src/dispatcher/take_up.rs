@@ -52,8 +52,10 @@ impl Dispatcher {
     /// Takes up the delivery of an event to a webhook, if it is owed one.
     fn owe(&mut self, event: &Arc<Event>, webhook: &Webhook, now: UnixMs) {
         let key = DeliveryKey { event: event.seq, webhook: webhook.no };
+        let job =
+            Job { key, due_at: self.due_at(event), event: event.clone(), attempts: 0, is_written: false };
         if event.is_test() {
-            return self.put_in_front(Job { key, event: event.clone(), attempts: 0, is_written: false });
+            return self.put_in_front(job);
         }
         let is_dropped = webhook.deleted.is_some() && no_retry_reason(Some(webhook), &self.policy).is_some();
         let is_owed = webhook.is_owed(&event.event_type, event.seq);
@@ -62,42 +64,41 @@ impl Dispatcher {
         }
         // What goes out in order waits for its turn in the store, where a crash changes nothing.
         let is_ordered = event.ordering_key.is_some();
-        let is_early = event.send_at.is_some() && self.due_at(event) > now;
+        let is_early = event.send_at.is_some() && job.due_at > now;
         if webhook.is_holding() || is_ordered || is_early {
-            return self.leave_to_store(key, event);
+            return self.leave_to_store(&job);
         }
-        self.take_up(key, event, webhook, now);
+        self.take_up(job, webhook, now);
     }
 
-    fn take_up(&mut self, key: DeliveryKey, event: &Arc<Event>, webhook: &Webhook, now: UnixMs) {
+    fn take_up(&mut self, job: Job, webhook: &Webhook, now: UnixMs) {
         let is_full = self.waiting.deliveries >= self.bounds.waiting
-            || self.waiting.bytes + self.waiting.cost(event, &self.bounds) > self.bounds.waiting_bytes;
-        let bounds = self.bounds;
+            || self.waiting.bytes + self.waiting.cost(&job.event, &self.bounds) > self.bounds.waiting_bytes;
+        let (bounds, key) = (self.bounds, job.key);
         let Some(lane) = self.lane(key.webhook) else { return };
         let is_switched_on = lane.see(webhook, &bounds);
         let has_room = !is_full && lane.room(Source::Fresh, &bounds) > 0;
         if !has_room {
-            lane.overflow(key.event);
+            lane.overflow(job.due_at);
         }
         if is_switched_on {
             self.read_again(key.webhook);
         }
         if !has_room {
-            return self.leave_to_store(key, event);
+            return self.leave_to_store(&job);
         }
         self.ledger.open(key.event);
         self.unwritten.push_back((now, key));
-        let job = Job { key, event: event.clone(), attempts: 0, is_written: false };
         self.put_in_lane(job, Source::Fresh);
     }
 
     /// Gives a delivery a row and no place in memory. It counts as known until the row is durable: a read that finds
     /// the row before we hear that it is written must not take it up.
-    fn leave_to_store(&mut self, key: DeliveryKey, event: &Event) {
-        if let Some(lane) = self.lane(key.webhook) {
-            lane.known.insert(key.event);
+    fn leave_to_store(&mut self, job: &Job) {
+        if let Some(lane) = self.lane(job.key.webhook) {
+            lane.known.insert(job.key.event);
         }
-        self.ledger.spill(Spill { key, due_at: self.due_at(event), chain: event.chain() });
+        self.ledger.spill(Spill { key: job.key, due_at: job.due_at, chain: job.event.chain() });
     }
 
     /// Puts a delivery behind the others from there.
@@ -147,7 +148,7 @@ impl Dispatcher {
             self.unwritten.pop_front();
             let Some(lane) = self.lanes.get_mut(&key.webhook) else { continue };
             if let Some(job) = lane.waiting.take_unwritten(key) {
-                lane.overflow(key.event);
+                lane.overflow(job.due_at);
                 self.waiting.remove(&job, Source::Fresh, &self.bounds);
                 self.put_away(&job);
             }
@@ -163,7 +164,7 @@ impl Dispatcher {
             // It was due when it was read.
             self.expect_row(job.key.webhook, self.now);
         } else {
-            self.leave_to_store(job.key, &job.event);
+            self.leave_to_store(job);
             self.ledger.close(job.key.event);
         }
     }
@@ -280,7 +281,7 @@ impl Dispatcher {
             return;
         };
         lane.reads_for = source;
-        (lane.look_again, lane.reads_in_vain) = (false, false);
+        (lane.look_again, lane.reads_in_vain, lane.overflows_while_loading) = (false, false, false);
         if source == Source::Backlog {
             lane.stored_due = None;
         }
@@ -359,7 +360,7 @@ impl Dispatcher {
                 return;
             }
             let attempts = if posthaste_faults::bug("retry-count-in-memory") { 0 } else { attempts };
-            self.put_in_lane(Job { key, event, attempts, is_written: true }, source);
+            self.put_in_lane(Job { key, event, due_at, attempts, is_written: true }, source);
         }
     }
 
@@ -427,11 +428,11 @@ fn most_rows(bounds: &Bounds) -> usize {
     if posthaste_faults::bug("backlog-all-in-memory") { usize::MAX / 2 } else { bounds.load }
 }
 
-/// Leaves rows to the store that are older than what overflowed: they take no place of fresh ones.
+/// Leaves rows to the store that became due before anything overflowed: they take no place of fresh ones.
 fn leave_old(lane: &mut Lane, rows: &mut Vec<PendingRow>) {
-    if let Some(old) = rows.iter().find(|row| !lane.is_fresh(row.key.event)) {
+    if let Some(old) = rows.iter().find(|row| !lane.is_fresh(row.due_at)) {
         let due_at = old.due_at;
-        rows.retain(|row| lane.is_fresh(row.key.event));
+        rows.retain(|row| lane.is_fresh(row.due_at));
         lane.expect_row(due_at);
     }
 }

@@ -96,9 +96,12 @@ pub async fn pending_rows_come_by_due_time_then_age(store: Arc<dyn Store>) {
     assert_eq!((all[3], next), ((events[0], 1, after_s(30)), None));
     assert_eq!(pending(NOW, 0).await, (vec![], Some(after_s(10))));
     assert_eq!(store.pending(PendingQuery::first(b, after_s(99), 9)).await.unwrap().next, None);
-    for (until, limit, expected) in
-        [(after_s(20), 9, &[1, 3, 2][..]), (after_s(99), 2, &[0, 1]), (NOW, 9, &[])]
-    {
+    for (until, limit, expected) in [
+        (after_s(20), 9, &[1, 3, 2][..]),
+        (after_s(99), 2, &[1, 3]),
+        (after_s(15), 9, &[3, 2]),
+        (NOW, 9, &[]),
+    ] {
         let read = store.pending(PendingQuery::newest(a, until, limit)).await.unwrap();
         let rows: Vec<Seq> = read.rows.iter().map(|row| row.event.seq).collect();
         assert_eq!(rows, expected.iter().map(|index| events[*index]).collect::<Vec<_>>());

@@ -14,10 +14,6 @@ use super::{events, history};
 use crate::change::RecordBatch;
 use crate::page::{DeliveryRow, PendingQuery, PendingRead, PendingRow};
 
-/// How many pending rows of one webhook are looked at in search of unattempted ones. Those due earliest come first, so
-/// retries, which wait, are mostly behind them.
-const UNATTEMPTED_SCANNED_MAX: i64 = 20_000;
-
 /// When a delivery is due that waits for its turn in its chain: never, until it gets a time of its own.
 pub(crate) const NOT_ITS_TURN_MS: i64 = 1 << 60;
 
@@ -143,6 +139,13 @@ impl Pending {
     }
 }
 
+/// A webhook's pending rows from the earliest on.
+const OLDEST: &str = "SELECT event, next_ms, attempts FROM deliveries INDEXED BY deliveries_pending
+    WHERE webhook = ?1 AND next_ms IS NOT NULL AND next_ms <= ?2 ORDER BY next_ms, event";
+/// Those without an attempt, from the latest on.
+const NEWEST: &str = "SELECT event, next_ms, 0 FROM deliveries INDEXED BY deliveries_unattempted
+    WHERE webhook = ?1 AND next_ms IS NOT NULL AND attempts = 0 AND next_ms <= ?2 ORDER BY next_ms DESC, event DESC";
+
 pub(crate) fn pending(conn: &Connection, query: &PendingQuery) -> Outcome<Pending> {
     let account = match account_of(conn, query.webhook) {
         Err(Trouble::Damaged(what)) => Err(what),
@@ -150,12 +153,8 @@ pub(crate) fn pending(conn: &Connection, query: &PendingQuery) -> Outcome<Pendin
     };
     // From the latest on those not yet due are passed over; from the earliest on the first of them is looked at.
     let never = UnixMs(NOT_ITS_TURN_MS - 1);
-    let (order, looked_at) = if query.newest { ("DESC", query.until.min(never)) } else { ("ASC", never) };
-    let mut statement = conn.prepare_cached(&format!(
-        "SELECT d.event, d.next_ms, d.attempts FROM deliveries d INDEXED BY deliveries_pending
-         WHERE d.webhook = ?1 AND d.next_ms IS NOT NULL AND d.next_ms <= ?2
-         ORDER BY d.next_ms {order}, d.event {order}"
-    ))?;
+    let (sql, looked_at) = if query.newest { (NEWEST, query.until.min(never)) } else { (OLDEST, never) };
+    let mut statement = conn.prepare_cached(sql)?;
     let mut rows = statement.query([query.webhook.0, looked_at.0])?;
     let (mut pending, mut body_bytes) = (Pending::default(), 0);
     while let Some(row) = rows.next()? {
@@ -221,17 +220,13 @@ fn meant_for(event: Arc<Event>, account: AccountNo, key: DeliveryKey) -> Outcome
 
 pub(crate) fn unattempted(conn: &Connection, no: WebhookNo, limit: usize) -> Outcome<Vec<DeliveryRow>> {
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {}, {COLUMNS} FROM (
-             SELECT event, webhook, attempts, next_ms FROM deliveries INDEXED BY deliveries_pending
-             WHERE webhook = ?1 AND next_ms IS NOT NULL ORDER BY next_ms, event LIMIT ?2
-         ) p
-         CROSS JOIN deliveries d ON d.event = p.event AND d.webhook = p.webhook
-         CROSS JOIN events e ON e.seq = p.event
-         WHERE p.attempts = 0 ORDER BY p.next_ms, p.event LIMIT ?3",
+        "SELECT {}, {COLUMNS} FROM deliveries d INDEXED BY deliveries_unattempted
+         CROSS JOIN events e ON e.seq = d.event
+         WHERE d.webhook = ?1 AND d.next_ms IS NOT NULL AND d.attempts = 0 ORDER BY d.next_ms, d.event LIMIT ?2",
         events::COLUMNS
     ))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows = statement.query(params![no.0, UNATTEMPTED_SCANNED_MAX, limit])?;
+    let mut rows = statement.query(params![no.0, limit])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let event = events::from_row(row)?;

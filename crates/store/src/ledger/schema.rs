@@ -11,7 +11,7 @@ pub(crate) const CHECKPOINT: &str = "checkpoint";
 pub(crate) const APPLICATION_ID: i32 = 0x506f_7374;
 
 /// Each step with its number being its place from 1; `PRAGMA user_version` says how many were taken.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -20,6 +20,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0006.sql"),
     include_str!("migrations/0007.sql"),
     include_str!("migrations/0008.sql"),
+    include_str!("migrations/0009.sql"),
 ];
 
 /// The step that gave rows their checksums.

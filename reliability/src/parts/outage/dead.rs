@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::door::{Door, Manner, Webhook};
 use super::past::leave_behind;
 use super::stage::{FRESH, delays_ms, p99, publish, register, too_many_at_once, under};
@@ -22,7 +24,12 @@ const WATCHED_FOR: Duration = Duration::from_secs(6);
 const TIMEOUT: (&str, &str) = (r#"timeout      = "15s""#, r#"timeout      = "1s""#);
 /// How often something fresh is published.
 const EVERY: Duration = Duration::from_millis(10);
-/// Fresh events for the receiver that has returned, each for all of its webhooks.
+/// Fresh events for the receiver before it returns, each for all of its webhooks: more than wait in memory for one that
+/// fails.
+const BEFORE_RETURN: u64 = 40;
+/// For so long they wait, until retries are due that failed before them.
+const RETURNS_AFTER: Duration = Duration::from_secs(6);
+/// The same for the receiver that has returned.
 const TO_RETURNED: u64 = 10;
 const INSTANTLY: Manner = Manner { takes: Duration::ZERO, per_second: None };
 /// A usual receiver.
@@ -61,9 +68,13 @@ async fn healthy_ms(server: &Server, well: &Door, first: u64) -> anyhow::Result<
 
 /// The dead receiver answers again: slowly at first, and fresh events do not wait for the million.
 async fn comes_back(context: &Context, server: &Server, dead: &Door) -> anyhow::Result<()> {
+    let fresh = 4 * FRESH..4 * FRESH + BEFORE_RETURN;
+    let mut begun = publish(server, "dead", fresh.clone(), EVERY).await?;
+    tokio::time::sleep(RETURNS_AFTER).await;
     let before = dead.count();
     dead.open();
-    let begun = publish(server, "dead", 4 * FRESH..4 * FRESH + TO_RETURNED, 10 * EVERY).await?;
+    begun.values_mut().for_each(|at| *at = Instant::now());
+    begun.extend(publish(server, "dead", fresh.end..fresh.end + TO_RETURNED, 10 * EVERY).await?);
     let expected = begun.len() * WEBHOOKS as usize;
     // Late is one thing, lost another.
     becomes(PATIENCE, || delays_ms(&begun, &dead.knocks(), 0).len() == expected).await;

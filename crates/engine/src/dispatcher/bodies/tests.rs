@@ -94,8 +94,13 @@ fn what_waits_counts_heavy_bodies_once_and_light_ones_each_time() {
         let (event, mut waiting) = (event(7, Audience::Broadcast, bytes, None), Waiting::default());
         assert_eq!(waiting.cost(&event, &bounds), bytes);
         let key = DeliveryKey { event: event.seq, webhook: WebhookNo(1) };
-        let jobs =
-            [false, true, true].map(|is_written| Job { key, event: event.clone(), attempts: 0, is_written });
+        let jobs = [false, true, true].map(|is_written| Job {
+            key,
+            event: event.clone(),
+            due_at: UnixMs(0),
+            attempts: 0,
+            is_written,
+        });
         jobs.iter().for_each(|job| waiting.add(job, Source::Fresh, &bounds));
         assert_eq!((waiting.deliveries, waiting.bytes), (3, of_three));
         assert_eq!(waiting.heavy_written_bytes, if bytes > 9 { bytes } else { 0 });
