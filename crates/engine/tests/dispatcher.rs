@@ -912,6 +912,44 @@ fn what_is_older_takes_no_place_of_fresh_deliveries_that_are_being_written() {
 }
 
 #[test]
+fn fresh_deliveries_are_not_forgotten_where_they_are_recorded_during_a_read() {
+    let bounds = Bounds { lane: 4, failing_lane: 4, ..Bounds::default() };
+    let mut rig = with_backlog(bounds, 3);
+    (0..4).for_each(|_| _ = rig.publish(ACCOUNT));
+    rig.end(status(200));
+    rig.step();
+    let passes_over = |query: &PendingQuery| query.newest && query.known.contains(&Seq(7));
+    assert!(rig.reads.last().is_some_and(passes_over), "{:?}", rig.reads);
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    rig.reads.clear();
+    rig.tell(loaded(1, Vec::new(), None));
+    // The oldest are read in turn with the newest.
+    rig.tell(loaded(1, Vec::new(), Some(UnixMs(0))));
+    assert!(rig.reads.iter().any(|query| query.newest), "{}", rig.log);
+}
+
+#[test]
+fn fresh_deliveries_stay_fresh_where_their_webhook_is_changed() {
+    let bounds = Bounds { lane: 4, failing_lane: 4, ..Bounds::default() };
+    let mut rig = with_backlog(bounds, 3);
+    let fresh: Vec<Arc<Event>> = (0..4).map(|_| rig.publish(ACCOUNT)).collect();
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    rig.next_events(3);
+    rig.tell(loaded(1, fresh.iter().skip(2).rev().cloned().map(pending).collect(), None));
+    rig.tell(loaded(1, Vec::new(), Some(UnixMs(0))));
+    rig.tell(loaded(1, Vec::new(), None));
+    rig.reads.clear();
+    rig.change(|webhook| webhook.updated_at = UnixMs(9));
+    rig.tell(Input::Hint(Hint::Webhook(WebhookNo(1))));
+    for _ in 0..2 {
+        rig.tell(loaded(1, Vec::new(), Some(UnixMs(0))));
+    }
+    assert!(rig.reads.iter().any(|query| query.newest), "{} {:?}", rig.log, rig.reads);
+}
+
+#[test]
 fn fresh_deliveries_are_not_forgotten_where_a_read_finds_only_what_was_recorded_meanwhile() {
     let bounds = Bounds { lane: 4, failing_lane: 4, ..Bounds::default() };
     let mut rig = with_backlog(bounds, 3);

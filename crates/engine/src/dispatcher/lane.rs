@@ -60,8 +60,6 @@ pub struct Lane {
     /// When the first delivery became due that fan-out had no room for here. Rows of the store that became due since and were
     /// never attempted are fresh ones, and the newest of them are read in turn with the oldest of all.
     overflowed_at: Option<UnixMs>,
-    /// Was there no room for another since the latest read began? That read may not have seen its row.
-    pub overflows_while_loading: bool,
     /// Deliveries recorded while the read was under way: what it says of them is old.
     pub settled_while_loading: BTreeSet<Seq>,
     /// Was something due announced while the read was under way? Then it has to be repeated.
@@ -99,7 +97,6 @@ impl Lane {
             is_loading: false,
             reads_for: Source::Fresh,
             overflowed_at: None,
-            overflows_while_loading: false,
             settled_while_loading: BTreeSet::new(),
             look_again: false,
             reads_in_vain: false,
@@ -170,22 +167,25 @@ impl Lane {
         is_wanted && self.waiting.count(Source::Fresh) <= self.most_backlog(bounds) / 2
     }
 
-    /// A read found so many rows that were not in memory, all that are due if `is_all`.
+    /// A read found so many rows that were not in memory, and came to the end of what it was for if `is_all`.
     pub fn has_read(&mut self, new: usize, is_all: bool) {
-        let is_known = match self.reads_for {
-            Source::Fresh => new == 0,
-            Source::Backlog => is_all,
-        };
+        let is_known = is_all && (new == 0 || self.reads_for == Source::Backlog);
         // What is being written now is in the store and no read has seen it.
-        if is_known && !self.overflows_while_loading && self.is_durable() {
+        if is_known && self.is_durable() {
             self.overflowed_at = None;
         }
     }
 
     /// There is no room for a fresh delivery that became due then: it waits in the store.
     pub fn overflow(&mut self, due_at: UnixMs) {
-        self.overflows_while_loading = true;
         self.overflowed_at = Some(self.overflowed_at.map_or(due_at, |first| first.min(due_at)));
+    }
+
+    /// Fresh deliveries that wait with rows go back to the store, and stay fresh.
+    pub fn overflow_again(&mut self) {
+        if let Some(due_at) = self.waiting.first_written_due(Source::Fresh) {
+            self.overflow(due_at);
+        }
     }
 
     /// Is a row that became due then, and was never attempted, a fresh one? While those of fresh deliveries are being

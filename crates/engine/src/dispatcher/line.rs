@@ -106,6 +106,11 @@ impl Line {
         self.queue_mut(source).pop_back_if(|job| job.is_written)
     }
 
+    /// When the first of this source became due that has a row.
+    pub fn first_written_due(&self, source: Source) -> Option<UnixMs> {
+        self.queue(source).iter().filter(|job| job.is_written).map(|job| job.due_at).min()
+    }
+
     /// Takes all out that have a row.
     pub fn take_written(&mut self) -> Vec<(Job, Source)> {
         let mut taken = Vec::new();

@@ -98,7 +98,8 @@ impl Dispatcher {
         if let Some(lane) = self.lane(job.key.webhook) {
             lane.known.insert(job.key.event);
         }
-        self.ledger.spill(Spill { key: job.key, due_at: job.due_at, chain: job.event.chain() });
+        let due_at = self.due_at(&job.event);
+        self.ledger.spill(Spill { key: job.key, due_at, chain: job.event.chain() });
     }
 
     /// Puts a delivery behind the others from there.
@@ -148,8 +149,11 @@ impl Dispatcher {
             self.unwritten.pop_front();
             let Some(lane) = self.lanes.get_mut(&key.webhook) else { continue };
             if let Some(job) = lane.waiting.take_unwritten(key) {
-                lane.overflow(job.due_at);
                 self.waiting.remove(&job, Source::Fresh, &self.bounds);
+                let due_at = self.due_at(&job.event);
+                if let Some(lane) = self.lane(key.webhook) {
+                    lane.overflow(due_at);
+                }
                 self.put_away(&job);
             }
         }
@@ -200,7 +204,10 @@ impl Dispatcher {
         let bounds = self.bounds;
         let (Some(webhook), Some(lane)) = (self.roster.get(no), self.lane(no)) else { return };
         let is_switched_on = lane.see(&webhook, &bounds);
-        if lane.sees_change(&webhook) || is_switched_on {
+        if lane.sees_change(&webhook) && !is_switched_on {
+            lane.overflow_again();
+            self.read_again(no);
+        } else if is_switched_on {
             self.read_again(no);
         }
         self.expect_row(no, UnixMs(0));
@@ -281,7 +288,7 @@ impl Dispatcher {
             return;
         };
         lane.reads_for = source;
-        (lane.look_again, lane.reads_in_vain, lane.overflows_while_loading) = (false, false, false);
+        (lane.look_again, lane.reads_in_vain) = (false, false);
         if source == Source::Backlog {
             lane.stored_due = None;
         }
@@ -325,10 +332,10 @@ impl Dispatcher {
             lane.expect_row(due_at);
         }
         let source = lane.reads_for;
-        if source == Source::Fresh {
-            leave_old(lane, &mut new);
-        }
-        lane.has_read(new.len(), next.is_none());
+        let meets_old = source == Source::Fresh && leave_old(lane, &mut new);
+        // What was written or given back since it began it may not have seen.
+        let is_all = (next.is_none() || meets_old) && !looks_again;
+        lane.has_read(new.len(), is_all);
         // All that is due is known, and the rest of it is being recorded: that done, the lane looks again.
         let is_early =
             source == Source::Fresh && new.is_empty() && old_due_at.is_none() && !lane.is_durable();
@@ -428,11 +435,12 @@ fn most_rows(bounds: &Bounds) -> usize {
     if posthaste_faults::bug("backlog-all-in-memory") { usize::MAX / 2 } else { bounds.load }
 }
 
-/// Leaves rows to the store that became due before anything overflowed: they take no place of fresh ones.
-fn leave_old(lane: &mut Lane, rows: &mut Vec<PendingRow>) {
-    if let Some(old) = rows.iter().find(|row| !lane.is_fresh(row.due_at)) {
-        let due_at = old.due_at;
-        rows.retain(|row| lane.is_fresh(row.due_at));
-        lane.expect_row(due_at);
-    }
+/// Leaves rows to the store that became due before anything overflowed: they take no place of fresh ones. Are there any?
+fn leave_old(lane: &mut Lane, rows: &mut Vec<PendingRow>) -> bool {
+    let Some(due_at) = rows.iter().map(|row| row.due_at).find(|due_at| !lane.is_fresh(*due_at)) else {
+        return false;
+    };
+    rows.retain(|row| lane.is_fresh(row.due_at));
+    lane.expect_row(due_at);
+    true
 }
