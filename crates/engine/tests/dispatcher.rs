@@ -924,9 +924,34 @@ fn fresh_deliveries_are_not_forgotten_where_they_are_recorded_during_a_read() {
     rig.tell(Input::Recorded);
     rig.reads.clear();
     rig.tell(loaded(1, Vec::new(), None));
-    // The oldest are read in turn with the newest.
-    rig.tell(loaded(1, Vec::new(), Some(UnixMs(0))));
     assert!(rig.reads.iter().any(|query| query.newest), "{}", rig.log);
+}
+
+#[test]
+fn a_read_of_the_newest_ends_with_what_is_older_and_not_where_it_was_full() {
+    let table = [(false, Some(0), true), (false, None, false), (true, None, false), (true, Some(-2), false)];
+    for (meets_older, next, is_read_again) in table {
+        let bounds = Bounds { lane: 4, failing_lane: 4, ..Bounds::default() };
+        let mut rig = with_backlog(bounds, 3);
+        let fresh: Vec<Arc<Event>> = (0..4).map(|_| rig.publish(ACCOUNT)).collect();
+        rig.tell(Input::Recorded);
+        rig.tell(Input::Recorded);
+        rig.next_events(1);
+        assert!(rig.reads.last().is_some_and(|query| query.newest), "{:?}", rig.reads);
+        let older = Arc::new(Event { seq: Seq(-1), ..Event::clone(&fresh[0]) });
+        let older = PendingRow { due_at: UnixMs(-1), ..pending(older) };
+        rig.reads.clear();
+        rig.tell(loaded(1, Vec::from_iter(meets_older.then_some(older)), next.map(UnixMs)));
+        // The oldest are read in turn with the newest.
+        for answered in 0..3 {
+            rig.next_events(1);
+            if rig.reads.len() > answered {
+                rig.tell(loaded(1, Vec::new(), Some(UnixMs(0))));
+            }
+        }
+        let again = rig.reads.iter().any(|query| query.newest);
+        assert_eq!(again, is_read_again, "{meets_older} {next:?}: {}", rig.log);
+    }
 }
 
 #[test]

@@ -20,7 +20,11 @@ impl World {
     }
 
     pub fn wake(&mut self, epoch: Epoch) {
-        if let (true, Some(engine)) = (epoch == self.epoch, &mut self.engine) {
+        let now = self.clocks.steady();
+        if let (true, Some(engine)) = (epoch == self.epoch, &mut self.engine)
+            // Another alarm may have come first and set the next one; each that did so too would make ever more of them.
+            && engine.wakes_at.is_some_and(|at| at <= now)
+        {
             engine.wakes_at = None;
             self.pump();
         }

@@ -60,6 +60,10 @@ pub struct Lane {
     /// When the first delivery became due that fan-out had no room for here. Rows of the store that became due since and were
     /// never attempted are fresh ones, and the newest of them are read in turn with the oldest of all.
     overflowed_at: Option<UnixMs>,
+    /// Deliveries that are left to the store, and whose rows are not durable yet.
+    leaving: BTreeSet<Seq>,
+    /// May there be fresh rows in the store that the latest read of the newest has not seen, or had no room for?
+    has_unread: bool,
     /// Deliveries recorded while the read was under way: what it says of them is old.
     pub settled_while_loading: BTreeSet<Seq>,
     /// Was something due announced while the read was under way? Then it has to be repeated.
@@ -97,6 +101,8 @@ impl Lane {
             is_loading: false,
             reads_for: Source::Fresh,
             overflowed_at: None,
+            leaving: BTreeSet::new(),
+            has_unread: false,
             settled_while_loading: BTreeSet::new(),
             look_again: false,
             reads_in_vain: false,
@@ -163,16 +169,51 @@ impl Lane {
 
     /// Are there fresh deliveries in the store, and room for them?
     fn wants_newest(&self, bounds: &Bounds) -> bool {
-        let is_wanted = self.overflowed_at.is_some() && !posthaste_faults::bug("fresh-wait-behind-backlog");
+        let is_wanted = self.overflowed_at.is_some()
+            && self.has_unread
+            && !posthaste_faults::bug("fresh-wait-behind-backlog");
         is_wanted && self.waiting.count(Source::Fresh) <= self.most_backlog(bounds) / 2
+    }
+
+    /// A read from there begins: it sees what was written by now.
+    pub fn begins_to_read(&mut self, source: Source) {
+        self.reads_for = source;
+        self.has_unread &= source == Source::Backlog;
     }
 
     /// A read found so many rows that were not in memory, and came to the end of what it was for if `is_all`.
     pub fn has_read(&mut self, new: usize, is_all: bool) {
-        let is_known = is_all && (new == 0 || self.reads_for == Source::Backlog);
         // What is being written now is in the store and no read has seen it.
-        if is_known && self.is_durable() {
+        let is_known = match self.reads_for {
+            Source::Fresh => {
+                self.has_unread |= new > 0 || !is_all;
+                !self.has_unread && self.leaving.is_empty()
+            }
+            Source::Backlog => is_all && self.is_durable(),
+        };
+        if is_known {
             self.overflowed_at = None;
+        }
+    }
+
+    /// What the read found is not taken up.
+    pub fn has_read_in_vain(&mut self) {
+        self.has_unread = true;
+    }
+
+    /// A delivery is left to the store. Until its row is durable it counts as known: a read that finds the row before we hear
+    /// that it is written must not take it up.
+    pub fn leave(&mut self, event: Seq) {
+        self.known.insert(event);
+        self.leaving.insert(event);
+    }
+
+    /// A delivery is recorded: it is the store's now.
+    pub fn recorded(&mut self, event: Seq) {
+        self.known.remove(&event);
+        self.has_unread |= self.leaving.remove(&event);
+        if self.is_loading {
+            self.settled_while_loading.insert(event);
         }
     }
 
@@ -184,8 +225,14 @@ impl Lane {
     /// Fresh deliveries that wait with rows go back to the store, and stay fresh.
     pub fn overflow_again(&mut self) {
         if let Some(due_at) = self.waiting.first_written_due(Source::Fresh) {
-            self.overflow(due_at);
+            self.give_back(due_at);
         }
+    }
+
+    /// A fresh delivery with a row goes back to the store.
+    fn give_back(&mut self, due_at: UnixMs) {
+        self.overflow(due_at);
+        self.has_unread = true;
     }
 
     /// Is a row that became due then, and was never attempted, a fresh one? While those of fresh deliveries are being
@@ -229,7 +276,7 @@ impl Lane {
         let source = self.too_many(bounds)?;
         let job = self.waiting.take_last_written(source)?;
         if source == Source::Fresh {
-            self.overflow(job.due_at);
+            self.give_back(job.due_at);
         }
         Some((job, source))
     }

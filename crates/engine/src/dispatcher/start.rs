@@ -187,10 +187,7 @@ impl Dispatcher {
         for written in self.ledger.recorded() {
             let no = written.key.webhook;
             if let Some(lane) = self.lane(no) {
-                lane.known.remove(&written.key.event);
-                if lane.is_loading {
-                    lane.settled_while_loading.insert(written.key.event);
-                }
+                lane.recorded(written.key.event);
             }
             if let Some(due_at) = written.due_at {
                 self.expect_row(no, due_at);

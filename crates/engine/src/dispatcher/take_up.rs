@@ -92,11 +92,10 @@ impl Dispatcher {
         self.put_in_lane(job, Source::Fresh);
     }
 
-    /// Gives a delivery a row and no place in memory. It counts as known until the row is durable: a read that finds
-    /// the row before we hear that it is written must not take it up.
+    /// Gives a delivery a row and no place in memory.
     fn leave_to_store(&mut self, job: &Job) {
         if let Some(lane) = self.lane(job.key.webhook) {
-            lane.known.insert(job.key.event);
+            lane.leave(job.key.event);
         }
         let due_at = self.due_at(&job.event);
         self.ledger.spill(Spill { key: job.key, due_at, chain: job.event.chain() });
@@ -287,7 +286,7 @@ impl Dispatcher {
             lane.is_loading = false;
             return;
         };
-        lane.reads_for = source;
+        lane.begins_to_read(source);
         (lane.look_again, lane.reads_in_vain) = (false, false);
         if source == Source::Backlog {
             lane.stored_due = None;
@@ -310,6 +309,7 @@ impl Dispatcher {
         let Some(lane) = self.lanes.get_mut(&no) else { return };
         lane.is_loading = false;
         if std::mem::take(&mut lane.reads_in_vain) {
+            lane.has_read_in_vain();
             return self.expect_row(no, UnixMs(0));
         }
         let settled = std::mem::take(&mut lane.settled_while_loading);
@@ -333,9 +333,8 @@ impl Dispatcher {
         }
         let source = lane.reads_for;
         let meets_old = source == Source::Fresh && leave_old(lane, &mut new);
-        // What was written or given back since it began it may not have seen.
-        let is_all = (next.is_none() || meets_old) && !looks_again;
-        lane.has_read(new.len(), is_all);
+        let is_all = next.is_none() || meets_old;
+        lane.has_read(new.len(), is_all && (source == Source::Fresh || !looks_again));
         // All that is due is known, and the rest of it is being recorded: that done, the lane looks again.
         let is_early =
             source == Source::Fresh && new.is_empty() && old_due_at.is_none() && !lane.is_durable();

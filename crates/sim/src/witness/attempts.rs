@@ -18,16 +18,15 @@ impl Witness {
     /// The wall clock is so far ahead now. What waits for a time of it waits as it was to when the event was accepted,
     /// or as the clock shows that is nearer to steady time; it may go sooner by the clock of now also where one since was
     /// nearer still, since steady time itself may have lost some. Until a process has seen that, what waits may go at
-    /// either time, and so may what is due within the time that it takes to see it. So may what neither is nearer for by
-    /// more than a second: how far the clock was ahead then is known to the second.
+    /// either time, and so may what is due within the time that it takes to see it. How far the clock was ahead then is known
+    /// to the second, and the store moves nothing for a second: nearer is what is so by more than both.
     pub fn clock_set(&mut self, now: UnixMs, ahead_ms: i64, is_seen: bool) {
         for fact in self.owed.events.values_mut() {
             let (Some(send_at), Some(due_at)) = (fact.send_at, fact.due_at) else { continue };
-            let (is_ms, was_ms) = (ahead_ms.unsigned_abs(), send_at.0.abs_diff(due_at.0));
-            let (is_nearest, may_be) = (is_ms + SECOND_MS < was_ms, is_ms < was_ms + SECOND_MS);
+            let is_nearest = ahead_ms.unsigned_abs() + 2 * SECOND_MS < send_at.0.abs_diff(due_at.0);
             let is_nearer = ahead_ms.unsigned_abs() < fact.ahead_ms.unsigned_abs();
             let due_anew = UnixMs(send_at.0 - ahead_ms);
-            let counts = (is_nearest && is_seen) || ((is_nearer || may_be) && due_anew < due_at);
+            let counts = (is_nearest && is_seen) || (is_nearer && due_anew < due_at);
             if counts && due_at > now.plus(BLURRED) {
                 fact.due_at = Some(due_anew);
             }

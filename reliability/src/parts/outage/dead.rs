@@ -76,7 +76,7 @@ async fn comes_back(context: &Context, server: &Server, dead: &Door) -> anyhow::
     begun.values_mut().for_each(|at| *at = Instant::now());
     begun.extend(publish(server, "dead", fresh.end..fresh.end + TO_RETURNED, 10 * EVERY).await?);
     let expected = begun.len() * WEBHOOKS as usize;
-    // Late is one thing, lost another.
+    // Late is one thing, lost another. What had its first attempt at the closed door is a retry, and not asked for here.
     becomes(PATIENCE, || delays_ms(&begun, &dead.knocks(), 0).len() == expected).await;
     let knocks = dead.knocks();
     context.report("outage.fresh_returned", p99(&delays_ms(&begun, &knocks, WEBHOOKS as usize)))?;
