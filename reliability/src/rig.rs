@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod contract;
 pub mod ledger;
+pub mod opening;
 pub mod preload;
 pub mod scratch;
 

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use posthaste_core::{Clock, Seq, UnixMs};
-use posthaste_store::{Embedded, OpenError, Options, PendingQuery, Store, StoreError, verify};
+use posthaste_store::{Embedded, OpenError, PendingQuery, Store, StoreError, verify};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
 use super::damage::{Done, Excuse};
+use crate::rig::opening::open;
 
 /// What decides what is sent, where and when, and who may do what.
 const DECISIVE: &[(&str, &str)] = &[
@@ -180,12 +181,12 @@ enum Read {
 
 /// Opens it and reads everything that the program would read.
 fn open_and_read(copy: &Path) -> anyhow::Result<Read> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let store = match Embedded::open(copy, None, Options { readers: 1 }, Arc::new(Now)) {
-        Ok(store) => store,
-        Err(error) => return Ok(Read::Refused(error)),
-    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     Ok(runtime.block_on(async {
+        let store = match open(copy, Arc::new(Now)).await {
+            Ok(store) => store,
+            Err(error) => return Read::Refused(error),
+        };
         let read = read_all(&store).await;
         store.close().await;
         read.map_or_else(Read::Failed, |()| Read::All)

@@ -3,24 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use posthaste::data_folder::DataFolder;
 use posthaste::outside::SystemClock;
 use posthaste_core::{Account, By, Clock as _, DeliveryState, Event, Secret, Seq, Webhook};
-use posthaste_store::{Embedded, NewAccount, OpenError, Options, Store, verify};
-use tokio::time::Instant;
+use posthaste_store::{Embedded, NewAccount, Store, verify};
 
 use super::promise::{Thing, data_of};
 use super::recording::Trace;
+use crate::rig::opening::open;
 
 /// More than any trace has of anything.
 const ALL: usize = 100_000;
-
-/// How long the lock of an image that was looked at before may stay, and how often it is tried.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
-const LOCK_LOOK: Duration = Duration::from_millis(5);
 
 /// What is wrong with an image.
 #[derive(Debug)]
@@ -47,7 +42,8 @@ pub struct Depth {
 /// Checks the image in a folder, which was made after the first `place` records. Answers how many promises it kept.
 pub async fn check(trace: &Trace, place: usize, folder: &Path, depth: Depth) -> Result<u64, Wrong> {
     check_token(trace, place, folder)?;
-    let store = open(folder).await.map_err(|error| Wrong::Refused(error.to_string()))?;
+    let store =
+        open(folder, Arc::new(SystemClock)).await.map_err(|error| Wrong::Refused(error.to_string()))?;
     let found = Found::read(&*store, trace, depth).await;
     let kept = match found {
         Ok(found) => found.check(&*store, trace, place).await,
@@ -68,17 +64,6 @@ pub async fn check(trace: &Trace, place: usize, folder: &Path, depth: Depth) -> 
     Ok(kept)
 }
 
-/// Opens the store. A program that another part starts in this moment has our lock too, until it is its own process.
-async fn open(folder: &Path) -> Result<Arc<Embedded>, OpenError> {
-    let until = Instant::now() + LOCK_PATIENCE;
-    loop {
-        match Embedded::open(folder, None, Options { readers: 1 }, Arc::new(SystemClock)) {
-            Err(OpenError::InUse(_)) if Instant::now() < until => tokio::time::sleep(LOCK_LOOK).await,
-            other => return other,
-        }
-    }
-}
-
 /// Once a caller was told something, the token that they called with stays.
 fn check_token(trace: &Trace, place: usize, folder: &Path) -> Result<(), Wrong> {
     let token = DataFolder::at(folder).token().map_err(|error| Wrong::Refused(error.to_string()))?;
@@ -97,7 +82,7 @@ async fn go_on(store: Arc<Embedded>, folder: &Path) -> anyhow::Result<()> {
     store.create_account(new, By::from(SystemClock.now())).await?;
     store.close().await;
     drop(store);
-    let store = open(folder).await?;
+    let store = open(folder, Arc::new(SystemClock)).await?;
     ensure!(store.account(id).await?.is_some(), "what it took in is lost");
     Ok(())
 }
