@@ -68,27 +68,20 @@ impl Programs {
 }
 
 fn build(root: &Path, folder: &Path) -> anyhow::Result<Programs> {
-    let of = |package, arguments: &[&str], built: &str, kept: &str| {
-        crate::cargo(&[&["build", "--quiet", "--package", package], arguments].concat())?;
-        keep(&root.join("target").join(built), &folder.join(kept))
+    let build = |arguments: &str| {
+        crate::cargo(&["build", "--quiet"].into_iter().chain(arguments.split(' ')).collect::<Vec<_>>())
     };
-    let release = ["--release"];
-    Ok(Programs {
-        armed: of("posthaste", &["--features", "posthaste/armed"], "debug/posthaste", "posthaste-armed")?,
-        simulator: of(
-            "posthaste-sim",
-            &["--features", "posthaste-sim/armed"],
-            "debug/posthaste-sim",
-            "posthaste-sim-armed",
-        )?,
-        shipped: of("posthaste", &release, "release/posthaste", "posthaste")?,
-        runner: of(
-            "posthaste-reliability",
-            &release,
-            "release/posthaste-reliability",
-            "posthaste-reliability",
-        )?,
-    })
+    let kept = |built: &str, name: &str| keep(&root.join("target").join(built), &folder.join(name));
+    // Together, so that what both need is built once.
+    build("--package posthaste --package posthaste-sim --features posthaste/armed,posthaste-sim/armed")?;
+    let armed = kept("debug/posthaste", "posthaste-armed")?;
+    let simulator = kept("debug/posthaste-sim", "posthaste-sim-armed")?;
+    // Apart, so that the program is the one that is shipped.
+    build("--release --package posthaste")?;
+    build("--release --package posthaste-reliability")?;
+    let shipped = kept("release/posthaste", "posthaste")?;
+    let runner = kept("release/posthaste-reliability", "posthaste-reliability")?;
+    Ok(Programs { armed, simulator, shipped, runner })
 }
 
 /// Puts a program where the next build does not replace it.

@@ -1,7 +1,7 @@
 //! A copy of the tree with a folder of its own for what is built from it, so that nothing built from a spoiled tree is ever
 //! taken for the real thing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -33,8 +33,16 @@ impl Bench {
 
     /// Builds what the entries' tests need, as long as nothing is spoiled.
     pub fn prepare(&self, entries: &[Entry]) -> anyhow::Result<()> {
-        let needed: BTreeSet<Vec<&str>> = entries.iter().map(|entry| entry.proof.build()).collect();
-        needed.iter().try_for_each(|arguments| self.build(arguments))
+        // All at once, so that both processors are busy to the end.
+        let mut needed: BTreeMap<&str, BTreeSet<&[&str]>> = BTreeMap::new();
+        let commands: Vec<Vec<&str>> = entries.iter().map(|entry| entry.proof.build()).collect();
+        for (verb, rest) in commands.iter().filter_map(|command| command.split_first()) {
+            needed.entry(verb).or_default().extend(rest.chunk_by(|_, next| !next.starts_with('-')));
+        }
+        for (verb, options) in needed {
+            self.build(&[&[verb], options.into_iter().collect::<Vec<_>>().concat().as_slice()].concat())?;
+        }
+        Ok(())
     }
 
     /// Another one, which begins with what was built here, unless something was built there before. Its tree is newer than

@@ -30,6 +30,10 @@ pub enum Proof {
     Clients(String),
 }
 
+/// Named beside what an entry tests, and not built: it has neither a library nor tests of its own. With it the features of
+/// dependencies are the same for all entries, and none is built twice.
+const BESIDE: [&str; 2] = ["--package", "posthaste-reliability"];
+
 impl Proof {
     /// What cargo is told to build for it.
     pub fn build(&self) -> Vec<&str> {
@@ -83,7 +87,9 @@ pub fn read(folder: &Path, wanted: &str) -> anyhow::Result<Vec<Entry>> {
 fn entry(written: Written) -> anyhow::Result<Entry> {
     let Written { name, file, find, replace, test, clients, caught_by } = written;
     let proof = match (test, clients) {
-        (Some(arguments), None) => Proof::Cargo(arguments),
+        (Some(arguments), None) => {
+            Proof::Cargo(BESIDE.into_iter().map(str::to_owned).chain(arguments).collect())
+        }
         (None, Some(file)) => Proof::Clients(file),
         _ => bail!("{name}: either `test` or `clients` says how it is proved"),
     };
