@@ -203,10 +203,11 @@ impl Dispatcher {
         let bounds = self.bounds;
         let (Some(webhook), Some(lane)) = (self.roster.get(no), self.lane(no)) else { return };
         let is_switched_on = lane.see(&webhook, &bounds);
-        if lane.sees_change(&webhook) && !is_switched_on {
+        let is_changed = lane.sees_change(&webhook);
+        if is_changed && !is_switched_on {
             lane.overflow_again();
-            self.read_again(no);
-        } else if is_switched_on {
+        }
+        if is_changed || is_switched_on {
             self.read_again(no);
         }
         self.expect_row(no, UnixMs(0));
