@@ -52,9 +52,18 @@ pub fn run(root: &Path, wanted: &str) -> anyhow::Result<()> {
     if unnoticed.is_empty() { Ok(()) } else { bail!("nobody noticed:\n{}", unnoticed.join("\n")) }
 }
 
+/// The entries whose text does not stand where they look for it, each with why: the code changed, and they did not.
+pub fn misplaced(root: &Path) -> anyhow::Result<Vec<String>> {
+    let entries = entry::read(&root.join(ENTRIES_IN), "")?;
+    let why = |entry: &Entry| {
+        Some(format!("{}: {:#}", entry.name, tree::sound(root, &entry.file, &entry.find).err()?))
+    };
+    Ok(entries.iter().filter_map(why).collect())
+}
+
 /// What is built at the first is copied for the others.
 fn benches(root: &Path, folder: &Path, entries: &[Entry]) -> anyhow::Result<Vec<Bench>> {
-    let first = Bench::set_up(root, &folder.join("1"))?;
+    let first = Bench::set_up_first(root, &folder.join("1"))?;
     if entries.len() <= FEW {
         return Ok(vec![first]);
     }

@@ -44,8 +44,13 @@ pub struct Webhook {
     pub created_at: UnixMs,
     /// When it was last changed by somebody.
     pub updated_at: UnixMs,
+    /// While it is switched off, the latest event accepted before that; `None` also where a version of the program switched it
+    /// off that did not note it.
+    pub off_after: Option<Seq>,
     /// When it was deleted, with the latest event accepted before. Only the engine still sees deleted ones.
     pub deleted: Option<(UnixMs, Seq)>,
+    /// Is its account deleted too? Then what is left for it ends, whatever the contract says of deleted webhooks.
+    pub is_account_deleted: bool,
 }
 
 impl Webhook {
@@ -58,10 +63,22 @@ impl Webhook {
     /// Does the webhook owe a delivery for an event of this type and place?
     #[must_use]
     pub fn is_owed(&self, event_type: &str, seq: Seq) -> bool {
-        seq > self.created_after
-            && self.deleted.is_none_or(|(_, last)| seq <= last)
+        self.deleted.is_none_or(|(_, last)| seq <= last)
             && self.state != WebhookState::Disabled
-            && self.subscription.covers(event_type)
+            && self.would_take(event_type, seq)
+    }
+
+    /// Was it owed an event of this type and place until it was switched off, so that `recover` can ask for it?
+    #[must_use]
+    pub fn was_owed(&self, event_type: &str, seq: Seq) -> bool {
+        self.deleted.is_none()
+            && self.state == WebhookState::Disabled
+            && self.off_after.is_some_and(|last| seq <= last)
+            && self.would_take(event_type, seq)
+    }
+
+    fn would_take(&self, event_type: &str, seq: Seq) -> bool {
+        seq > self.created_after && self.subscription.covers(event_type)
     }
 
     /// Is an event meant for it that tells of this value? One that tells of none is.

@@ -54,7 +54,9 @@ fn webhook(no: i64, account: i64) -> Webhook {
         health: Health::default(),
         created_at: UnixMs(0),
         updated_at: UnixMs(0),
+        off_after: None,
         deleted: None,
+        is_account_deleted: false,
     }
 }
 
@@ -322,6 +324,49 @@ fn what_waits_when_a_webhook_is_deleted_is_called_off_and_what_is_under_way_is_n
         record event 1 canceled due None
         cancel event 2 webhook_deleted
         checkpoint 2
+    "#]]);
+}
+
+#[test]
+fn nothing_more_is_sent_for_a_deleted_account_even_where_deleted_webhooks_drain() {
+    let drains = DeliveryPolicy { on_delete: QueuedOnDelete::Drain, ..policy() };
+    let mut rig = Rig::under(drains, Bounds { in_flight: 1, ..Bounds::default() }, vec![webhook(1, 1)]);
+    (0..3).for_each(|_| _ = rig.publish(ACCOUNT));
+    rig.change(|webhook| webhook.deleted = Some((UnixMs(0), Seq(3))));
+    rig.answer(status(200));
+    rig.change(|webhook| webhook.is_account_deleted = true);
+    rig.answer(status(500));
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    rig.expect(expect![[r#"
+        attempt wh_1#1 of event 1
+        attempt wh_1#1 of event 2
+        record event 1 delivered due None
+        checkpoint 1
+        record event 2 canceled due None
+        cancel event 3 webhook_deleted
+        checkpoint 3
+    "#]]);
+}
+
+#[test]
+fn what_was_owed_before_a_webhook_was_switched_off_is_written_as_canceled_and_nothing_after() {
+    let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
+    rig.change(|webhook| {
+        webhook.state = WebhookState::Disabled;
+        (webhook.created_after, webhook.off_after) = (Seq(1), Some(Seq(2)));
+    });
+    // The first was accepted before there was the webhook, the third while it was off.
+    (0..3).for_each(|_| _ = rig.publish(ACCOUNT));
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    rig.change(|webhook| webhook.off_after = None);
+    rig.publish(ACCOUNT);
+    rig.expect(expect![[r#"
+        checkpoint 1
+        cancel event 2 webhook_disabled
+        checkpoint 3
+        checkpoint 4
     "#]]);
 }
 
@@ -720,7 +765,7 @@ fn a_read_names_what_is_in_memory_and_how_many_bytes_there_is_room_for() {
     // The first is being recorded, the fourth under way; the others wait, or are being left to the store.
     let query = rig.reads.last().expect("the newest are read");
     assert_eq!(query.known, (1..=7).map(Seq).collect());
-    assert_eq!(query.room, ReadRoom { rows: 2, body_bytes: 7 });
+    assert_eq!(query.room, ReadRoom { rows: 1, body_bytes: 7 });
 }
 
 #[test]
@@ -982,9 +1027,9 @@ fn fresh_deliveries_are_not_forgotten_where_a_read_finds_only_what_was_recorded_
     rig.tell(Input::Recorded);
     rig.tell(Input::Recorded);
     rig.next_events(1);
-    assert!(rig.reads.last().is_some_and(|query| query.newest && query.room.rows == 2), "{:?}", rig.reads);
-    // The first of these has a place in memory, and the read finds the others alone.
-    let latest: Vec<PendingRow> = (0..3).map(|_| rig.publish(ACCOUNT)).skip(1).map(pending).collect();
+    assert!(rig.reads.last().is_some_and(|query| query.newest && query.room.rows == 1), "{:?}", rig.reads);
+    // The first of these has a place in memory, and the read finds the last alone.
+    let latest: Vec<PendingRow> = (0..3).map(|_| rig.publish(ACCOUNT)).skip(2).map(pending).collect();
     rig.tell(Input::Recorded);
     rig.tell(Input::Recorded);
     rig.reads.clear();
@@ -995,6 +1040,27 @@ fn fresh_deliveries_are_not_forgotten_where_a_read_finds_only_what_was_recorded_
         rig.tell(loaded(1, Vec::new(), Some(UnixMs(0))));
     }
     assert!(rig.reads.iter().any(|query| query.newest), "{}", rig.log);
+}
+
+#[test]
+fn of_the_newest_only_what_has_room_is_taken_up_and_the_latest_first() {
+    let bounds = Bounds { lane: 8, failing_lane: 8, ..Bounds::default() };
+    let mut rig = with_backlog(bounds, 5);
+    let fresh: Vec<Arc<Event>> = (0..8).map(|_| rig.publish(ACCOUNT)).collect();
+    rig.tell(Input::Recorded);
+    rig.tell(Input::Recorded);
+    assert_eq!(rig.next_events(3), [1, 6, 2]);
+    let query = rig.reads.last().expect("the newest are read where half of the fresh ones are gone");
+    assert!(query.newest && query.room.rows == 2, "{query:?}");
+    // Two that are published meanwhile leave room to one.
+    assert_eq!([rig.publish(ACCOUNT).seq, rig.publish(ACCOUNT).seq], [Seq(14), Seq(15)]);
+    rig.reads.clear();
+    rig.tell(loaded(1, fresh.iter().skip(6).rev().cloned().map(pending).collect(), Some(UnixMs(0))));
+    assert_eq!(rig.next_events(8), [7, 3, 8, 4, 9, 5, 14, 15]);
+    assert_eq!(rig.next_events(1), [13]);
+    // The oldest are read in turn with the newest.
+    rig.tell(loaded(1, Vec::new(), Some(UnixMs(0))));
+    assert!(rig.reads.iter().any(|query| query.newest), "the others are read again: {:?}", rig.reads);
 }
 
 #[test]

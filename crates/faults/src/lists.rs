@@ -177,6 +177,10 @@ pub const BUGS: &[Named] = &[
         name: "deleted-webhook-attempted",
         says: "what waits for a webhook when it is deleted is sent all the same",
     },
+    Named {
+        name: "owed-forgotten-when-off",
+        says: "what has no row yet when its webhook is switched off comes to nothing",
+    },
     Named { name: "rate-ignored", says: "attempts start faster than the contract allows" },
     Named { name: "no-slow-start", says: "a webhook is sent as much at one time from the first attempt on" },
     Named { name: "fresh-wait-behind-backlog", says: "fresh deliveries stand behind those of the store" },

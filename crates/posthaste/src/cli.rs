@@ -65,7 +65,7 @@ enum Command {
     Deliveries(LookAtDeliveries),
     /// Sends ended deliveries again
     Replay(Replay),
-    /// Sends everything again that failed since a time; counts first
+    /// Sends everything again that failed, of the events accepted since a time; counts first
     Recover(Recover),
     /// Named tokens of the admin API: one for each program and person
     #[command(subcommand)]

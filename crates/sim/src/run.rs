@@ -99,7 +99,8 @@ impl World {
         BEGINNING.plus(self.script.faulty_for + Duration::from_secs(120))
     }
 
-    /// By then everything has drained: what waits for a time has had twice that, and a rate its turns.
+    /// By then everything has drained: what waits for a time has had twice that, a rate its turns, and each delivery twice the
+    /// time in which a slow store is asked for it alone and answers.
     fn last_moment(&self) -> UnixMs {
         let policy = &self.script.policy;
         let longest = policy.retry.delays.iter().max().copied().unwrap_or_default().mul_f64(1.1);
@@ -107,7 +108,9 @@ impl World {
         let later = Duration::from_secs(900);
         let spacing = policy.rate.map_or(Duration::ZERO, |rate| rate.spacing());
         let turns = spacing * u32::try_from(self.witness.owed.events.len()).unwrap_or(u32::MAX) * 2;
-        self.heals_at().plus(longest.max(asked).max(later) * 2 + turns + DRAIN_SLACK)
+        let answer = Duration::from_millis(self.script.faults.slowest_store_ms.unsigned_abs());
+        let reads = answer * 2 * u32::try_from(self.witness.owed.deliveries()).unwrap_or(u32::MAX) * 2;
+        self.heals_at().plus(longest.max(asked).max(later) * 2 + turns + reads + DRAIN_SLACK)
     }
 
     fn happen(&mut self, happening: Happening) {

@@ -3,7 +3,7 @@
 use posthaste_sim::{Wishes, run, run_many};
 
 /// Seeds that once found a fault. They stay for ever.
-const FOUND: &[u64] = &[16, 74, 425, 7246];
+const FOUND: &[u64] = &[16, 74, 425, 7246, 40_071_648, 49_990_031, 60_070_020, 70_008_857];
 
 const TRACED: Wishes = Wishes { is_traced: true, sets_clocks: false, stops: false };
 

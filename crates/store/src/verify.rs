@@ -25,7 +25,7 @@ const PAGE_ROWS: usize = 500;
 pub struct Report {
     /// Sentences that name the file and the row; empty if all is well.
     pub problems: Vec<String>,
-    /// Was a master key at hand to try whether the secrets open?
+    /// Was it tried whether the secrets open? Not without a master key, nor where damage is in the way of reading them.
     pub has_tried_seals: bool,
 }
 
@@ -54,12 +54,12 @@ pub fn verify(place: &Path, given: Option<MasterKeys>) -> Result<Report, OpenErr
     let vault = vault_for(&conn, &file, given)?;
     // All that is read is of one moment, also beside a server that writes.
     let moment = conn.unchecked_transaction().map_err(bad)?;
-    let mut check = Check { conn: &moment, problems: Vec::new() };
+    let mut check = Check { conn: &moment, problems: Vec::new(), has_tried_seals: false };
     let ended = check.run(vault.as_ref());
-    let mut problems = check.problems;
+    let Check { mut problems, has_tried_seals, .. } = check;
     drop(moment);
     problems.extend(ended.err().map(|trouble| StoreError::from(trouble).to_string()));
-    Ok(Report { problems, has_tried_seals: vault.is_some() })
+    Ok(Report { problems, has_tried_seals })
 }
 
 /// What opens the store's secrets, if there is a key at hand.
@@ -79,6 +79,7 @@ fn vault_for(conn: &Connection, file: &Path, given: Option<MasterKeys>) -> Resul
 struct Check<'a> {
     conn: &'a Connection,
     problems: Vec<String>,
+    has_tried_seals: bool,
 }
 
 impl Check<'_> {
@@ -92,6 +93,7 @@ impl Check<'_> {
         self.events()?;
         self.audit()?;
         if let Some(vault) = vault {
+            self.has_tried_seals = true;
             self.seals(vault)?;
         }
         self.histories()

@@ -77,7 +77,7 @@ async fn store_of_version_2(dir: &Path) {
          ALTER TABLE events DROP COLUMN ordering_key; DROP INDEX deliveries_chained; DROP INDEX deliveries_unattempted;
          ALTER TABLE deliveries DROP COLUMN chain; ALTER TABLE accounts DROP COLUMN row_check;
          ALTER TABLE keys DROP COLUMN row_check; ALTER TABLE webhooks DROP COLUMN row_check;
-         ALTER TABLE deliveries DROP COLUMN canceled_ms;
+         ALTER TABLE deliveries DROP COLUMN canceled_ms; ALTER TABLE standings DROP COLUMN off_seq;
          PRAGMA user_version = 2;",
     );
 }

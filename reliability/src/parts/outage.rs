@@ -24,6 +24,13 @@ pub const PART: Part = Part {
         Figure::at_most("outage.dead_ready", "time until ready with them", "ms", 5_000.0),
         Figure::at_most("outage.dead_memory", "most memory used with them", "MiB", 256.0),
         Figure::at_most("outage.beside_dead", "added to a healthy webhook's p99 beside them", "ms", 100.0),
+        // Overdue from the moment it was published: the greatest age there was, and not only at some moments.
+        Figure::at_most(
+            "outage.oldest_overdue",
+            "oldest overdue delivery of a healthy webhook, alone and beside them",
+            "ms",
+            5_000.0,
+        ),
         Figure::at_least(
             "outage.dead_failed",
             "attempts that failed at the dead receiver before it returned, for each webhook",

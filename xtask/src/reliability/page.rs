@@ -127,14 +127,22 @@ fn bound(figure: &Value) -> String {
 }
 
 fn with_unit(number: f64, figure: &Value) -> String {
-    let digits = if number.fract() == 0.0 { format!("{number:.0}") } else { format!("{number:.1}") };
+    let digits = match number {
+        whole if whole.fract() == 0.0 => format!("{whole:.0}"),
+        part if part.abs() < 1.0 => {
+            format!("{part:.3}").trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        other => format!("{other:.1}"),
+    };
     format!("{digits} {}", figure["unit"].as_str().unwrap_or_default()).trim_end().to_owned()
 }
 
 fn bugs(kept: &Value) -> String {
-    let bugs = KINDS.iter().filter_map(|(kind, _)| kept[kind]["bugs"].as_array()).next();
-    let Some(bugs) = bugs else { return String::new() };
-    let mut text = String::from("\n| bug switched on | noticed by |\n|---|---|\n");
+    let ran = KINDS.iter().find_map(|(kind, name)| Some((*name, kept[kind]["bugs"].as_array()?)));
+    let Some((name, bugs)) = ran else {
+        return String::from("\n**Bugs** were switched on in neither run.\n");
+    };
+    let mut text = format!("\n| bug switched on ({name}) | noticed by |\n|---|---|\n");
     for bug in bugs {
         let part = |member: &str| bug[member].as_str().unwrap_or_default();
         let _ = writeln!(text, "| `{}`: {} | {} |", part("name"), part("says"), part("caught_by"));
@@ -167,5 +175,15 @@ mod tests {
             page.contains("- **objection** (with every change, part kill, seed 7): 2 are lost\n"),
             "{page}"
         );
+        assert!(page.ends_with("switched on in neither run.\n"), "{page}");
+    }
+
+    #[test]
+    fn a_bound_is_printed_as_it_is() {
+        let table =
+            [(0.45, "0.45"), (0.503, "0.503"), (0.5, "0.5"), (0.0001, "0"), (1.0, "1"), (12.34, "12.3")];
+        for (number, printed) in table {
+            assert_eq!(with_unit(number, &json!({})), printed);
+        }
     }
 }

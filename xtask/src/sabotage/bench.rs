@@ -31,6 +31,21 @@ impl Bench {
         Ok(Self { root: root.to_owned(), tree, target: folder.join("target") })
     }
 
+    /// The same, which begins with the libraries of others that `cargo test --workspace` has built, unless something was built
+    /// there before. They are the same ones, and building them takes minutes.
+    pub fn set_up_first(root: &Path, folder: &Path) -> anyhow::Result<Self> {
+        let (built, target) = (root.join("target/debug"), folder.join("target"));
+        if !target.exists() && built.join("deps").is_dir() {
+            let unfinished = folder.join("target.new");
+            let libraries = unfinished.join("debug/deps");
+            std::fs::create_dir_all(&libraries)?;
+            copy(&[built.join("build"), built.join(".fingerprint")], &unfinished.join("debug"))?;
+            copy(&libraries_of_others(&built.join("deps"))?, &libraries)?;
+            std::fs::rename(unfinished, target)?;
+        }
+        Self::set_up(root, folder)
+    }
+
     /// Builds what the entries' tests need, as long as nothing is spoiled.
     pub fn prepare(&self, entries: &[Entry]) -> anyhow::Result<()> {
         // All at once, so that both processors are busy to the end.
@@ -54,7 +69,8 @@ impl Bench {
                 std::fs::remove_dir_all(folder)?;
             }
             std::fs::create_dir_all(folder)?;
-            crate::run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(&self.target).arg(&unfinished))?;
+            std::fs::create_dir(&unfinished)?;
+            copy(&[self.target.join("debug")], &unfinished)?;
             std::fs::rename(unfinished, target)?;
         }
         Self::set_up(&self.root, folder)
@@ -113,6 +129,24 @@ impl Bench {
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_PROFILE_DEV_DEBUG", "none")
     }
+}
+
+/// Copies files and folders into a folder, with their times: by these it is told what has to be built again.
+fn copy(all: &[PathBuf], into: &Path) -> anyhow::Result<()> {
+    crate::run(Command::new("cp").args(["-a", "--reflink=auto", "--target-directory"]).arg(into).args(all))
+}
+
+/// The built libraries that are not of this workspace.
+fn libraries_of_others(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let is_of_others = |name: &str| name.starts_with("lib") && !name.starts_with("libposthaste");
+        if name.to_str().is_some_and(is_of_others) {
+            found.push(folder.join(name));
+        }
+    }
+    Ok(found)
 }
 
 /// A program that has to end, and reaches nothing but this machine where such a room can be had: without its guard, a

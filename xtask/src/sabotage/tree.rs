@@ -42,13 +42,19 @@ impl Tree {
 
     /// Replaces text that stands in a file exactly once.
     pub fn edit(&self, file: &str, find: &str, replace: &str) -> anyhow::Result<Edit> {
+        let sound = sound(&self.path, file, find)?;
         let path = self.path.join(file);
-        let sound = fs::read_to_string(&path).with_context(|| file.to_owned())?;
-        let times = sound.matches(find).count();
-        ensure!(times == 1, "{file}: the text to replace stands there {times} times:\n{find}");
         fs::write(&path, sound.replacen(find, replace, 1))?;
         Ok(Edit { file: path, sound })
     }
+}
+
+/// A file's content; an error, unless the text to replace stands there exactly once.
+pub fn sound(root: &Path, file: &str, find: &str) -> anyhow::Result<String> {
+    let sound = fs::read_to_string(root.join(file)).with_context(|| file.to_owned())?;
+    let times = sound.matches(find).count();
+    ensure!(times == 1, "{file}: the text to replace stands there {times} times:\n{find}");
+    Ok(sound)
 }
 
 impl Edit {

@@ -114,7 +114,9 @@ mod tests {
             health: Health::default(),
             created_at: UnixMs(0),
             updated_at: UnixMs(0),
+            off_after: None,
             deleted: None,
+            is_account_deleted: false,
         }
     }
 

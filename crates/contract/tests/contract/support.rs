@@ -50,7 +50,9 @@ pub fn webhook(
         health: Health::default(),
         created_at,
         updated_at: created_at,
+        off_after: None,
         deleted: None,
+        is_account_deleted: false,
     }
 }
 

@@ -52,7 +52,9 @@ fn claim(number: u32) -> Claim {
         health: Health::default(),
         created_at: UnixMs(0),
         updated_at: UnixMs(0),
+        off_after: None,
         deleted: None,
+        is_account_deleted: false,
     };
     let event = Event {
         seq: Seq(1),

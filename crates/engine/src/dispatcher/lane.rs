@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use posthaste_core::{Chain, Health, Seq, UnixMs, Webhook, WebhookState};
+use posthaste_store::PendingRow;
 
 use super::bodies::is_heavy;
 use super::line::{Job, Line, Source};
@@ -64,8 +65,8 @@ pub struct Lane {
     leaving: BTreeSet<Seq>,
     /// May there be fresh rows in the store that the latest read of the newest has not seen, or had no room for?
     has_unread: bool,
-    /// Deliveries recorded while the read was under way: what it says of them is old.
-    pub settled_while_loading: BTreeSet<Seq>,
+    /// While a read is under way, the deliveries recorded since it began: what it says of them is old.
+    settled_while_reading: Option<BTreeSet<Seq>>,
     /// Was something due announced while the read was under way? Then it has to be repeated.
     pub look_again: bool,
     /// Was the webhook changed while the read was under way? Then what it found may have been canceled since.
@@ -103,7 +104,7 @@ impl Lane {
             overflowed_at: None,
             leaving: BTreeSet::new(),
             has_unread: false,
-            settled_while_loading: BTreeSet::new(),
+            settled_while_reading: None,
             look_again: false,
             reads_in_vain: false,
             window: first_window(bounds),
@@ -161,8 +162,7 @@ impl Lane {
         let is_hungry = self.waiting.count(Source::Backlog) <= self.most_backlog(bounds) / 2;
         let is_turn_of_newest = self.reads_for == Source::Backlog || !is_hungry;
         if is_turn_of_newest && self.wants_newest(bounds) {
-            // Half of what fresh ones have is left to fan-out.
-            return Some((Source::Fresh, most.min(self.most_backlog(bounds))));
+            return Some((Source::Fresh, most.min(self.room_for_newest(bounds))));
         }
         (oldest > 0).then(|| (Source::Backlog, most.min(oldest)))
     }
@@ -172,13 +172,35 @@ impl Lane {
         let is_wanted = self.overflowed_at.is_some()
             && self.has_unread
             && !posthaste_faults::bug("fresh-wait-behind-backlog");
-        is_wanted && self.waiting.count(Source::Fresh) <= self.most_backlog(bounds) / 2
+        let is_emptied_by_half = self.waiting.count(Source::Fresh) <= self.most_backlog(bounds) / 2;
+        is_wanted && is_emptied_by_half && self.room_for_newest(bounds) > 0
+    }
+
+    /// How many of the newest rows have room beside a full backlog: with more, the latest of them would be given back.
+    fn room_for_newest(&self, bounds: &Bounds) -> usize {
+        let beside_backlog = self.most_backlog(bounds).saturating_sub(self.waiting.count(Source::Fresh));
+        beside_backlog.min(self.room(Source::Fresh, bounds))
+    }
+
+    /// Leaves the oldest of the newest rows to the store if fan-out has taken their room since the read began.
+    pub fn leave_beyond_room(&mut self, newest_first: &mut Vec<PendingRow>, bounds: &Bounds) {
+        let room = self.room(Source::Fresh, bounds).min(newest_first.len());
+        if let Some(oldest) = newest_first.split_off(room).last() {
+            self.expect_row(oldest.due_at);
+        }
     }
 
     /// A read from there begins: it sees what was written by now.
     pub fn begins_to_read(&mut self, source: Source) {
         self.reads_for = source;
+        self.settled_while_reading = Some(BTreeSet::new());
         self.has_unread &= source == Source::Backlog;
+    }
+
+    /// The read has ended. Answers which deliveries were recorded since it began.
+    pub fn ends_to_read(&mut self) -> BTreeSet<Seq> {
+        self.is_loading = false;
+        self.settled_while_reading.take().unwrap_or_default()
     }
 
     /// A read found so many rows that were not in memory, and came to the end of what it was for if `is_all`.
@@ -212,8 +234,8 @@ impl Lane {
     pub fn recorded(&mut self, event: Seq) {
         self.known.remove(&event);
         self.has_unread |= self.leaving.remove(&event);
-        if self.is_loading {
-            self.settled_while_loading.insert(event);
+        if let Some(settled) = &mut self.settled_while_reading {
+            settled.insert(event);
         }
     }
 

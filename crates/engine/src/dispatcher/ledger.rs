@@ -99,9 +99,9 @@ impl Ledger {
         self.collected_due.len()
     }
 
-    /// How many of these go to the store to wait there.
-    pub fn spills(&self) -> usize {
-        self.collecting.spills.len()
+    /// How many of these go to the store to wait there, or end.
+    pub fn without_attempt(&self) -> usize {
+        self.collecting.spills.len() + self.collecting.cancels.len()
     }
 
     /// Is everything durable?

@@ -64,6 +64,7 @@ pub fn no_retry_reason(webhook: Option<&Webhook>, policy: &DeliveryPolicy) -> Op
     match webhook {
         None => Some(reasons::WEBHOOK_DELETED),
         Some(webhook) if webhook.state == WebhookState::Disabled => Some(reasons::WEBHOOK_DISABLED),
+        Some(webhook) if webhook.is_account_deleted => Some(reasons::WEBHOOK_DELETED),
         Some(webhook) if webhook.deleted.is_some() => {
             bugs::drops(policy.on_delete).then_some(reasons::WEBHOOK_DELETED)
         }

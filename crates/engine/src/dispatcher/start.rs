@@ -182,6 +182,15 @@ impl Dispatcher {
         }
     }
 
+    /// The end of a delivery in memory that will not be tried.
+    pub(super) fn call_off(&mut self, job: &Job, reason: &'static str) {
+        debug_assert!(reason == reasons::WEBHOOK_DELETED || reason == reasons::WEBHOOK_DISABLED);
+        self.ledger.cancel(job.key, reason);
+        if !job.is_written {
+            self.ledger.close(job.key.event);
+        }
+    }
+
     /// What was handed out is durable: those deliveries are the store's now.
     pub(super) fn recorded(&mut self) {
         for written in self.ledger.recorded() {

@@ -38,14 +38,14 @@ impl Dispatcher {
     /// Is there room for what fan-out leaves to the store? However much that is, it takes half of a record at most, and
     /// attempts go on beside it.
     pub(super) fn can_fan_out(&self) -> bool {
-        let is_open = self.ledger.spills() < (self.bounds.record / 2).max(1);
+        let is_open = self.ledger.without_attempt() < (self.bounds.record / 2).max(1);
         is_open && self.ledger.len() < self.bounds.record
     }
 
     /// Is there room for what has waited in memory for long? A quarter of a record is kept for it from fan-out, and one
     /// for attempts from both.
     pub(super) fn can_write_overdue(&self) -> bool {
-        let is_open = self.ledger.spills() < self.bounds.record - self.bounds.record / 4;
+        let is_open = self.ledger.without_attempt() < self.bounds.record - self.bounds.record / 4;
         is_open && self.ledger.len() < self.bounds.record
     }
 
@@ -59,8 +59,13 @@ impl Dispatcher {
         }
         let is_dropped = webhook.deleted.is_some() && no_retry_reason(Some(webhook), &self.policy).is_some();
         let is_owed = webhook.is_owed(&event.event_type, event.seq);
-        if is_dropped || !is_owed || !webhook.is_concerned(event.watched.as_deref()) {
+        let is_forgotten = posthaste_faults::bug("owed-forgotten-when-off");
+        let was_owed = !is_owed && webhook.was_owed(&event.event_type, event.seq) && !is_forgotten;
+        if is_dropped || !(is_owed || was_owed) || !webhook.is_concerned(event.watched.as_deref()) {
             return;
+        }
+        if was_owed {
+            return self.leave_as_canceled(key);
         }
         // What goes out in order waits for its turn in the store, where a crash changes nothing.
         let is_ordered = event.ordering_key.is_some();
@@ -99,6 +104,14 @@ impl Dispatcher {
         }
         let due_at = self.due_at(&job.event);
         self.ledger.spill(Spill { key: job.key, due_at, chain: job.event.chain() });
+    }
+
+    /// What a webhook was owed when it was switched off is known until its row is durable, as what is left to the store is.
+    fn leave_as_canceled(&mut self, key: DeliveryKey) {
+        if let Some(lane) = self.lane(key.webhook) {
+            lane.known.insert(key.event);
+        }
+        self.ledger.cancel(key, reasons::WEBHOOK_DISABLED);
     }
 
     /// Puts a delivery behind the others from there.
@@ -274,8 +287,6 @@ impl Dispatcher {
         });
         let bounds = self.bounds;
         let Some(lane) = self.lanes.get_mut(&no) else { return };
-        // The read begins now: it sees all that was recorded while it waited for its turn.
-        lane.settled_while_loading.clear();
         // While much waits elsewhere a lane still goes on, one delivery at a time, but reads nothing in advance.
         let most = match self.waiting.bytes >= most_bytes_beside(lane, &bounds) {
             true => usize::from(lane.can_go_on()),
@@ -308,12 +319,11 @@ impl Dispatcher {
         let PendingRead { rows, passed_over, next } = read;
         self.loads_in_flight -= 1;
         let Some(lane) = self.lanes.get_mut(&no) else { return };
-        lane.is_loading = false;
+        let settled = lane.ends_to_read();
         if std::mem::take(&mut lane.reads_in_vain) {
             lane.has_read_in_vain();
             return self.expect_row(no, UnixMs(0));
         }
-        let settled = std::mem::take(&mut lane.settled_while_loading);
         // The newest say nothing of where the oldest begin.
         if let Some(next) = next.filter(|_| lane.reads_for == Source::Backlog) {
             lane.expect_row(next);
@@ -340,6 +350,7 @@ impl Dispatcher {
         let is_early =
             source == Source::Fresh && new.is_empty() && old_due_at.is_none() && !lane.is_durable();
         if source == Source::Fresh {
+            lane.leave_beyond_room(&mut new, &self.bounds);
             new.reverse();
         }
         self.take_up_rows(no, new, source);
@@ -376,15 +387,6 @@ impl Dispatcher {
         let bounds = self.bounds;
         if self.lanes.get(&no).is_some_and(|lane| lane.wants_rows(&bounds)) {
             self.set_timer(no);
-        }
-    }
-
-    /// The end of a delivery in memory that will not be tried.
-    pub(super) fn call_off(&mut self, job: &Job, reason: &'static str) {
-        debug_assert!(reason == reasons::WEBHOOK_DELETED || reason == reasons::WEBHOOK_DISABLED);
-        self.ledger.cancel(job.key, reason);
-        if !job.is_written {
-            self.ledger.close(job.key.event);
         }
     }
 }

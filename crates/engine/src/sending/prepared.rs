@@ -118,7 +118,9 @@ mod tests {
             health: Health::default(),
             created_at: START,
             updated_at: START,
+            off_after: None,
             deleted: None,
+            is_account_deleted: false,
         })
     }
 

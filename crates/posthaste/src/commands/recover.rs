@@ -1,4 +1,4 @@
-//! `recover`: repeat everything that failed since a time.
+//! `recover`: repeat everything that failed, of the events accepted since a time.
 
 use std::io::{IsTerminal as _, Write as _};
 

@@ -76,7 +76,9 @@ impl Verify {
             sentence = format!("{place}: no damage found");
         }
         if !report.has_tried_seals {
-            sentence.push_str("\nNo master key was at hand, so the secrets were not opened.");
+            // Damage may be in the way of them, too.
+            let why = if is_sound { "No master key was at hand, so the" } else { "The" };
+            sentence.push_str(&format!("\n{why} secrets were not opened."));
         }
         let answer = json!({
             "place": place,

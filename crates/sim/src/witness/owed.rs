@@ -107,6 +107,11 @@ pub struct Obligations {
 }
 
 impl Obligations {
+    /// How many deliveries there have been.
+    pub fn deliveries(&self) -> usize {
+        self.owed.len()
+    }
+
     /// An event is stored and owed to these. Answers whether its place was free.
     pub fn stored(&mut self, seq: Seq, fact: Fact, takers: &[WebhookNo]) -> bool {
         for webhook in takers {

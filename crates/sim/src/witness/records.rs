@@ -106,8 +106,11 @@ impl Witness {
         for (key, owed) in self.owed.of_webhook(no) {
             let Some(fact) = events.get(&key.event) else { continue };
             let is_test = matches!(fact.audience, Audience::Webhook(_));
-            let is_for_it =
-                if is_test { !known.is_deleted } else { known.still_wants(fact.event_type, drops) };
+            // One that is switched off is still told what it was owed until then: as canceled.
+            let is_for_it = match is_test {
+                true => !known.is_deleted,
+                false => known.still_wants(fact.event_type, drops) || known.is_off_for(fact.event_type),
+            };
             if !is_for_it && !owed.is_written && owed.stand == Stand::Open {
                 owed.is_uncertain = true;
             }

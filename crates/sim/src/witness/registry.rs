@@ -124,6 +124,11 @@ impl Known {
         !self.is_deleted && self.still_wants(event_type, false)
     }
 
+    /// Would an event of this type be for it, if it were not switched off?
+    pub fn is_off_for(&self, event_type: &str) -> bool {
+        !self.is_deleted && self.state == WebhookState::Disabled && covers(&self.subscription, event_type)
+    }
+
     /// Is an event still for it that was when it was accepted? One that was deleted may take what it was owed.
     pub fn still_wants(&self, event_type: &str, drops_when_deleted: bool) -> bool {
         let is_off = self.state == WebhookState::Disabled || (self.is_deleted && drops_when_deleted);

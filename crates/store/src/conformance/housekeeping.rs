@@ -174,6 +174,30 @@ pub async fn a_deleted_account_leaves_nothing(store: Arc<dyn Store>) {
     assert!(store.written(own).await.unwrap().is_empty());
 }
 
+/// Whatever the contract says of the deliveries of deleted webhooks.
+pub async fn what_an_account_leaves_behind_ends_with_it(store: Arc<dyn Store>) {
+    let scene = begin(store.clone()).await;
+    let (before, live) = (scene.webhook("a").await.no, scene.webhook("b").await.no);
+    let event = scene.event(NOW).await;
+    let key = |webhook| DeliveryKey { event, webhook };
+    scene.record([before, live].map(|no| retried(key(no), 1, NOW, after_s(9))).to_vec()).await;
+    // One that is not at the checkpoint yet keeps both in the roster.
+    let last = scene.event(NOW).await;
+    store.delete_webhook(before, NOW.into()).await.unwrap();
+    scene.tidy(NEVER, false, NOW).await;
+    assert_eq!(store.delivery(key(before)).await.unwrap().unwrap().0.state, DeliveryState::Pending);
+    store.delete_account("acme", after_s(1).into()).await.unwrap();
+    scene.tidy(NEVER, false, after_s(1)).await;
+    for no in [before, live] {
+        let (delivery, ..) = store.delivery(key(no)).await.unwrap().unwrap();
+        assert_eq!(
+            (delivery.state, delivery.reason.as_deref()),
+            (DeliveryState::Canceled, Some(reasons::WEBHOOK_DELETED))
+        );
+    }
+    scene.checkpoint(last).await;
+}
+
 pub async fn what_is_canceled_is_kept_as_long_as_what_fails(store: Arc<dyn Store>) {
     let scene = begin(store.clone()).await;
     let [off, called_off, resent] =

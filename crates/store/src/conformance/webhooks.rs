@@ -7,7 +7,7 @@ use std::time::Duration;
 use posthaste_core::{KeyNo, Secret, Seq, Subscription, UnixMs, WebhookNo, WebhookState};
 
 use super::scene::{NOW, after_s, begin, new_account, new_webhook};
-use crate::change::{Rotation, WebhookLimits, WebhookPatch};
+use crate::change::{RecordBatch, Rotation, WebhookLimits, WebhookPatch};
 use crate::error::{Refusal, StoreError};
 use crate::store::Store;
 
@@ -162,8 +162,40 @@ pub async fn the_roster_shows_every_change(store: Arc<dyn Store>) {
     let webhook = scene.patch(webhook.no, paused, after_s(1)).await;
     assert!(*roster.get(webhook.no).unwrap() == webhook);
     assert_eq!(roster.of_account(scene.account.no, WebhookNo(0), 9).len(), 1);
+    let before = scene.webhook("b").await;
+    store.delete_webhook(before.no, after_s(1).into()).await.unwrap();
+    assert!(!roster.get(before.no).unwrap().is_account_deleted);
     store.delete_account("acme", after_s(2).into()).await.unwrap();
-    assert_eq!(roster.get(webhook.no).unwrap().deleted, Some((after_s(2), Seq(0))));
+    for (no, deleted_at) in [(webhook.no, after_s(2)), (before.no, after_s(1))] {
+        let shown = roster.get(no).unwrap();
+        assert_eq!((shown.deleted, shown.is_account_deleted), (Some((deleted_at, Seq(0))), true));
+    }
+}
+
+pub async fn a_webhook_that_is_off_knows_the_event_before_that(store: Arc<dyn Store>) {
+    let scene = begin(store.clone()).await;
+    let no = scene.webhook("a").await.no;
+    let set = async |state: WebhookState| {
+        let patch = WebhookPatch { state: Some(state), ..WebhookPatch::default() };
+        let off_after = scene.patch(no, patch, NOW).await.off_after;
+        assert_eq!(store.roster().get(no).unwrap().off_after, off_after);
+        off_after
+    };
+    let first = scene.event(NOW).await;
+    assert_eq!(set(WebhookState::Disabled).await, Some(first));
+    let second = scene.event(NOW).await;
+    assert_eq!(set(WebhookState::Disabled).await, Some(first), "it was off already");
+    let off = store.roster().get(no).unwrap();
+    assert!(off.was_owed("a.b", first) && !off.was_owed("a.b", second) && !off.is_owed("a.b", first));
+    assert_eq!(set(WebhookState::Paused).await, None);
+    let disable = vec![(no, "failing")];
+    scene.store.record(RecordBatch { disable, ..RecordBatch::default() }).await.unwrap();
+    assert_eq!(store.roster().get(no).unwrap().off_after, None, "only an active one is switched off");
+    assert_eq!(set(WebhookState::Active).await, None);
+    let disable = vec![(no, "failing")];
+    scene.store.record(RecordBatch { disable, ..RecordBatch::default() }).await.unwrap();
+    let stored = store.webhook(scene.account.no, None, "a").await.unwrap().unwrap();
+    assert_eq!(stored.off_after, Some(second));
 }
 
 pub async fn a_webhook_knows_the_event_before_it(store: Arc<dyn Store>) {

@@ -108,11 +108,12 @@ impl Ledger {
         let no = no.ok_or(Refusal::NotFound)?;
         self.effects.accounts.push(no);
         self.forget_keys_of(no)?;
-        self.delete_webhooks_of(no, by.at)?;
         self.conn
             .prepare_cached("UPDATE accounts SET name = NULL, deleted_ms = ?2 WHERE no = ?1")?
             .execute(params![no.0, by.at.0])?;
         ACCOUNTS.stamp(&self.conn, no.0)?;
+        // Now that they are read as those of a deleted account.
+        self.delete_webhooks_of(no, by.at)?;
         self.note(by, Action::AccountDeleted, Noted::account(id))
     }
     fn no_of(&self, id: &str) -> Outcome<Option<AccountNo>> {

@@ -1,11 +1,13 @@
 //! Webhooks to which nothing new is sent: switched off or deleted.
 
+use std::collections::BTreeSet;
+
 use posthaste_core::delivery::reasons;
-use posthaste_core::{Seq, UnixMs, Webhook, WebhookNo, WebhookState};
+use posthaste_core::{AccountNo, Seq, UnixMs, Webhook, WebhookNo, WebhookState};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::checks::{ACCOUNTS, WEBHOOKS};
-use super::trouble::Outcome;
+use super::trouble::{Outcome, Trouble};
 use super::{Ledger, webhooks};
 use crate::error::Refusal;
 
@@ -45,19 +47,30 @@ pub(super) struct End {
     no: WebhookNo,
     state: WebhookState,
     deleted: Option<Seq>,
+    is_account_deleted: bool,
 }
 
 impl End {
     fn of(webhook: &Webhook) -> Self {
-        let Webhook { no, state, .. } = *webhook;
-        Self { no, state, deleted: webhook.deleted.map(|(_, seq)| seq) }
+        let Webhook { no, state, is_account_deleted, .. } = *webhook;
+        Self { no, state, deleted: webhook.deleted.map(|(_, seq)| seq), is_account_deleted }
+    }
+
+    fn closing(&self) -> Option<Closing> {
+        match (self.deleted, self.state) {
+            (Some(seq), _) if self.is_account_deleted => Some(Closing::WithAccount(seq)),
+            (Some(seq), WebhookState::Disabled) => Some(Closing::DeletedWhileOff(seq)),
+            (Some(seq), _) => Some(Closing::Deleted(seq)),
+            (None, WebhookState::Disabled) => Some(Closing::Disabled),
+            (None, _) => None,
+        }
     }
 }
 
 /// Of the webhooks that deliveries may be owed to those that were switched off or deleted, without unsealing anything.
 pub(super) fn ends_owed(conn: &Connection, checkpoint: Seq) -> Outcome<Vec<End>> {
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT w.no, w.state, w.deleted_seq
+        "SELECT w.no, w.state, w.deleted_seq, a.deleted_ms IS NOT NULL
          FROM webhooks w JOIN accounts a ON a.no = w.account JOIN standings s ON s.webhook = w.no
          WHERE (w.state = ?2 OR w.deleted_ms IS NOT NULL) AND {} AND {} AND {}",
         webhooks::OWED,
@@ -69,28 +82,25 @@ pub(super) fn ends_owed(conn: &Connection, checkpoint: Seq) -> Outcome<Vec<End>>
     while let Some(row) = rows.next()? {
         let state = WebhookState::from_word(&row.get::<_, String>(1)?);
         let (no, deleted) = (WebhookNo(row.get(0)?), row.get::<_, Option<i64>>(2)?.map(Seq));
-        ends.extend(state.map(|state| End { no, state, deleted }));
+        let is_account_deleted = row.get(3)?;
+        ends.extend(state.map(|state| End { no, state, deleted, is_account_deleted }));
     }
     Ok(ends)
 }
 
 impl Ledger {
     /// Remembers which of these webhooks have rows that must be ended.
-    pub(super) fn note_closing(&mut self, webhooks: &[Webhook]) -> Outcome<()> {
-        self.note_ends(webhooks.iter().map(End::of).collect())
+    pub(super) fn note_closing(&mut self, webhooks: &[Webhook]) {
+        self.note_ends(webhooks.iter().map(End::of));
     }
 
-    pub(super) fn note_ends(&mut self, ends: Vec<End>) -> Outcome<()> {
-        let has_deleted = ends.iter().any(|end| end.deleted.is_some());
-        for End { no, state, deleted } in ends {
-            match (deleted, state) {
-                (Some(seq), WebhookState::Disabled) => self.closing.insert(no, Closing::DeletedWhileOff(seq)),
-                (Some(seq), _) => self.closing.insert(no, Closing::Deleted(seq)),
-                (None, WebhookState::Disabled) => self.closing.insert(no, Closing::Disabled),
-                _ => self.closing.remove(&no),
+    pub(super) fn note_ends(&mut self, ends: impl IntoIterator<Item = End>) {
+        for end in ends {
+            match end.closing() {
+                Some(closing) => self.closing.insert(end.no, closing),
+                None => self.closing.remove(&end.no),
             };
         }
-        if has_deleted { self.note_deleted_accounts() } else { Ok(()) }
     }
 
     /// Deletes a webhook whose row is damaged. Nobody knows what it says, so nothing more is sent for it.
@@ -113,17 +123,35 @@ impl Ledger {
         ids.ok_or_else(|| Refusal::NotFound.into())
     }
 
-    /// Webhooks still in the roster whose account is gone: what is pending for them ends whatever the contract says.
-    fn note_deleted_accounts(&mut self) -> Outcome<()> {
-        let mut statement = self.conn.prepare_cached(
-            "SELECT w.no, w.deleted_seq FROM accounts a CROSS JOIN webhooks w ON w.account = a.no
-             WHERE a.deleted_ms IS NOT NULL AND w.deleted_seq IS NOT NULL",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            if let Some(closing) = self.closing.get_mut(&WebhookNo(row.get(0)?)) {
-                *closing = Closing::WithAccount(Seq(row.get(1)?));
+    /// Deletes the webhooks of an account that is deleted, and tells of those that were deleted before and are still sent to.
+    pub(super) fn delete_webhooks_of(&mut self, account: AccountNo, now: UnixMs) -> Outcome<()> {
+        let found: Vec<(i64, bool)> = self
+            .conn
+            .prepare_cached("SELECT no, deleted_ms IS NULL FROM webhooks WHERE account = ?1")?
+            .query_map([account.0], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let changed: BTreeSet<WebhookNo> = self.effects.changed.iter().map(|webhook| webhook.no).collect();
+        for (no, is_live) in found {
+            let no = WebhookNo(no);
+            if is_live {
+                self.end_webhook(no, now)?;
+            } else if changed.contains(&no) || self.closing.contains_key(&no) {
+                self.tell_again(no)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Tells of a deleted webhook as it is now. Nothing more is sent for one that is damaged.
+    fn tell_again(&mut self, no: WebhookNo) -> Outcome<()> {
+        match webhooks::by_no(&self.conn, &self.vault, no) {
+            Err(Trouble::Damaged(what)) => {
+                tracing::warn!(what, "an account is deleted and a webhook of it is damaged");
+                self.closing.insert(no, Closing::WithAccount(self.last_event));
+                self.effects.left.push(no);
+                self.effects.nudged.push(no);
+            }
+            found => found?.into_iter().for_each(|webhook| self.note_changed(webhook)),
         }
         Ok(())
     }
@@ -133,7 +161,7 @@ impl Ledger {
 mod tests {
     use std::collections::BTreeMap;
 
-    use posthaste_core::{AccountNo, Secret, Subscription};
+    use posthaste_core::{Secret, Subscription};
 
     use super::*;
     use crate::change::{NewAccount, NewWebhook, WebhookLimits, WebhookPatch};
@@ -157,6 +185,30 @@ mod tests {
     }
 
     #[test]
+    fn a_webhook_that_an_earlier_version_switched_off_gets_no_note_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let keys = MasterKey::from_bytes([1; 32]).into();
+        let mut ledger = opening::open(&folder, &keys, UnixMs(0)).unwrap().ledger;
+        let by = UnixMs(0).into();
+        ledger.begin().unwrap();
+        let account =
+            ledger.create_account(NewAccount { id: "acme".to_owned(), name: None }, &by).unwrap().no;
+        let no = webhook(&mut ledger, account, "off");
+        let off = || WebhookPatch { state: Some(WebhookState::Disabled), ..WebhookPatch::default() };
+        let patch = |ledger: &mut Ledger, patch| {
+            ledger.update_webhook(no, patch, WebhookLimits::default(), &by).unwrap().off_after
+        };
+        assert_eq!(patch(&mut ledger, off()), Some(Seq(0)));
+        ledger.conn.execute("UPDATE standings SET off_seq = NULL", []).unwrap();
+        ledger.last_event = Seq(7);
+        for later in [off(), WebhookPatch::default()] {
+            assert_eq!(patch(&mut ledger, later), None);
+        }
+        ledger.roll_back().unwrap();
+    }
+
+    #[test]
     fn what_is_taken_back_leaves_the_same_webhooks_to_close() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::open(dir.path()).unwrap();
@@ -171,7 +223,13 @@ mod tests {
         let (kept, gone) = (account(&mut ledger, "kept"), account(&mut ledger, "gone"));
         let [_, off, deleted, both] =
             ["on", "off", "deleted", "both"].map(|id| webhook(&mut ledger, kept, id));
-        let theirs = webhook(&mut ledger, gone, "theirs");
+        let [before, at_once, theirs] =
+            ["before", "at-once", "theirs"].map(|id| webhook(&mut ledger, gone, id));
+        ledger.delete_webhook(before, &by).unwrap();
+        ledger.commit().unwrap();
+        assert_eq!(ledger.closing, BTreeMap::from([(before, Closing::Deleted(Seq(7)))]));
+        ledger.begin().unwrap();
+        ledger.delete_webhook(at_once, &by).unwrap();
         for no in [off, both] {
             let patch = WebhookPatch { state: Some(WebhookState::Disabled), ..WebhookPatch::default() };
             ledger.update_webhook(no, patch, none, &by).unwrap();
@@ -186,6 +244,8 @@ mod tests {
             (off, Closing::Disabled),
             (deleted, Closing::Deleted(at)),
             (both, Closing::DeletedWhileOff(at)),
+            (before, Closing::WithAccount(at)),
+            (at_once, Closing::WithAccount(at)),
             (theirs, Closing::WithAccount(at)),
         ]);
         assert_eq!(ledger.closing, expected);

@@ -170,7 +170,7 @@ impl Ledger {
             effects: Effects::none(last_event),
         };
         let ends = closing::ends_owed(&ledger.conn, checkpoint)?;
-        ledger.note_ends(ends)?;
+        ledger.note_ends(ends);
         Ok((ledger, owed))
     }
 
@@ -209,7 +209,8 @@ impl Ledger {
         (self.close_at, self.sweep_at, self.purge) = (WebhookNo(0), Seq(0), None);
         self.effects = Effects::none(self.last_event);
         let ends = closing::ends_owed(&self.conn, checkpoint)?;
-        self.note_ends(ends)
+        self.note_ends(ends);
+        Ok(())
     }
 
     /// Makes everything since `begin` durable.
@@ -220,7 +221,7 @@ impl Ledger {
         self.run("COMMIT")?;
         self.log_was_numbered();
         let effects = std::mem::replace(&mut self.effects, Effects::none(self.last_event));
-        self.note_closing(&effects.changed)?;
+        self.note_closing(&effects.changed);
         Ok(effects)
     }
 

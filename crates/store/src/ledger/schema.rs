@@ -11,7 +11,7 @@ pub(crate) const CHECKPOINT: &str = "checkpoint";
 pub(crate) const APPLICATION_ID: i32 = 0x506f_7374;
 
 /// Each step with its number being its place from 1; `PRAGMA user_version` says how many were taken.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -21,6 +21,7 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("migrations/0007.sql"),
     include_str!("migrations/0008.sql"),
     include_str!("migrations/0009.sql"),
+    include_str!("migrations/0010.sql"),
 ];
 
 /// The step that gave rows their checksums.
@@ -150,16 +151,21 @@ pub(crate) fn show_as_of_this_version(connection: &Connection) -> rusqlite::Resu
         let has_tokens = connection.table_exists(None, "tokens")?;
         connection.execute_batch(&checks::shown_as_sound(has_tokens))?;
     }
+    show_with_columns(connection, "events", &["watched", "ordering_key"])?;
+    show_with_columns(connection, "standings", &["off_seq"])
+}
+
+fn show_with_columns(connection: &Connection, table: &str, columns: &[&str]) -> rusqlite::Result<()> {
     let mut missing = String::new();
-    for column in ["watched", "ordering_key"] {
-        if !connection.column_exists(None, "events", column)? {
+    for column in columns {
+        if !connection.column_exists(None, table, column)? {
             missing.push_str(&format!(", NULL AS {column}"));
         }
     }
     if missing.is_empty() {
         return Ok(());
     }
-    connection.execute_batch(&format!("CREATE TEMP VIEW events AS SELECT *{missing} FROM main.events"))
+    connection.execute_batch(&format!("CREATE TEMP VIEW {table} AS SELECT *{missing} FROM main.{table}"))
 }
 
 /// Takes the steps that are missing, all in one transaction.

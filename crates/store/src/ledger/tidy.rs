@@ -51,7 +51,7 @@ impl Ledger {
         is_disk_short: bool,
     ) -> Outcome<bool> {
         let changed = std::mem::take(&mut self.effects.changed);
-        self.note_closing(&changed)?;
+        self.note_closing(&changed);
         self.effects.changed = changed;
         if self.sweep_at == Seq(0) {
             self.unstrand(now)?;

@@ -30,7 +30,8 @@ fn select() -> String {
     format!(
         "SELECT w.no, w.id, w.account, a.id, w.key, w.url, w.canonical_url, w.subscription, w.state,
              w.description, w.extension, w.secrets, w.created_after, w.created_ms, w.updated_ms, w.deleted_ms,
-             w.deleted_seq, s.fails, s.last_attempt_ms, s.last_success_ms, {}, {}
+             w.deleted_seq, s.fails, s.last_attempt_ms, s.last_success_ms, {}, {}, a.deleted_ms IS NOT NULL,
+             s.off_seq
          FROM webhooks w JOIN accounts a ON a.no = w.account JOIN standings s ON s.webhook = w.no",
         WEBHOOKS.is_sound(),
         ACCOUNTS.is_sound()
@@ -80,6 +81,8 @@ fn read_row(row: &Row<'_>, vault: &Vault) -> Outcome<Webhook> {
         created_at: UnixMs(row.get(13)?),
         updated_at: UnixMs(row.get(14)?),
         deleted: time(15)?.zip(row.get::<_, Option<i64>>(16)?.map(Seq)),
+        is_account_deleted: row.get(22)?,
+        off_after: row.get::<_, Option<i64>>(23)?.map(Seq),
         id,
     };
     WEBHOOKS.refuse_unless(row.get(20)?, no)?;
@@ -199,7 +202,9 @@ impl Ledger {
             health: Health::default(),
             created_at: by.at,
             updated_at: by.at,
+            off_after: None,
             deleted: None,
+            is_account_deleted: false,
         };
         webhook.no = self.insert_webhook(&webhook)?;
         self.note(by, Action::WebhookCreated, Noted::webhook(&webhook))?;
@@ -223,6 +228,11 @@ impl Ledger {
         }
         let before = webhook.clone();
         apply(&mut webhook, patch, by.at);
+        webhook.off_after = match (before.state, webhook.state) {
+            (WebhookState::Disabled, WebhookState::Disabled) => before.off_after,
+            (_, WebhookState::Disabled) => Some(self.last_event),
+            _ => None,
+        };
         self.write_webhook(&webhook)?;
         self.note_update(by, &before, &webhook)?;
         self.note_changed(webhook.clone());
@@ -235,7 +245,7 @@ impl Ledger {
     }
 
     /// Answers the ids of its account and of itself.
-    fn end_webhook(&mut self, no: WebhookNo, now: UnixMs) -> Outcome<(String, String)> {
+    pub(super) fn end_webhook(&mut self, no: WebhookNo, now: UnixMs) -> Outcome<(String, String)> {
         let mut webhook = match self.live_webhook(no) {
             Err(Trouble::Damaged(what)) => {
                 tracing::warn!(what, "a webhook is deleted whose row is damaged");
@@ -247,15 +257,6 @@ impl Ledger {
         self.write_webhook(&webhook)?;
         self.note_changed(webhook.clone());
         Ok((webhook.account_id, webhook.id))
-    }
-
-    pub(super) fn delete_webhooks_of(&mut self, account: AccountNo, now: UnixMs) -> Outcome<()> {
-        let numbers: Vec<i64> = self
-            .conn
-            .prepare_cached("SELECT no FROM webhooks WHERE account = ?1 AND deleted_ms IS NULL")?
-            .query_map([account.0], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        numbers.into_iter().try_for_each(|no| self.end_webhook(WebhookNo(no), now).map(drop))
     }
 
     /// Switches a webhook off if it is active, and says so.
@@ -274,6 +275,7 @@ impl Ledger {
             return Ok(());
         }
         webhook.state = WebhookState::Disabled;
+        webhook.off_after = Some(self.last_event);
         webhook.updated_at = webhook.updated_at.max(webhook.health.last_attempt_at.unwrap_or_default());
         self.write_webhook(&webhook)?;
         let details = Details { reason: Some(reason.to_owned()), ..Details::default() };
@@ -387,6 +389,9 @@ impl Ledger {
                 webhook.deleted.map(|(at, _)| at.0),
                 webhook.deleted.map(|(_, seq)| seq.0),
             ])?;
+        self.conn
+            .prepare_cached("UPDATE standings SET off_seq = ?2 WHERE webhook = ?1")?
+            .execute(params![webhook.no.0, webhook.off_after.map(|seq| seq.0)])?;
         WEBHOOKS.stamp(&self.conn, webhook.no.0)
     }
 

@@ -42,7 +42,7 @@ pub async fn run(context: &Context) -> anyhow::Result<()> {
     let mut server = Server::start(&plan).await?;
     register(&server, "dead", &dead, 0..WEBHOOKS).await?;
     register(&server, "well", &well, 0..1).await?;
-    let alone_ms = healthy_ms(&server, &well, FRESH).await?;
+    let alone_ms = healthy_ms(context, &server, &well, FRESH).await?;
     server.end().await?;
     let owed = leave_behind(&plan.data(), context.times(EVENTS), "well").await?;
     context.report("outage.dead", owed as f64)?;
@@ -50,8 +50,8 @@ pub async fn run(context: &Context) -> anyhow::Result<()> {
     let server = Server::start(&plan).await?;
     context.report("outage.dead_ready", server.ready_after.as_secs_f64() * 1e3)?;
     // The first attempt to a webhook finds out how it is; what is measured is the rest.
-    healthy_ms(&server, &well, 2 * FRESH).await?;
-    let beside_ms = healthy_ms(&server, &well, 3 * FRESH).await?;
+    healthy_ms(context, &server, &well, 2 * FRESH).await?;
+    let beside_ms = healthy_ms(context, &server, &well, 3 * FRESH).await?;
     context.report("outage.beside_dead", beside_ms - alone_ms)?;
     tokio::time::sleep(WATCHED_FOR).await;
     context.report("outage.dead_failed", dead.given_up() as f64 / f64::from(WEBHOOKS))?;
@@ -60,10 +60,12 @@ pub async fn run(context: &Context) -> anyhow::Result<()> {
 }
 
 /// The p99 of a healthy webhook's first attempts.
-async fn healthy_ms(server: &Server, well: &Door, first: u64) -> anyhow::Result<f64> {
+async fn healthy_ms(context: &Context, server: &Server, well: &Door, first: u64) -> anyhow::Result<f64> {
     let begun = publish(server, "well", first..first + MEASURED, EVERY).await?;
     becomes(PATIENCE, || delays_ms(&begun, &well.knocks(), 0).len() == begun.len()).await;
-    Ok(p99(&delays_ms(&begun, &well.knocks(), 1)))
+    let delays = delays_ms(&begun, &well.knocks(), 1);
+    context.report("outage.oldest_overdue", delays.last().copied().unwrap_or_default())?;
+    Ok(p99(&delays))
 }
 
 /// The dead receiver answers again: slowly at first, and fresh events do not wait for the million.

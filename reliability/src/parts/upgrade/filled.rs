@@ -2,7 +2,7 @@
 //!
 //! `reliability/upgrade` holds what programs of the versions 1, 3, 4 and 6 wrote, as SQL, with their master keys. The others are
 //! made of these: a store of version 2 is one of version 3 without the tables that came with that step, and the steps to
-//! 5, 7 and 8 are taken from them: they add columns and make indexes anew.
+//! 5, 7, 8 and 9 are taken from them: they add columns and make indexes anew.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use anyhow::{Context as _, bail};
 use rusqlite::{Connection, OpenFlags, params};
 
 /// The earlier versions.
-pub const VERSIONS: [usize; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
+pub const VERSIONS: [usize; 9] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 
 /// The version that the program brings stores to.
-pub const NEWEST: usize = 9;
+pub const NEWEST: usize = 10;
 
 /// What `meta` says of the log is of each log anew.
 const KEPT_META: &str = "WHERE key NOT IN ('log_base', 'log_number')";
@@ -86,6 +86,15 @@ impl Filled {
                 concat!(
                     include_str!("../../../../crates/store/src/ledger/migrations/0007.sql"),
                     include_str!("../../../../crates/store/src/ledger/migrations/0008.sql")
+                ),
+            ),
+            9 => (
+                include_str!("../../../upgrade/schema_6.sql"),
+                include_str!("../../../upgrade/schema_6.key"),
+                concat!(
+                    include_str!("../../../../crates/store/src/ledger/migrations/0007.sql"),
+                    include_str!("../../../../crates/store/src/ledger/migrations/0008.sql"),
+                    include_str!("../../../../crates/store/src/ledger/migrations/0009.sql")
                 ),
             ),
             _ => bail!("no store of version {version} was kept"),

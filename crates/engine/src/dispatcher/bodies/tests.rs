@@ -45,7 +45,9 @@ fn webhook(account: i64) -> Webhook {
         health: Health::default(),
         created_at: UnixMs(0),
         updated_at: UnixMs(0),
+        off_after: None,
         deleted: None,
+        is_account_deleted: false,
     }
 }
 
