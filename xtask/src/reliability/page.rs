@@ -129,9 +129,8 @@ fn bound(figure: &Value) -> String {
 fn with_unit(number: f64, figure: &Value) -> String {
     let digits = match number {
         whole if whole.fract() == 0.0 => format!("{whole:.0}"),
-        part if part.abs() < 1.0 => {
-            format!("{part:.3}").trim_end_matches('0').trim_end_matches('.').to_owned()
-        }
+        // Zero is added for its sign: a difference may be a little below it.
+        part if part.abs() < 1.0 => ((part * 1e3).round() / 1e3 + 0.0).to_string(),
         other => format!("{other:.1}"),
     };
     format!("{digits} {}", figure["unit"].as_str().unwrap_or_default()).trim_end().to_owned()
@@ -180,8 +179,15 @@ mod tests {
 
     #[test]
     fn a_bound_is_printed_as_it_is() {
-        let table =
-            [(0.45, "0.45"), (0.503, "0.503"), (0.5, "0.5"), (0.0001, "0"), (1.0, "1"), (12.34, "12.3")];
+        let table = [
+            (0.45, "0.45"),
+            (0.503, "0.503"),
+            (0.5, "0.5"),
+            (0.0001, "0"),
+            (-0.0003, "0"),
+            (1.0, "1"),
+            (12.34, "12.3"),
+        ];
         for (number, printed) in table {
             assert_eq!(with_unit(number, &json!({})), printed);
         }

@@ -102,9 +102,14 @@ fn unwritten(key: DeliveryKey, event: &Event, webhook: &Webhook, checkpoint: Seq
         return None;
     }
     let fate = fate::of(event, webhook, None, checkpoint);
-    (fate.status != fate::Status::NotSent).then_some(Delivery {
+    let state = match fate.status {
+        fate::Status::Delivery(state) => state,
+        fate::Status::Held => DeliveryState::Pending,
+        fate::Status::NotSent => return None,
+    };
+    Some(Delivery {
         key,
-        state: DeliveryState::Pending,
+        state,
         reason: fate.reason,
         attempts: 0,
         next_attempt_at: fate.next_attempt_at,

@@ -39,6 +39,10 @@ pub(crate) fn of(event: &Event, webhook: &Webhook, row: Option<&Delivery>, check
     if let Some(row) = row {
         return of_row(webhook, row);
     }
+    if event.seq > checkpoint && will_be_canceled(event, webhook) {
+        let reason = Some(reasons::WEBHOOK_DISABLED.to_owned());
+        return Fate { status: Status::Delivery(DeliveryState::Canceled), reason, next_attempt_at: None };
+    }
     if let Some(reason) = why_not(event, webhook) {
         return not_sent(reason);
     }
@@ -65,6 +69,13 @@ fn pending(webhook: &Webhook, reason: Option<&str>, due_at: Option<UnixMs>) -> F
     }
     let status = Status::Delivery(DeliveryState::Pending);
     Fate { status, reason: reason.map(str::to_owned), next_attempt_at: due_at }
+}
+
+/// Was the webhook owed the event until it was switched off? Then fan-out, when it comes to it, writes the delivery as canceled.
+fn will_be_canceled(event: &Event, webhook: &Webhook) -> bool {
+    !event.is_test()
+        && webhook.was_owed(&event.event_type, event.seq)
+        && webhook.is_concerned(event.watched.as_deref())
 }
 
 /// Why the webhook, as it is now, would not get the event.
@@ -182,6 +193,25 @@ mod tests {
             change(&mut webhook);
             assert_eq!(told(&event(seq, event_type), &webhook, None), expected, "{seq} {event_type}");
         }
+    }
+
+    #[test]
+    fn what_was_owed_until_it_was_switched_off_is_canceled() {
+        let mut webhook = webhook();
+        (webhook.state, webhook.off_after) = (WebhookState::Disabled, Some(Seq(22)));
+        let not_sent = "not_sent webhook_disabled None";
+        let cases = [
+            (22, "order.paid", "canceled webhook_disabled None"),
+            (23, "order.paid", not_sent),
+            (20, "order.paid", not_sent),
+            (22, "user.made", "not_sent not_subscribed None"),
+        ];
+        for (seq, event_type, expected) in cases {
+            assert_eq!(told(&event(seq, event_type), &webhook, None), expected, "{seq} {event_type}");
+        }
+        let mut test = event(22, "order.paid");
+        test.audience = Audience::Webhook(WebhookNo(1));
+        assert_eq!(told(&test, &webhook, None), not_sent);
     }
 
     #[test]

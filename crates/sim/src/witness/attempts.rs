@@ -41,7 +41,7 @@ impl Witness {
             return self.object(format!("{key:?} is of an event that nobody published"));
         };
         if self.owed.get(key).is_none() {
-            self.unexpected(key, "sent");
+            self.unexpected(key, "sent", false);
         }
         if !self.under_way.insert(key) || self.unrecorded.contains(&key) {
             self.object(format!("{key:?} is under way twice"));
@@ -54,10 +54,13 @@ impl Witness {
         }
     }
 
-    /// An event that was not for the webhook when it was accepted may be by now, if that was changed since.
-    pub(super) fn unexpected(&mut self, key: DeliveryKey, what: &str) {
+    /// An event that was not for the webhook when it was accepted may be by now, if that was changed since; and if it is only
+    /// canceled, also by what the webhook came to want while it was off.
+    pub(super) fn unexpected(&mut self, key: DeliveryKey, what: &str, is_canceled: bool) {
         let (fact, known) = (self.owed.events.get(&key.event), self.registry.get(key.webhook));
-        let is_right = fact.zip(known).is_some_and(|(fact, known)| known.may_take_late(key.webhook, fact));
+        let is_right = fact.zip(known).is_some_and(|(fact, known)| {
+            known.may_take_late(key.webhook, fact) || (is_canceled && known.may_end_late(fact))
+        });
         if !is_right {
             self.object(format!("{key:?} is {what} and not owed"));
         }

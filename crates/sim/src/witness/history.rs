@@ -52,14 +52,15 @@ impl History {
         self.from(from).any(|phase| phase.is_off() && phase.since < until)
     }
 
-    /// Was an event of this type for it at that time or since? Where it was not off then, also as it was subscribed while it was
-    /// switched off since: what it was owed until then is told it as canceled.
+    /// Was an event of this type for it at that time or since?
     pub fn wanted_since(&self, at: UnixMs, event_type: &str) -> bool {
+        self.from(at).any(|phase| !phase.is_off() && covers(&phase.subscription, event_type))
+    }
+
+    /// Was it on at that time, and subscribed to this type while it was off since?
+    pub fn wanted_while_off(&self, at: UnixMs, event_type: &str) -> bool {
         let was_on = self.from(at).next().is_some_and(|phase| !phase.is_off());
-        self.from(at).any(|phase| {
-            let counts = if was_on { !phase.is_deleted } else { !phase.is_off() };
-            counts && covers(&phase.subscription, event_type)
-        })
+        was_on && self.from(at).any(|phase| !phase.is_deleted && covers(&phase.subscription, event_type))
     }
 }
 

@@ -60,7 +60,8 @@ impl Witness {
 
     fn written(&mut self, key: DeliveryKey, stand: Option<Stand>) {
         if self.owed.get(key).is_none() {
-            self.unexpected(key, "written");
+            let is_canceled = stand == Some(Stand::Canceled);
+            self.unexpected(key, if is_canceled { "canceled" } else { "written" }, is_canceled);
         }
         if let Some(owed) = self.owed.get_mut(key) {
             owed.wrote();

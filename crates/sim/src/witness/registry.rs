@@ -110,13 +110,30 @@ impl Known {
     /// May it take an event that it was not owed when that was accepted? One for its account that it came to want
     /// later; and a test that was asked for when it was deleted, to call that off.
     pub fn may_take_late(&self, no: WebhookNo, fact: &Fact) -> bool {
-        let is_its_own = match fact.audience {
-            Audience::Webhook(only) => return no == only && self.is_deleted,
+        if let Audience::Webhook(only) = fact.audience {
+            return no == only && self.is_deleted;
+        }
+        let at = fact.accepted_at;
+        self.is_reached_by(fact)
+            && self.history.began_by(at)
+            && self.history.wanted_since(at, fact.event_type)
+    }
+
+    /// May an event that it was not owed when that was accepted come to its end here? One that it came to want while it was
+    /// off: what it was owed until it was switched off is judged by what it wants when fan-out comes to it.
+    pub fn may_end_late(&self, fact: &Fact) -> bool {
+        let at = fact.accepted_at;
+        self.is_reached_by(fact)
+            && self.history.began_by(at)
+            && self.history.wanted_while_off(at, fact.event_type)
+    }
+
+    fn is_reached_by(&self, fact: &Fact) -> bool {
+        match fact.audience {
+            Audience::Webhook(_) => false,
             Audience::Account(account) => self.account == account,
             Audience::Broadcast => true,
-        };
-        let at = fact.accepted_at;
-        is_its_own && self.history.began_by(at) && self.history.wanted_since(at, fact.event_type)
+        }
     }
 
     /// Would an event of this type be for it, if it were accepted now?

@@ -117,6 +117,21 @@ fn a_cancel_without_a_reason() {
 }
 
 #[test]
+fn what_it_came_to_want_while_off_is_canceled_and_not_sent() {
+    let off_and_wants: Change = |known| {
+        (known.state, known.subscription) = (WebhookState::Disabled, Subscription::All);
+    };
+    let spill = Spill { key: KEY, due_at: UnixMs(0), chain: None };
+    let canceled = RecordBatch { cancels: vec![(KEY, reasons::WEBHOOK_DISABLED)], ..RecordBatch::default() };
+    let written = RecordBatch { spills: vec![spill], ..RecordBatch::default() };
+    for (name, batch, is_right) in [("canceled", canceled, true), ("written", written, false)] {
+        let mut witness = witness(Audience::Account(OWN), "stock.low", None, off_and_wants);
+        witness.recorded(&batch, WRITTEN);
+        assert_eq!(witness.violations.is_empty(), is_right, "{name}: {:?}", witness.violations);
+    }
+}
+
+#[test]
 fn off_before_the_event_is_no_reason() {
     let mut witness = Witness::new(policy(), WebhookLimits { max: None, unique_url: false, per_key: false });
     witness

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 /// The earlier versions.
 pub const VERSIONS: [usize; 9] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
@@ -161,21 +162,22 @@ impl Filled {
     }
 
     /// Deliveries that are pending and due, at webhooks that take them: with a row, or of an event that was not fanned out.
+    /// What is owed to one that is switched off is left out: versions before 10 did not note it.
     ///
     /// # Errors
     /// If it cannot be read.
     pub fn owed(&self) -> anyhow::Result<Vec<(i64, i64)>> {
         let conn = self.reader()?;
+        let checkpoint = checkpoint(&conn)?;
         let mut statement = conn.prepare(
             "SELECT e.seq, w.no FROM events e
              JOIN webhooks w ON e.audience = 1 OR (e.audience = 0 AND e.audience_no = w.account)
              LEFT JOIN deliveries d ON d.event = e.seq AND d.webhook = w.no
              WHERE w.state = 'active' AND w.deleted_ms IS NULL AND e.seq > w.created_after AND e.type = 'load.numbered'
                AND (e.send_ms IS NULL OR e.send_ms < unixepoch() * 1000)
-               AND (d.state = 0 OR (d.state IS NULL AND
-                    e.seq > coalesce((SELECT value FROM meta WHERE key = 'checkpoint'), 0)))",
+               AND (d.state = 0 OR (d.state IS NULL AND e.seq > ?1))",
         )?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows = statement.query_map([checkpoint], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -194,6 +196,21 @@ impl Filled {
             left += usize::from(!is_delivered);
         }
         Ok(left)
+    }
+}
+
+/// The latest event that was fanned out. From version 6 on it is eight bytes, the lowest first, in front of a checksum.
+fn checkpoint(conn: &Connection) -> anyhow::Result<i64> {
+    const SQL: &str = "SELECT value FROM meta WHERE key = 'checkpoint'";
+    let kept: Option<Value> = conn.query_row(SQL, [], |row| row.get(0)).optional()?;
+    match kept {
+        None => Ok(0),
+        Some(Value::Integer(seq)) => Ok(seq),
+        Some(Value::Blob(bytes)) => {
+            let seq = bytes.first_chunk().context("the checkpoint is too short")?;
+            Ok(i64::from_le_bytes(*seq))
+        }
+        Some(other) => bail!("the checkpoint is {other:?}"),
     }
 }
 
