@@ -30,10 +30,11 @@ const USAGE: &str = "usage: cargo xtask VERB
   sabotage [WORD]      only that, or those of them with this word in their file's name or their own: switches
                        protections off one by one in a copy of the tree, and sees that a test fails
   reliability [--minutes N]    tries what is promised: the program killed, cut off from its disk, damaged, and so on; once,
-                       or again and again for so long; then switches bugs on and sees that they are noticed; writes
-                       the figures into docs/reliability.md and docs/reliability.json
+                       or again and again for so long; writes the figures into docs/reliability.md and
+                       docs/reliability.json
   reliability PART ... [--seed N] [--effort X] [--bug NAME]    only these parts, and writes no documents
-  reliability --bugs [WORD]    only the bugs, or those with this word in their name
+  reliability --bugs [WORD]    switches bugs on, all or those with this word in their name, and sees that they are noticed;
+                       writes all of them into the same documents
   reliability --page   writes what the last run found into the documents, where that run did not
   seeds FIRST..LAST    simulated worlds, as many as you like";
 
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
         ["counts"] => counted().and_then(|counts| counts.write(&root())),
         ["sabotage"] => sabotage::run(&root(), ""),
         ["sabotage", wanted] => sabotage::run(&root(), wanted),
-        ["reliability", wishes @ ..] => reliability::run(&root(), wishes, true),
+        ["reliability", wishes @ ..] => reliability::run(&root(), wishes),
         ["seeds", range] => seeds(range),
         _ => Err(anyhow::anyhow!(USAGE)),
     };
@@ -73,7 +74,7 @@ fn test() -> anyhow::Result<()> {
     print!("{}", counts.table());
     counts.check(&root())?;
     instructions::check(&root())?;
-    reliability::run(&root(), &[], false)?;
+    reliability::test(&root())?;
     sabotage::run(&root(), "")
 }
 

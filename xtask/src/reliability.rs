@@ -13,6 +13,9 @@ use serde_json::Value;
 
 /// Where the programs and the figures of a run are put, from the workspace's folder.
 const FOLDER: &str = "target/reliability";
+/// The figures of a run of all parts, in that folder, and those of some parts.
+const WHOLE: &str = "reliability.json";
+const PARTS: &str = "parts.json";
 
 /// The programs of a run.
 struct Programs {
@@ -26,36 +29,53 @@ struct Programs {
     runner: PathBuf,
 }
 
-/// Runs the parts that are wished for, or all. What all of them found is kept in the documents if so wished.
-pub fn run(root: &Path, wishes: &[&str], is_kept: bool) -> anyhow::Result<()> {
+/// Runs the parts that are wished for, or all; or switches bugs on. What all of them found is kept in the documents.
+pub fn run(root: &Path, wishes: &[&str]) -> anyhow::Result<()> {
     let folder = root.join(FOLDER);
     fs::create_dir_all(&folder)?;
-    let json = folder.join("reliability.json");
+    let json = folder.join(WHOLE);
     if wishes == ["--page"] {
-        let found = fs::read_to_string(&json).context("there is no run to keep")?;
-        return page::keep(root, &serde_json::from_str(&found)?);
+        return page::keep(root, &found(&json)?);
     }
     let programs = build(root, &folder)?;
     if let ["--bugs", wanted @ ..] = wishes {
-        return bugs::run(root, &programs, wanted.first().copied().unwrap_or("")).map(drop);
+        let noticed = bugs::run(root, &programs, wanted.first().copied().unwrap_or(""))?;
+        return if wanted.is_empty() { page::keep_bugs(root, bugs::json(&noticed)) } else { Ok(()) };
     }
-    let _ = fs::remove_file(&json);
-    let ended = crate::run(programs.try_out(root).args(wishes).arg("--json").arg(&json));
     let is_whole = wishes.first().is_none_or(|first| first.starts_with("--"));
     if !is_whole {
-        return ended;
+        return try_out(root, &programs, wishes, &folder.join(PARTS));
     }
-    let text = fs::read_to_string(&json).context("the run left no figures");
-    let mut found: Value = serde_json::from_str(&text?)?;
+    let ended = try_out(root, &programs, wishes, &json);
+    page::keep(root, &found(&json)?)?;
+    ended
+}
+
+/// Runs all parts once and switches all bugs on. What is found is put where `--page` takes it from, and into no document.
+pub fn test(root: &Path) -> anyhow::Result<()> {
+    let folder = root.join(FOLDER);
+    fs::create_dir_all(&folder)?;
+    let json = folder.join(WHOLE);
+    let programs = build(root, &folder)?;
+    let ended = try_out(root, &programs, &[], &json);
+    let mut found = found(&json)?;
     let noticed = bugs::run(root, &programs, "");
     if let Ok(noticed) = &noticed {
         found["bugs"] = bugs::json(noticed);
     }
     fs::write(&json, serde_json::to_string_pretty(&found)? + "\n")?;
-    if is_kept {
-        page::keep(root, &found)?;
-    }
     ended.and(noticed.map(drop))
+}
+
+fn try_out(root: &Path, programs: &Programs, wishes: &[&str], json: &Path) -> anyhow::Result<()> {
+    let _ = fs::remove_file(json);
+    crate::run(programs.try_out(root).args(wishes).arg("--json").arg(json))
+}
+
+/// The figures of a run of all parts.
+fn found(json: &Path) -> anyhow::Result<Value> {
+    let text = fs::read_to_string(json).context("the run left no figures")?;
+    Ok(serde_json::from_str(&text)?)
 }
 
 impl Programs {

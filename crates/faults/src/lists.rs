@@ -122,6 +122,7 @@ pub const POINTS: &[Named] = &[
 /// The bugs that may be switched on.
 pub const BUGS: &[Named] = &[
     Named { name: "retry-early", says: "retries start a millisecond before their time" },
+    Named { name: "retry-after-ignored", says: "receivers that ask for a longer wait are not heard" },
     Named { name: "retry-count-in-memory", says: "how often a delivery was tried is not read back" },
     Named { name: "retry-due-forgotten", says: "a start forgets when retries are due" },
     Named { name: "backoff-overflows", says: "from the 32nd attempt on there is no delay" },
@@ -129,6 +130,10 @@ pub const BUGS: &[Named] = &[
     Named { name: "attempt-hidden", says: "some attempts without an answer are repeated and not recorded" },
     Named { name: "attempt-not-recorded", says: "second attempts are not written down" },
     Named { name: "checkpoint-ahead", says: "the checkpoint goes on before deliveries have rows" },
+    Named {
+        name: "next-scheduled-before-recorded",
+        says: "the next attempt is scheduled before the last one is recorded",
+    },
     Named { name: "pending-not-reread", says: "a start does not ask which rows are due" },
     Named { name: "paused-webhook-attempted", says: "what waits for a paused webhook is sent" },
     Named { name: "held-lost-at-resume", says: "resuming a webhook loses what it held" },

@@ -30,15 +30,15 @@ pub const PART: Part = Part {
         Figure::count("corruption.refused", "of them not opened, with the file named"),
         Figure::count("corruption.read_errors", "of them opened, and the damage met by a read and named"),
         Figure::count("corruption.found", "of them opened and read, and the damage found by `verify` alone"),
-        Figure::count("corruption.harmless", "of them no different in what they hold"),
+        Figure::count(
+            "corruption.harmless",
+            "of them no different in what they hold, or a whole store of another time",
+        ),
         Figure::count(
             "corruption.cut_logs",
             "of them logs damaged in their last commit, which a crash leaves as well",
         ),
-        Figure::count(
-            "corruption.minor",
-            "of them with unnoticed damage in what is neither sent nor decides anything",
-        ),
+        Figure::count("corruption.minor", "of them with unnoticed damage in tables without checksums"),
         Figure::never(
             "corruption.unnoticed",
             "unnoticed damage in events, webhooks, accounts, keys, tokens, deliveries",

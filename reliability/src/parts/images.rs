@@ -37,7 +37,7 @@ use search::{Choice, Tally, choose, search};
 /// The part.
 pub const PART: Part = Part {
     name: "images",
-    says: "power failures: images of the disk at every write of the recorded program, opened and checked",
+    says: "power failures: images of the disk at writes, syncs and answers of the recorded program, opened and checked",
     is_alone: false,
     figures: &[
         Figure::count("images.traces", "courses of the program that were recorded"),

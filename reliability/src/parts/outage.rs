@@ -22,6 +22,7 @@ pub const PART: Part = Part {
     figures: &[
         Figure::count("outage.dead", "deliveries pending for a dead receiver at a start"),
         Figure::at_most("outage.dead_ready", "time until ready with them", "ms", 5_000.0),
+        Figure::never("outage.forgotten", "of the deliveries for it, neither made nor pending at the end"),
         Figure::at_most("outage.dead_memory", "most memory used with them", "MiB", 256.0),
         Figure::at_most("outage.beside_dead", "added to a healthy webhook's p99 beside them", "ms", 100.0),
         // Overdue from the moment it was published: the greatest age there was, and not only at some moments.
@@ -49,7 +50,10 @@ pub const PART: Part = Part {
         Figure::at_most("outage.overdue_at_once", "most of them under way at one time", "", 512.0),
         Figure::greatest("outage.overdue_peak", "most of them in a second", "/s"),
         Figure::at_most("outage.overdue_drained", "time until all had arrived", "ms", 120_000.0),
-        Figure::never("outage.lost", "deliveries that had not arrived at the end"),
+        Figure::never(
+            "outage.lost",
+            "deliveries of fresh events, or overdue by an hour, that had not arrived at the end",
+        ),
         Figure::never(
             "outage.too_many",
             "requests beyond the slow start of their webhook, or of all together",

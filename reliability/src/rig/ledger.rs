@@ -13,6 +13,8 @@ struct Books {
     acknowledged: BTreeMap<u64, String>,
     /// Numbers whose publisher got no answer or a 5xx: they may be stored or not.
     unknown: BTreeSet<u64>,
+    /// How often a publisher was told that an event breaks a rule. None does.
+    refused: usize,
 }
 
 impl Ledger {
@@ -26,6 +28,16 @@ impl Ledger {
     /// A publisher got no answer, or "unknown".
     pub fn leave_open(&self, number: u64) {
         self.lock().unknown.insert(number);
+    }
+
+    /// A publisher was told that an event breaks a rule. Of its fate nothing is known that was not known before.
+    pub fn refuse(&self) {
+        self.lock().refused += 1;
+    }
+
+    /// How often that was.
+    pub fn refused(&self) -> usize {
+        self.lock().refused
     }
 
     /// How many events were acknowledged.

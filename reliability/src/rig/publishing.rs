@@ -145,11 +145,11 @@ impl Product {
 }
 
 impl Ledger {
-    /// A publisher was told this of an event. Of one that breaks a rule nothing is known that was not known before.
+    /// A publisher was told this of an event.
     pub fn note(&self, number: u64, told: &Told) {
         match told {
             Told::Accepted(id) => self.acknowledge(number, id),
-            told if told.is_invalid() => {}
+            told if told.is_invalid() => self.refuse(),
             _ => self.leave_open(number),
         }
     }

@@ -28,6 +28,8 @@ pub use closing::Sum;
 const ACCOUNT: &str = "acme";
 /// The account that only gets what is for all.
 const OTHER: &str = "other";
+/// The receiver of customers' webhooks that come and go.
+const GUESTS: &str = "guests";
 /// The account without webhooks.
 const NOBODY: &str = "nobody";
 /// What one event without a webhook weighs.
@@ -48,7 +50,7 @@ pub struct World {
     /// Receivers that take everything; those at the end get only what is for all accounts.
     healthy: Vec<Receiver>,
     /// The others.
-    _further: Vec<Receiver>,
+    further: Vec<Receiver>,
     stored: Stored,
     /// By receiver and number, in which life the delivery was first found recorded after a crash.
     recorded: BTreeMap<(String, u64), u32>,
@@ -80,7 +82,7 @@ impl World {
             Receiver::start("slow", Manner::Slow(SLOW), &diary).await?,
             Receiver::start("other", Manner::Prompt, &diary).await?,
         ];
-        let guests = Receiver::start("guests", Manner::Slow(GUESTS_TAKE), &diary).await?;
+        let guests = Receiver::start(GUESTS, Manner::Slow(GUESTS_TAKE), &diary).await?;
         let guests_at = guests.url.clone();
         let further = vec![Receiver::start("failing", Manner::Refusing(500), &diary).await?, guests];
         let desk = Desk {
@@ -101,7 +103,7 @@ impl World {
             plan,
             desk,
             healthy,
-            _further: further,
+            further,
             stored: Stored::default(),
             recorded: BTreeMap::new(),
             unrecorded: BTreeMap::new(),
@@ -119,10 +121,9 @@ impl World {
             let key = server.admin.post(&format!("/accounts/{account}/keys"), &json!({})).await?;
             let key = key["key"].as_str().context("no key")?.to_owned();
             let known = server.admin.list(&format!("/accounts/{account}/webhooks"), 100).await?;
-            let own = |mailbox: &&Receiver| {
-                (mailbox.name == OTHER) == (account == OTHER) && mailbox.name != "guests"
-            };
-            for mailbox in self.healthy.iter().chain(&self._further).filter(own) {
+            let own =
+                |mailbox: &&Receiver| (mailbox.name == OTHER) == (account == OTHER) && mailbox.name != GUESTS;
+            for mailbox in self.healthy.iter().chain(&self.further).filter(own) {
                 if !known.iter().any(|webhook| webhook["url"] == mailbox.url.as_str()) {
                     let webhook = server.webhook(&key, &mailbox.url).await?;
                     let secret = webhook["secret"].as_str().and_then(SigningSecret::read);

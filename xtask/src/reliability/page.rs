@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::Context as _;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The figures of the last run of each kind.
 const FIGURES: &str = "docs/reliability.json";
@@ -14,24 +15,54 @@ const FIGURES: &str = "docs/reliability.json";
 const PAGE: &str = "docs/reliability.md";
 const BEGIN: &str = "<!-- reliability: begin -->\n";
 const END: &str = "<!-- reliability: end -->\n";
+/// At which commit bugs were switched on, where that was not in the run whose figures stand beside them.
+const BUGS_AT: &str = "bugs_at";
 /// The kinds of runs, as they are called in the figures and in the table.
 const KINDS: [(&str, &str); 2] = [("every_change", "with every change"), ("long", "long run")];
 
-/// Keeps what a run found in both documents.
+/// Keeps what a run found in both documents. If it switched no bugs on, those that the last one of its kind did are kept too.
 pub fn keep(root: &Path, found: &Value) -> anyhow::Result<()> {
-    let file = root.join(FIGURES);
-    let known = fs::read_to_string(&file).ok().and_then(|text| serde_json::from_str(&text).ok());
-    let mut kept: Map<String, Value> = known.unwrap_or_default();
+    let mut kept = known(root);
     let is_long = found["rounds"].as_u64() > Some(1);
     let (kind, _) = KINDS[usize::from(is_long)];
-    kept.insert(kind.to_owned(), found.clone());
-    let kept = Value::Object(kept);
-    fs::write(&file, serde_json::to_string_pretty(&kept)? + "\n").context(FIGURES)?;
+    let mut found = found.clone();
+    if let (true, Some(bugs)) = (found["bugs"].is_null(), kept.get(kind).and_then(|last| last.get("bugs"))) {
+        found["bugs"] = bugs.clone();
+        found[BUGS_AT] = kept[kind].get(BUGS_AT).unwrap_or(&kept[kind]["commit"]).clone();
+    }
+    kept.insert(kind.to_owned(), found);
+    write(root, &Value::Object(kept))
+}
+
+/// Keeps which bugs were noticed in both documents.
+pub fn keep_bugs(root: &Path, bugs: Value) -> anyhow::Result<()> {
+    let mut kept = known(root);
+    let (kind, _) = KINDS[0];
+    let run = kept.entry(kind).or_insert_with(|| json!({}));
+    run["bugs"] = bugs;
+    run[BUGS_AT] = head(root)?.into();
+    write(root, &Value::Object(kept))
+}
+
+/// The commit that is checked out.
+fn head(root: &Path) -> anyhow::Result<String> {
+    let asked = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root).output()?;
+    Ok(String::from_utf8(asked.stdout)?.trim().to_owned())
+}
+
+fn known(root: &Path) -> Map<String, Value> {
+    let text = fs::read_to_string(root.join(FIGURES)).ok();
+    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+}
+
+fn write(root: &Path, kept: &Value) -> anyhow::Result<()> {
+    let file = root.join(FIGURES);
+    fs::write(&file, serde_json::to_string_pretty(kept)? + "\n").context(FIGURES)?;
     let page = root.join(PAGE);
     let text = fs::read_to_string(&page).context(PAGE)?;
     let (before, rest) = text.split_once(BEGIN).context("the page has no place for the figures")?;
     let (_, after) = rest.split_once(END).context("the page's place for the figures has no end")?;
-    fs::write(&page, format!("{before}{BEGIN}{}{END}{after}", tables(&kept))).context(PAGE)
+    fs::write(&page, format!("{before}{BEGIN}{}{END}{after}", tables(kept))).context(PAGE)
 }
 
 fn tables(kept: &Value) -> String {
@@ -137,11 +168,13 @@ fn with_unit(number: f64, figure: &Value) -> String {
 }
 
 fn bugs(kept: &Value) -> String {
-    let ran = KINDS.iter().find_map(|(kind, name)| Some((*name, kept[kind]["bugs"].as_array()?)));
-    let Some((name, bugs)) = ran else {
+    let ran =
+        KINDS.iter().find_map(|(kind, name)| Some((&kept[kind], *name, kept[kind]["bugs"].as_array()?)));
+    let Some((run, name, bugs)) = ran else {
         return String::from("\n**Bugs** were switched on in neither run.\n");
     };
-    let mut text = format!("\n| bug switched on ({name}) | noticed by |\n|---|---|\n");
+    let at = run[BUGS_AT].as_str().map_or_else(|| name.to_owned(), |commit| format!("commit `{commit:.10}`"));
+    let mut text = format!("\n| bug switched on ({at}) | noticed by |\n|---|---|\n");
     for bug in bugs {
         let part = |member: &str| bug[member].as_str().unwrap_or_default();
         let _ = writeln!(text, "| `{}`: {} | {} |", part("name"), part("says"), part("caught_by"));
@@ -151,8 +184,6 @@ fn bugs(kept: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

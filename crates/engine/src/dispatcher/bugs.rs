@@ -13,6 +13,10 @@ pub fn next(next: Next, attempt: &Attempt, policy: &DeliveryPolicy) -> Next {
     let number = attempt.number as usize;
     match next {
         Next::RetryAt(at) if bug("retry-early") => Next::RetryAt(UnixMs(at.0 - 1)),
+        Next::RetryAt(_) if bug("retry-after-ignored") => {
+            let delay = policy.retry.delays.get(number - 1).copied().unwrap_or_default();
+            Next::RetryAt(attempt.finished_at().plus(delay))
+        }
         Next::RetryAt(_) if attempt.number >= OVERFLOWS_FROM && bug("backoff-overflows") => {
             Next::RetryAt(attempt.finished_at())
         }

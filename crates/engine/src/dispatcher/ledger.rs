@@ -127,7 +127,11 @@ impl Ledger {
 
     /// The batch handed out last is durable; what was in it.
     pub fn recorded(&mut self) -> Vec<Written> {
-        self.handed_out.take().unwrap_or_default()
+        let mut written = self.handed_out.take().unwrap_or_default();
+        if posthaste_faults::bug("next-scheduled-before-recorded") {
+            written.append(&mut self.collected_due);
+        }
+        written
     }
 
     fn reached(&self) -> Seq {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posthaste_core::policy::QueuedOnDelete;
-use posthaste_core::{Attempt, Audience, DeliveryKey, UnixMs, WebhookState};
+use posthaste_core::{Attempt, Audience, DeliveryKey, Outcome, UnixMs, WebhookState};
 use posthaste_engine::dispatcher::Claim;
 
 use super::Witness;
@@ -146,11 +146,21 @@ impl Witness {
         self.under_way.remove(&claim.key);
         self.unrecorded.insert(claim.key);
         let delay = self.policy.retry.delays.get(attempt.number as usize - 1).copied().unwrap_or_default();
+        let delay = delay.max(self.asked_to_wait(&attempt.outcome));
         if let Some(owed) = self.owed.get_mut(claim.key) {
             owed.is_done = matches!(attempt.outcome.status(), Some(200..=299));
             owed.not_before = Some(now.plus(delay));
             owed.last_end = Some(now);
         }
+    }
+
+    /// How long the receiver asks to be left alone, as receivers of this world do: in whole seconds, and few of them.
+    fn asked_to_wait(&self, outcome: &Outcome) -> Duration {
+        let Outcome::Answered(response) = outcome else { return Duration::ZERO };
+        let counts = self.policy.retry.honours_retry_after && matches!(response.status, 429 | 503);
+        let told = response.headers.iter().find(|(name, _)| counts && name == "retry-after");
+        let seconds = told.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse().ok());
+        Duration::from_secs(seconds.unwrap_or_default())
     }
 
     /// The process died: what was under way or not recorded is lost, and repeated at once as if it had never been.

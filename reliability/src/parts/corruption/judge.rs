@@ -24,7 +24,7 @@ const DECISIVE: &[(&str, &str)] = &[
     ("deliveries", "SELECT event, webhook, state, attempts, next_ms FROM deliveries ORDER BY event, webhook"),
     ("checkpoint", "SELECT value FROM meta WHERE key = 'checkpoint'"),
 ];
-/// What tells of the past.
+/// What tells of the past, and what has no checksum: how webhooks do, and the keys that publishers named events by.
 const MINOR: &[(&str, &str)] = &[
     ("how deliveries went", "SELECT * FROM deliveries ORDER BY event, webhook"),
     ("attempts", "SELECT * FROM attempts ORDER BY event, webhook, n"),

@@ -46,8 +46,8 @@ impl How {
         (Self::Mixed, "mixed"),
     ];
 
-    /// In which order the ways are tried at one place; most images are mixed.
-    pub const TURNS: [Self; 10] = [
+    /// Of these one is drawn for each image: the most are mixed.
+    pub const WAYS: [Self; 10] = [
         Self::Lost,
         Self::Mixed,
         Self::BytesLost,

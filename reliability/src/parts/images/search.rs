@@ -53,8 +53,8 @@ pub struct Tally {
 }
 
 /// Chooses so many images: each place of the trace where anything changes gets its share of them. Where there are fewer
-/// images than places chance decides, and every other one is right after an answer: nothing is promised more freshly. In
-/// the order of places.
+/// images than places chance decides, and every other one is right after an answer: nothing is promised more freshly. Chance
+/// decides too what becomes of what was not synced. In the order of places.
 pub fn choose(trace: &Trace, count: u64, dice: &mut Dice) -> anyhow::Result<Vec<Choice>> {
     let places = places(trace)?;
     anyhow::ensure!(!places.is_empty(), "nothing was written");
@@ -64,12 +64,12 @@ pub fn choose(trace: &Trace, count: u64, dice: &mut Dice) -> anyhow::Result<Vec<
     let any = |places: &[usize], dice: &mut Dice| places[dice.below(places.len() as u64) as usize];
     let mut chosen: Vec<Choice> = (0..count)
         .map(|no| {
-            let (round, place) = match count >= all {
-                true => (no / all, places[(no % all) as usize]),
-                false if no % 2 == 0 && !answers.is_empty() => (no / 2, any(&answers, dice)),
-                false => (no / 2, any(&places, dice)),
+            let place = match count >= all {
+                true => places[(no % all) as usize],
+                false if no % 2 == 0 && !answers.is_empty() => any(&answers, dice),
+                false => any(&places, dice),
             };
-            let how = How::TURNS[(round % How::TURNS.len() as u64) as usize];
+            let how = How::WAYS[dice.below(How::WAYS.len() as u64) as usize];
             Choice { place, variant: Variant { how, seed: dice.next() >> 16 } }
         })
         .collect();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rusqlite::{Connection, OpenFlags};
 use tokio::time::Instant;
 
 use super::door::{Door, Manner, Webhook};
@@ -9,7 +10,7 @@ use super::past::leave_behind;
 use super::stage::{FRESH, delays_ms, p99, publish, register, too_many_at_once, under};
 use crate::context::Context;
 use crate::rig::contract::Contract;
-use crate::rig::server::{PATIENCE, Server};
+use crate::rig::server::{PATIENCE, Plan, Server};
 use crate::rig::wait::becomes;
 
 /// Webhooks at the dead receiver.
@@ -45,9 +46,10 @@ pub async fn run(context: &Context) -> anyhow::Result<()> {
     let alone_ms = healthy_ms(context, &server, &well, FRESH).await?;
     server.end().await?;
     let owed = leave_behind(&plan.data(), context.times(EVENTS), "well").await?;
+    let waiting = Waiting::of(&plan)?;
     context.report("outage.dead", owed as f64)?;
 
-    let server = Server::start(&plan).await?;
+    let mut server = Server::start(&plan).await?;
     context.report("outage.dead_ready", server.ready_after.as_secs_f64() * 1e3)?;
     // The first attempt to a webhook finds out how it is; what is measured is the rest.
     healthy_ms(context, &server, &well, 2 * FRESH).await?;
@@ -56,7 +58,31 @@ pub async fn run(context: &Context) -> anyhow::Result<()> {
     tokio::time::sleep(WATCHED_FOR).await;
     context.report("outage.dead_failed", dead.given_up() as f64 / f64::from(WEBHOOKS))?;
     comes_back(context, &server, &dead).await?;
-    context.report("outage.dead_memory", server.memory_mib("VmHWM")?)
+    context.report("outage.dead_memory", server.memory_mib("VmHWM")?)?;
+    server.end().await?;
+    context.report("outage.forgotten", owed.saturating_sub(waiting.pending_or_delivered(&plan)?) as f64)
+}
+
+/// The deliveries that wait for the dead receiver, by the last event among them.
+struct Waiting(i64);
+
+impl Waiting {
+    fn of(plan: &Plan) -> anyhow::Result<Self> {
+        Ok(Self(store(plan)?.query_row("SELECT max(event) FROM deliveries", [], |row| row.get(0))?))
+    }
+
+    /// How many of them are delivered or still to be. The process has ended.
+    fn pending_or_delivered(&self, plan: &Plan) -> anyhow::Result<u64> {
+        const SQL: &str = "SELECT count(*) FROM deliveries d JOIN webhooks w ON w.no = d.webhook
+            JOIN accounts a ON a.no = w.account AND a.id = 'dead' JOIN events e ON e.seq = d.event
+            WHERE d.event <= ?1 AND d.state IN (0, 1)";
+        Ok(store(plan)?.query_row(SQL, [self.0], |row| row.get::<_, i64>(0))?.unsigned_abs())
+    }
+}
+
+fn store(plan: &Plan) -> anyhow::Result<Connection> {
+    let file = plan.data().join("posthaste.db");
+    Ok(Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
 }
 
 /// The p99 of a healthy webhook's first attempts.

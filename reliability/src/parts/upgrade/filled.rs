@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, OpenFlags, params};
+
+use crate::rig::stored::checkpoint;
 
 /// The earlier versions.
 pub const VERSIONS: [usize; 9] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
@@ -196,21 +197,6 @@ impl Filled {
             left += usize::from(!is_delivered);
         }
         Ok(left)
-    }
-}
-
-/// The latest event that was fanned out. From version 6 on it is eight bytes, the lowest first, in front of a checksum.
-fn checkpoint(conn: &Connection) -> anyhow::Result<i64> {
-    const SQL: &str = "SELECT value FROM meta WHERE key = 'checkpoint'";
-    let kept: Option<Value> = conn.query_row(SQL, [], |row| row.get(0)).optional()?;
-    match kept {
-        None => Ok(0),
-        Some(Value::Integer(seq)) => Ok(seq),
-        Some(Value::Blob(bytes)) => {
-            let seq = bytes.first_chunk().context("the checkpoint is too short")?;
-            Ok(i64::from_le_bytes(*seq))
-        }
-        Some(other) => bail!("the checkpoint is {other:?}"),
     }
 }
 

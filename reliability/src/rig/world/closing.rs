@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{ACCOUNT, OTHER, World};
+use super::{ACCOUNT, GUESTS, OTHER, World};
 use crate::rig::diary::Copies;
+use crate::rig::receiver::Receiver;
 use crate::rig::server::{PATIENCE, Server};
-use crate::rig::stored::Stored;
+use crate::rig::stored::{Stored, without_delivery};
 use crate::rig::traffic::is_broadcast;
 use crate::rig::wait::drains;
 
@@ -23,7 +24,8 @@ const RECORD_PATIENCE: Duration = Duration::from_secs(20);
 /// What became of it all.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sum {
-    /// Acknowledged events that a healthy receiver has not taken, or that are not in the store.
+    /// Acknowledged events that a healthy receiver has not taken, or that are not in the store; and events without a delivery
+    /// to a receiver, also one that refuses all of them.
     pub lost: u64,
     /// Copies beyond the first at healthy receivers.
     pub repeated: u64,
@@ -60,10 +62,11 @@ impl World {
                 missing.len()
             ));
         }
+        let mut told = Vec::new();
         if server.has_ended() {
             wrong.push(format!("the process ended by itself:\n{}", server.log()));
         } else {
-            wrong.extend(self.ask(&server, &missing).await?);
+            told = self.ask(&server, &missing).await?;
             server.end().await?;
         }
         self.count_copies(&mut sum, &mut wrong);
@@ -76,11 +79,18 @@ impl World {
             sum.lost += absent.len() as u64;
             wrong.push(format!("{} acknowledged events are not stored, {first} among them", absent.len()));
         }
+        sum.lost += self.find_vanished(&mut wrong)?;
+        let refused = self.desk.ledger.refused();
+        if refused > 0 {
+            wrong.push(format!("{refused} events were refused as if they broke a rule"));
+        }
         sum.stored_twice = counts.values().filter(|count| **count > 1).count() as u64;
         if sum.stored_twice > 0 {
             wrong.push(format!("{} events are stored more than once", sum.stored_twice));
         }
         wrong.extend(self.verify().await?);
+        // Last: it may be many sentences, and only so many are kept.
+        wrong.extend(told);
         sum.faults = wrong.len() as u64;
         Ok((sum, wrong))
     }
@@ -96,6 +106,29 @@ impl World {
             missing.extend(absent.map(|number| (mailbox.name, *number)));
         }
         missing
+    }
+
+    /// Looks for events that were fanned out and have no delivery to a receiver. Answers how many those are at receivers that
+    /// refuse everything: what the healthy ones have not taken is known.
+    fn find_vanished(&self, wrong: &mut Vec<String>) -> anyhow::Result<u64> {
+        let mut at = |mailbox: &Receiver| {
+            let vanished = without_delivery(&self.plan.data(), &mailbox.url)?;
+            if vanished > 0 {
+                wrong.push(format!(
+                    "{vanished} events were fanned out and have no delivery to {}",
+                    mailbox.name
+                ));
+            }
+            anyhow::Ok(vanished)
+        };
+        for mailbox in &self.healthy {
+            at(mailbox)?;
+        }
+        let mut lost = 0;
+        for mailbox in self.further.iter().filter(|mailbox| mailbox.name != GUESTS) {
+            lost += at(mailbox)?;
+        }
+        Ok(lost)
     }
 
     /// Asks about some events, among them those that are missing: each webhook of the account has an outcome, and the
