@@ -396,6 +396,30 @@ fn two_failed_deliveries_switch_a_webhook_off_and_a_410_does_so_at_once() {
 }
 
 #[test]
+fn a_webhook_that_was_switched_on_counts_anew_with_an_attempt_that_ends_before_anybody_hears_of_it() {
+    let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
+    for _ in 0..2 {
+        rig.publish(ACCOUNT);
+        rig.claims[0].number = 2;
+        rig.answer(status(if rig.last == Seq(1) { 500 } else { 200 }));
+    }
+    // Two attempts are under way, the first of them fails, and the webhook is off and on again.
+    rig.publish(ACCOUNT);
+    rig.publish(ACCOUNT);
+    rig.claims.iter_mut().for_each(|claim| claim.number = 2);
+    rig.answer(status(500));
+    rig.switch(WebhookState::Disabled);
+    rig.change(|webhook| webhook.state = WebhookState::Active);
+    rig.log.clear();
+    rig.answer(status(500));
+    rig.expect(expect![[r#"
+        record event 4 failed due None
+        checkpoint 4
+        read rows of 1
+    "#]]);
+}
+
+#[test]
 fn accounts_take_turns_whatever_they_queue() {
     let bounds = Bounds { in_flight: 1, ..Bounds::default() };
     let mut rig = Rig::new(bounds, vec![webhook(1, 1), webhook(2, 2)]);

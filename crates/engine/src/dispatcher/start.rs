@@ -144,6 +144,8 @@ impl Dispatcher {
         let begun_late = self.now.since(steady(attempt.finished_at()));
         let early = Duration::from_millis(if posthaste_faults::bug("retries-early") { 50 } else { 0 });
         let next_attempt_at = settlement.next_attempt_at.map(|at| steady(at).plus(begun_late).minus(early));
+        // It may have been switched on since, and nobody have heard of it yet: then it begins to count anew with this one.
+        let is_switched_on = webhook.as_deref().is_some_and(|webhook| lane.see(webhook, &self.bounds));
         if !is_test {
             lane.adapt(settlement.verdict == Verdict::Success, &self.bounds);
             let before = lane.health.consecutive_failures;
@@ -170,6 +172,9 @@ impl Dispatcher {
             self.give_turn(key.webhook);
         } else {
             self.queues.give_turns(lane, key.webhook, &self.roster, &self.bounds);
+        }
+        if is_switched_on {
+            self.read_again(key.webhook);
         }
     }
 
