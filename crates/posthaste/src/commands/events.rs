@@ -122,15 +122,14 @@ async fn send_batch(call: &Call) -> Result<Exit, Failure> {
     let mut input = std::io::stdin().lock();
     let mut tally = Tally::default();
     loop {
-        let lines = next_lines(&mut input)?;
+        let lines = next_lines(&mut input).map_err(|failure| tally.broken_off(failure))?;
         if lines.is_empty() {
             break;
         }
         let answer = call.admin.post_text("/events/batch", lines.join("\n"), "application/x-ndjson").await;
-        let answer = answer.map_err(|failure| tally.broken_off(failure))?;
-        for (line, result) in lines.iter().zip(answer["events"].as_array().into_iter().flatten()) {
-            tally.take(call, line, result);
-        }
+        let results = answer.and_then(|answer| results_for(&lines, answer));
+        let results = results.map_err(|failure| tally.broken_off(failure))?;
+        lines.iter().zip(&results).for_each(|(line, result)| tally.take(call, line, result));
         progress(&tally, "");
     }
     progress(&tally, "\n");
@@ -144,6 +143,17 @@ async fn send_batch(call: &Call) -> Result<Exit, Failure> {
         (0, _) => Exit::Refused,
         _ => Exit::Partly,
     })
+}
+
+/// What became of each line.
+fn results_for(lines: &[String], mut answer: Value) -> Result<Vec<Value>, Failure> {
+    match answer.get_mut("events").map(Value::take) {
+        Some(Value::Array(results)) if results.len() == lines.len() => Ok(results),
+        _ => Err(Failure::refused(format!(
+            "the server's answer does not say what became of each of {} events",
+            lines.len()
+        ))),
+    }
 }
 
 impl Tally {
@@ -179,6 +189,10 @@ fn next_lines(input: &mut impl BufRead) -> Result<Vec<String>, Failure> {
             break;
         }
         let line = line.trim();
+        // The server takes a body that begins so for one list of events.
+        if line.starts_with('[') {
+            return Err(Failure::usage("each line must be one event, a JSON object; this one is a list"));
+        }
         if !line.is_empty() {
             bytes += line.len();
             lines.push(line.to_owned());
@@ -202,5 +216,20 @@ mod tests {
         let mut input = std::io::Cursor::new("{\"a\":1}\n\n".repeat(1_500));
         let sizes: Vec<usize> = (0..3).map(|_| next_lines(&mut input).unwrap().len()).collect();
         assert_eq!(sizes, [1_000, 500, 0]);
+    }
+
+    #[test]
+    fn a_list_is_no_line_and_each_line_needs_an_answer() {
+        let refused =
+            next_lines(&mut std::io::Cursor::new("{}\n [{}, {}]\n")).map_err(|failure| failure.exit);
+        assert_eq!(refused, Err(Exit::Usage));
+        let lines = vec!["{}".to_owned(); 2];
+        assert_eq!(
+            results_for(&lines, json!({"events": [{}, {}]})).map_err(|failure| failure.sentence),
+            Ok(vec![json!({}); 2])
+        );
+        for answer in [json!({"events": [{}]}), json!({}), Value::Null, json!([1])] {
+            assert!(results_for(&lines, answer.clone()).is_err(), "{answer}");
+        }
     }
 }
