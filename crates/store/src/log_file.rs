@@ -108,6 +108,16 @@ pub(crate) fn salts(log: &Path) -> Option<Salts> {
     header[16..].first_chunk().copied().filter(|_| number(&header, 0) & !1 == MAGIC)
 }
 
+/// Does the database say that its changes go to a log? Whoever asks has no connection to it: SQLite's locks would go with
+/// the descriptor that this looks through.
+pub(crate) fn is_kept_by(database: &Path) -> bool {
+    /// Where the version stands that writing takes; 2 is a log. <https://sqlite.org/fileformat2.html#file_format_version_numbers>
+    const WRITE_VERSION_AT: u64 = 18;
+    let mut version = [0];
+    let read = File::open(database).and_then(|file| file.read_exact_at(&mut version, WRITE_VERSION_AT));
+    read.is_ok() && version == [2]
+}
+
 /// Is there a log with something in it?
 pub(crate) fn is_there(log: &Path) -> bool {
     log.metadata().is_ok_and(|file| file.len() > HEADER_BYTES as u64)

@@ -140,6 +140,75 @@ async fn a_delivery_whose_event_is_gone_ends_and_holds_up_no_other() {
     );
 }
 
+/// Changes rows and not what indexes of these names have of them, as a disk would.
+fn tamper_beside_indexes(dir: &Path, names: &str, sql: &str) {
+    let open = || {
+        let conn = Connection::open(dir.join("posthaste.db")).unwrap();
+        conn.execute_batch("PRAGMA writable_schema = ON").unwrap();
+        conn
+    };
+    let conn = open();
+    conn.execute_batch(&format!(
+        "CREATE TABLE hidden AS SELECT * FROM sqlite_schema WHERE type = 'index' AND name LIKE '{names}';
+         DELETE FROM sqlite_schema WHERE name IN (SELECT name FROM hidden)"
+    ))
+    .unwrap();
+    drop(conn);
+    let conn = open();
+    conn.execute_batch(sql).unwrap();
+    conn.execute_batch("INSERT INTO sqlite_schema SELECT * FROM hidden; DROP TABLE hidden").unwrap();
+}
+
+#[tokio::test]
+async fn a_delivery_whose_row_and_index_differ_is_not_sent_and_holds_up_no_other() {
+    for (indexes, damage) in [
+        ("deliveries_%", "attempts = attempts + 1"),
+        ("deliveries_%", "attempts = -126"),
+        ("deliveries_%", "attempts = 'x'"),
+        ("deliveries_%", "next_ms = next_ms - 1"),
+        ("deliveries_%", "next_ms = next_ms + 0.5"),
+        ("deliveries_%", "next_ms = NULL"),
+        ("deliveries_%", "webhook = webhook + 7"),
+        ("deliveries_%", "state = x''"),
+        ("deliveries_%", "chain = 7"),
+        ("deliveries_pending", "next_ms = next_ms - 1"),
+        ("deliveries_unattempted", "next_ms = next_ms - 1"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let acme = account(&store, "acme").await;
+        let webhook = webhook(&store, acme, "a").await.no;
+        let damaged = owed(&store, acme, webhook).await;
+        let sound = owed(&store, acme, webhook).await;
+        let sql = format!("UPDATE deliveries SET {damage} WHERE event = {}", damaged.event.0);
+        tamper_beside_indexes(dir.path(), indexes, &sql);
+        for query in [PendingQuery::first(webhook, NOW, 9), PendingQuery::newest(webhook, NOW, 9)] {
+            let rows = store.pending(query).await.unwrap().rows;
+            let keys: Vec<DeliveryKey> = rows.iter().map(|row| row.key).collect();
+            assert_eq!(keys, [sound], "{damage} beside {indexes}");
+        }
+        let what = store.damage().first().unwrap_or_default();
+        assert!(what.contains(&format!("deliveries row event {} webhook 1", damaged.event.0)), "{what}");
+        assert_eq!(store.pending_heads().await.unwrap().len(), 1, "{damage}");
+    }
+}
+
+#[tokio::test]
+async fn where_many_deliveries_of_a_webhook_contradict_an_index_its_others_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let acme = account(&store, "acme").await;
+    let webhook = webhook(&store, acme, "a").await.no;
+    for _ in 0..150 {
+        owed(&store, acme, webhook).await;
+    }
+    tamper_beside_indexes(dir.path(), "deliveries%", "UPDATE deliveries SET attempts = 9");
+    owed(&store, acme, webhook).await;
+    let read = store.pending(PendingQuery::first(webhook, NOW, 9)).await.unwrap();
+    assert!(read.rows.is_empty() && read.next.is_none());
+    assert_eq!(store.damage().count(), 101);
+}
+
 #[tokio::test]
 async fn a_test_that_a_damaged_webhook_refuses_stores_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -226,6 +226,19 @@ async fn changed_tables_are_damage() {
 async fn facts_that_are_missing_or_none_are_damage() {
     for (change, says) in [
         ("DELETE FROM meta WHERE key = 'checkpoint'", "meta row checkpoint: it is missing"),
+        (
+            "UPDATE meta SET value = zeroblob(16) WHERE key = 'checkpoint'",
+            "meta row checkpoint: it does not match its checksum",
+        ),
+        ("UPDATE meta SET value = 'x' WHERE key = 'checkpoint'", "meta row checkpoint: it is no number"),
+        (
+            "UPDATE meta SET value = CAST(x'00' || substr(value, 2) AS BLOB) WHERE key = 'id_key'",
+            "meta row id_key: it does not match its checksum",
+        ),
+        (
+            "UPDATE meta SET value = substr(value, 1, 16) WHERE key = 'id_key'",
+            "meta row id_key: it does not match its checksum",
+        ),
         ("DELETE FROM meta WHERE key = 'id_key'", "meta row id_key: it is missing"),
         ("DELETE FROM meta", "meta row id_key: it is missing"),
         ("UPDATE meta SET key = 'checkpoins' WHERE key = 'checkpoint'", "meta: names that are unknown: 1"),
@@ -256,7 +269,8 @@ async fn a_checkpoint_that_is_lost_while_the_store_is_open_is_not_zero() {
 
 /// Takes back what the steps after the eighth do.
 const WITHOUT_LATER_STEPS: &str =
-    "DROP INDEX deliveries_unattempted; ALTER TABLE standings DROP COLUMN off_seq;";
+    "DROP INDEX deliveries_unattempted; ALTER TABLE standings DROP COLUMN off_seq;
+     UPDATE meta SET value = substr(value, 1, 16) WHERE key = 'id_key';";
 
 #[tokio::test]
 async fn a_store_of_the_version_before_may_have_no_checkpoint_yet() {

@@ -12,11 +12,12 @@ use rusqlite::{Connection, OpenFlags};
 use super::leftovers;
 use crate::folder::{self, Folder, OpenError};
 use crate::ledger::horizon::Horizon;
+use crate::ledger::id_key::{self, IdKey};
 use crate::ledger::master_keys::{self, Fit};
 use crate::ledger::schema::{self, Marks};
 use crate::ledger::trouble::{Outcome, Trouble};
 use crate::ledger::webhooks::Recipients;
-use crate::ledger::{Ledger, facts, read_bytes, restored, write_meta};
+use crate::ledger::{Ledger, facts, restored};
 use crate::log_file;
 use crate::log_note::{self, Claim};
 use crate::sealing::{MasterKeys, Vault};
@@ -25,7 +26,7 @@ use crate::sealing::{MasterKeys, Vault};
 pub(crate) struct Opened {
     pub ledger: Ledger,
     pub owed: Recipients,
-    pub id_key: [u8; 16],
+    pub id_key: IdKey,
 }
 
 /// Opens or makes the store in a folder.
@@ -76,7 +77,7 @@ pub(crate) fn load(writer: Connection, keys: &MasterKeys, now: UnixMs) -> Result
         writer.execute_batch("DELETE FROM idempotency")?;
     }
     writer.execute_batch("BEGIN IMMEDIATE")?;
-    let id_key = match read_bytes(&writer, "id_key")? {
+    let id_key = match id_key::read(&writer)? {
         Some(id_key) => id_key,
         None => make_own_facts(&writer, keys)?,
     };
@@ -100,11 +101,11 @@ fn frames_in_log(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// What every store has from the first moment: the key of its ids, and a sign of the master key it belongs to.
-fn make_own_facts(writer: &Connection, keys: &MasterKeys) -> Result<[u8; 16], Trouble> {
-    let mut id_key = [0; 16];
+fn make_own_facts(writer: &Connection, keys: &MasterKeys) -> Result<IdKey, Trouble> {
+    let mut id_key = IdKey::default();
     rand::fill(&mut id_key)?;
     master_keys::found(writer, keys)?;
-    write_meta(writer, "id_key", &id_key)?;
+    id_key::found(writer, &id_key)?;
     Ok(id_key)
 }
 
@@ -139,10 +140,12 @@ fn open_with_its_log(file: &Path) -> Result<(Connection, Option<u64>), OpenError
     let log_end = log_file::refuse_damaged(&log)?;
     // Before SQLite has the file open: its locks would go with the descriptor that this looks through.
     let missing = Claim::of(file).and_then(|claim| claim.missing(file, log_end));
+    // A backup does not, and the first start changes that in the file itself, once what was noted before is taken back.
+    let keeps_log = log_file::is_kept_by(file);
     let alone = log_file::is_there(&log).then(|| open_alone(file)).and_then(Result::ok);
     let alone = alone.map(|alone| Horizon::of(&alone));
     let reader = open_reader(file).map_err(|error| OpenError::damaged(file, error))?;
-    let missing = missing.filter(|missing| missing.is_own || has_noted_log(&reader));
+    let missing = missing.filter(|missing| missing.is_own || has_noted_log(&reader, keeps_log));
     let seen = || alone?.contradiction(&Horizon::of(&reader)).map(str::to_owned);
     match missing.map(|missing| missing.why).or_else(seen) {
         Some(why) => Err(OpenError::damaged(&log, why)),
@@ -150,10 +153,10 @@ fn open_with_its_log(file: &Path) -> Result<(Connection, Option<u64>), OpenError
     }
 }
 
-/// Is it a store, and no backup that was put back? Then the log that was noted last is its own.
-fn has_noted_log(reader: &Connection) -> bool {
+/// Is it a store, and no backup that was put back and never opened? Then the log that was noted last is its own.
+fn has_noted_log(reader: &Connection, keeps_log: bool) -> bool {
     let is_copy = || restored::copied_at(reader).is_ok_and(|copied_at| copied_at.is_some());
-    matches!(schema::marks(reader), Ok(Marks::Ours)) && !is_copy()
+    matches!(schema::marks(reader), Ok(Marks::Ours)) && (keeps_log || !is_copy())
 }
 
 /// A connection for who looks at a store from outside. It refuses what a start would refuse of the log; but while somebody

@@ -1,7 +1,7 @@
 //! What everybody may know of the writer: whether it takes writes, how it gets on, and what holds a rotation up.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::StoreError;
 use crate::store::Progress;
@@ -67,6 +67,11 @@ impl Status {
         }
     }
 
+    /// If this thread panics before the answer is dropped, the store failed.
+    pub fn fail_at_a_panic(self: &Arc<Self>) -> FailAtAPanic {
+        FailAtAPanic(self.clone())
+    }
+
     /// The store takes nothing any more. The first failure is the one that is told.
     pub fn fail(&self, why: &str) {
         let mut ended = self.lock();
@@ -96,5 +101,35 @@ impl Status {
 
     fn lock(&self) -> MutexGuard<'_, Option<Ended>> {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Status::fail_at_a_panic`].
+pub(crate) struct FailAtAPanic(Arc<Status>);
+
+impl Drop for FailAtAPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail("the writer met a fault of ours");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_failure_that_callers_hear_of() {
+        let status = Arc::new(Status::default());
+        drop(status.fail_at_a_panic());
+        assert_eq!(status.health(), Ok(()));
+        let own = status.clone();
+        let ended = std::thread::spawn(move || {
+            let _fault = own.fail_at_a_panic();
+            panic!("on purpose");
+        });
+        assert!(ended.join().is_err());
+        assert!(matches!(status.error(), StoreError::Failed(_)), "nobody is told that nothing was stored");
     }
 }

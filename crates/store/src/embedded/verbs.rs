@@ -37,8 +37,8 @@ impl Embedded {
         if !pending.damaged.is_empty() {
             self.record(pending.calling_off()).await?;
         }
-        let damaged = pending.damaged.into_iter().map(|(_, what)| what).chain(pending.held);
-        damaged.for_each(|what| self.damage.note(what));
+        let damaged = pending.damaged.into_iter().map(|(_, what)| what);
+        damaged.chain(pending.contradicted).chain(pending.held).for_each(|what| self.damage.note(what));
         Ok(pending.read)
     }
 }

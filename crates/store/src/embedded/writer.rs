@@ -70,6 +70,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Works until it is told to close, everybody who could ask is gone, or a write fails.
     pub fn run(mut self) {
+        let _fault = self.status.fail_at_a_panic();
         while let Some(first) = self.next() {
             self.status.rounds[0].fetch_add(1, Ordering::Relaxed);
             let is_idle = matches!(first, Command::Idle);
@@ -94,6 +95,8 @@ impl Writer {
         self.own_files.refuse_cut(pages).inspect_err(|why| self.status.fail(why))?;
         let mut verbs = verbs.into_iter();
         let mut replies = Replies::default();
+        // Goes before them: whoever is not answered must know by then that the store failed.
+        let _fault = self.status.fail_at_a_panic();
         let rotation = (self.ledger.left_to_reseal(), self.is_resealing());
         let written = catch_unwind(AssertUnwindSafe(|| self.write(&mut verbs, &mut replies)));
         // Callers may see their verbs and replies go only when it is known why.

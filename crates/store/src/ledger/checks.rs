@@ -137,6 +137,27 @@ pub(super) fn opened(name: &str, kept: &[u8]) -> Option<i64> {
     (rest == checksum_of(name, number).to_le_bytes()).then_some(number)
 }
 
+/// A key with a checksum behind it, as it is kept under a name.
+pub(super) fn closed_key(name: &str, key: &[u8; 16]) -> [u8; 24] {
+    let mut kept = [0; 24];
+    kept[..16].copy_from_slice(key);
+    kept[16..].copy_from_slice(&checksum_of_key(name, key).to_le_bytes());
+    kept
+}
+
+/// The key in it; `None` if it does not match its checksum.
+pub(super) fn opened_key(name: &str, kept: &[u8]) -> Option<[u8; 16]> {
+    let (key, rest) = kept.split_first_chunk::<16>()?;
+    (rest == checksum_of_key(name, key).to_le_bytes()).then_some(*key)
+}
+
+fn checksum_of_key(name: &str, key: &[u8; 16]) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(name.as_bytes());
+    hasher.write(key);
+    hasher.finish()
+}
+
 fn checksum_of(name: &str, number: i64) -> u64 {
     let mut hasher = SipHasher13::new();
     hasher.write(name.as_bytes());

@@ -6,10 +6,11 @@ use posthaste_core::delivery::reasons;
 use posthaste_core::{
     AccountNo, Attempt, Audience, Delivery, DeliveryKey, DeliveryState, Event, Seq, UnixMs, WebhookNo,
 };
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 
 use super::checks::WEBHOOKS;
-use super::trouble::{Outcome, Trouble};
+use super::trouble::{DATABASE_FILE, Outcome, Trouble, name_of};
 use super::{events, history};
 use crate::change::RecordBatch;
 use crate::page::{DeliveryRow, PendingQuery, PendingRead, PendingRow};
@@ -106,7 +107,7 @@ pub(crate) fn written(conn: &Connection, seq: Seq) -> Outcome<Vec<WebhookNo>> {
 
 pub(crate) fn pending_heads(conn: &Connection) -> Outcome<Vec<(WebhookNo, UnixMs)>> {
     let mut statement = conn.prepare_cached(
-        "SELECT no, due_ms FROM (
+        "SELECT no, CAST(due_ms AS INTEGER) FROM (
              SELECT w.no, (
                  SELECT min(d.next_ms) FROM deliveries d WHERE d.webhook = w.no AND d.next_ms IS NOT NULL
              ) AS due_ms
@@ -127,8 +128,11 @@ pub(crate) struct Pending {
     pub read: PendingRead,
     /// Those whose event is not as it was accepted, or not for this webhook, and what is to be said of them.
     pub damaged: Vec<(DeliveryKey, String)>,
-    /// Why none is handed out though some are due: the webhook's own row is damaged. They wait for one that is not.
+    /// Why no more are handed out though some are due: the webhook's own row is damaged, or many of theirs. They wait.
     pub held: Option<String>,
+    /// What is to be said of those whose row and whose entries in indexes differ. They are not sent: which of them is right
+    /// nobody knows, and their attempts could not be recorded.
+    pub contradicted: Vec<String>,
 }
 
 impl Pending {
@@ -137,6 +141,61 @@ impl Pending {
         let cancels = self.damaged.iter().map(|(key, _)| (*key, reasons::EVENT_DAMAGED)).collect();
         RecordBatch { cancels, ..RecordBatch::default() }
     }
+
+    /// Leaves one out. Answers whether to go on: where there are many, the webhook's others wait with them.
+    fn contradict(&mut self, what: String) -> bool {
+        if self.contradicted.len() == DAMAGED_AT_ONCE {
+            self.held = Some(what);
+            return false;
+        }
+        self.contradicted.push(what);
+        true
+    }
+}
+
+/// A pending delivery as an index has it. SQLite takes what an index says for what its row says.
+struct Entry {
+    seq: Seq,
+    due_at: UnixMs,
+    attempts: u32,
+}
+
+impl Entry {
+    fn of(row: &Row<'_>) -> Outcome<Self> {
+        let read = || Ok(Self { seq: Seq(row.get(0)?), due_at: UnixMs(row.get(1)?), attempts: row.get(2)? });
+        read().map_err(|error: rusqlite::Error| {
+            Trouble::from(error).in_row("deliveries", format!("event {}", name_of(row)))
+        })
+    }
+
+    /// Do the row itself, and every other index that has it, say so too? A change of the row would fail otherwise.
+    fn is_that_of(&self, conn: &Connection, key: DeliveryKey) -> Outcome<bool> {
+        let mut statement = conn.prepare_cached(
+            "SELECT d.state, d.next_ms, d.attempts,
+                 EXISTS (SELECT 1 FROM deliveries p INDEXED BY deliveries_pending
+                         WHERE p.webhook = ?2 AND p.next_ms = ?3 AND p.event = ?1 AND p.attempts = ?4
+                           AND p.next_ms IS NOT NULL)
+                 AND (?4 > 0
+                      OR EXISTS (SELECT 1 FROM deliveries u INDEXED BY deliveries_unattempted
+                                 WHERE u.webhook = ?2 AND u.next_ms = ?3 AND u.event = ?1
+                                   AND u.next_ms IS NOT NULL AND u.attempts = 0))
+                 AND (d.chain IS NULL
+                      OR EXISTS (SELECT 1 FROM deliveries c INDEXED BY deliveries_chained
+                                 WHERE c.webhook = ?2 AND c.chain = d.chain AND c.next_ms = ?3 AND c.event = ?1
+                                   AND c.chain IS NOT NULL AND c.next_ms IS NOT NULL))
+             FROM deliveries d WHERE d.event = ?1 AND d.webhook = ?2",
+        )?;
+        let mut rows = statement.query([key.event.0, key.webhook.0, self.due_at.0, self.attempts.into()])?;
+        let Some(row) = rows.next()? else { return Ok(false) };
+        let pending = state_number(DeliveryState::Pending);
+        let expected = [pending, self.due_at.0, self.attempts.into(), 1].map(ValueRef::Integer);
+        Ok([row.get_ref(0)?, row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?] == expected)
+    }
+}
+
+fn differs(key: DeliveryKey) -> String {
+    let what = "it and an index differ, so it is not sent";
+    format!("{DATABASE_FILE}: deliveries row {}: {what}", row_name(key))
 }
 
 /// A webhook's pending rows from the earliest on.
@@ -158,7 +217,16 @@ pub(crate) fn pending(conn: &Connection, query: &PendingQuery) -> Outcome<Pendin
     let mut rows = statement.query([query.webhook.0, looked_at.0])?;
     let (mut pending, mut body_bytes) = (Pending::default(), 0);
     while let Some(row) = rows.next()? {
-        let (seq, due_at) = (Seq(row.get(0)?), UnixMs(row.get(1)?));
+        let entry = match Entry::of(row) {
+            Err(Trouble::Damaged(what)) => {
+                if !pending.contradict(what) {
+                    break;
+                }
+                continue;
+            }
+            entry => entry?,
+        };
+        let Entry { seq, due_at, attempts } = entry;
         if due_at <= query.until && query.known.contains(&seq) {
             pending.read.passed_over.push((seq, due_at));
             continue;
@@ -177,10 +245,16 @@ pub(crate) fn pending(conn: &Connection, query: &PendingQuery) -> Outcome<Pendin
             }
         };
         let key = DeliveryKey { event: seq, webhook: query.webhook };
+        if !entry.is_that_of(conn, key)? {
+            if !pending.contradict(differs(key)) {
+                break;
+            }
+            continue;
+        }
         match event_of(conn, key).and_then(|event| meant_for(event, account, key)) {
             Ok(event) => {
                 body_bytes += event.body.bytes.len();
-                pending.read.rows.push(PendingRow { key, event, attempts: row.get(2)?, due_at });
+                pending.read.rows.push(PendingRow { key, event, attempts, due_at });
             }
             Err(Trouble::Damaged(what)) => pending.damaged.push((key, what)),
             Err(trouble) => return Err(trouble),

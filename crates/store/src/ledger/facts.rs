@@ -6,16 +6,15 @@
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
+use super::id_key::ID_KEY;
 use super::master_keys::{HASH_KEY, KEY_CHECK, KEY_SINCE, NEXT_KEY_CHECK, ROTATION_SINCE, STORE_PART};
 use super::schema::CHECKPOINT;
 use super::steady::{AHEAD, DATING_ANEW, MARK, MOST_AHEAD};
-use super::trouble::{Outcome, told_of};
-use super::{horizon, layout, restored, schema};
+use super::trouble::{DATABASE_FILE, Outcome, Trouble, told_of};
+use super::{horizon, id_key, layout, restored, schema, seq_if_kept};
 
 /// The last event that was ever written, where all events up to it were deleted.
 const LAST_SEQ: &str = "last_seq";
-/// The key that public ids are made with.
-const ID_KEY: &str = "id_key";
 
 /// All names that any version wrote.
 const NAMES: [&str; 15] = [
@@ -64,6 +63,13 @@ fn damaged(conn: &Connection) -> Outcome<Vec<String>> {
     for name in owed(conn, &names)? {
         if !names.iter().any(|found| found == name) {
             damaged.push(format!("meta row {name}: it is missing"));
+        }
+    }
+    let read = [seq_if_kept(conn, CHECKPOINT), seq_if_kept(conn, LAST_SEQ)].map(|kept| kept.map(drop));
+    for kept in read.into_iter().chain([id_key::read(conn).map(drop)]) {
+        match kept {
+            Err(Trouble::Damaged(what)) => damaged.push(what.replace(&format!("{DATABASE_FILE}: "), "")),
+            kept => kept?,
         }
     }
     Ok(damaged)

@@ -35,6 +35,7 @@ pub(crate) mod horizon;
 pub(crate) mod restored;
 
 pub(crate) mod facts;
+pub(crate) mod id_key;
 
 mod chains;
 pub(crate) mod record;
@@ -278,7 +279,7 @@ pub(crate) fn read_seq(conn: &Connection, key: &str) -> Outcome<Seq> {
     Ok(seq_if_kept(conn, key)?.unwrap_or(Seq(0)))
 }
 
-fn seq_if_kept(conn: &Connection, key: &str) -> Outcome<Option<Seq>> {
+pub(super) fn seq_if_kept(conn: &Connection, key: &str) -> Outcome<Option<Seq>> {
     let mut statement = conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
     let mut rows = statement.query([key])?;
     let Some(row) = rows.next()? else { return Ok(None) };

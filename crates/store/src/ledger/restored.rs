@@ -15,9 +15,13 @@ pub(super) const COPIED_AT: &str = "copied_ms";
 /// A copy that is no older than this goes on by itself.
 const GOES_ON_WITHIN: Duration = Duration::from_hours(1);
 
-/// Marks a copy with the time it was made at.
+/// Marks a copy with the time it was made at. That of a copy that never began to send is as old as that one: what was due
+/// is of then, and who holds a store does not let go of it by copying it.
 pub(crate) fn mark(copy: &Connection, now: UnixMs) -> Outcome<()> {
-    write_meta(copy, COPIED_AT, &now.0)
+    match copied_at(copy)? {
+        Some(_) => Ok(()),
+        None => write_meta(copy, COPIED_AT, &now.0),
+    }
 }
 
 /// When the copy was made that the file is; `None` if it is none, or is one no longer.
@@ -112,6 +116,22 @@ mod tests {
         }
         ledger.see_copy(UnixMs(i64::MAX)).unwrap();
         assert_eq!(ledger.held_since(), None, "the next start does not hold it again");
+    }
+
+    #[test]
+    fn a_copy_of_what_is_held_is_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let keys = MasterKey::from_bytes([1; 32]).into();
+        let ledger = opening::open(&folder, &keys, UnixMs(0)).unwrap().ledger;
+        mark(ledger.conn(), UnixMs(5)).unwrap();
+        let copy = dir.path().join("copy");
+        crate::backup::write(ledger.conn(), &copy, UnixMs(9)).unwrap();
+        assert_eq!(copied_at(&Connection::open(&copy).unwrap()).unwrap(), Some(UnixMs(5)));
+        ledger.forget_copy().unwrap();
+        let copy = dir.path().join("later");
+        crate::backup::write(ledger.conn(), &copy, UnixMs(9)).unwrap();
+        assert_eq!(copied_at(&Connection::open(&copy).unwrap()).unwrap(), Some(UnixMs(9)));
     }
 
     #[test]

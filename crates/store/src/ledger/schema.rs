@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::checks;
+use super::{checks, id_key};
 
 /// The last event for which, and for all before it, every owed delivery has a row: the name of the fact in `meta`.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
@@ -11,7 +11,7 @@ pub(crate) const CHECKPOINT: &str = "checkpoint";
 pub(crate) const APPLICATION_ID: i32 = 0x506f_7374;
 
 /// Each step with its number being its place from 1; `PRAGMA user_version` says how many were taken.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -22,12 +22,15 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("migrations/0008.sql"),
     include_str!("migrations/0009.sql"),
     include_str!("migrations/0010.sql"),
+    include_str!("migrations/0011.sql"),
 ];
 
 /// The step that gave rows their checksums.
 const CHECKS_SINCE: usize = 6;
 /// The step from which on every store has a checkpoint.
 pub(crate) const CHECKPOINT_SINCE: usize = 8;
+/// The step that gave the key of public ids a checksum.
+pub(super) const ID_KEY_CHECK_SINCE: usize = 11;
 
 /// The version this program writes.
 pub(crate) const VERSION: usize = MIGRATIONS.len();
@@ -192,6 +195,9 @@ pub(crate) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     if version < CHECKPOINT_SINCE {
         let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING";
         connection.execute(sql, (CHECKPOINT, checks::closed(CHECKPOINT, 0)))?;
+    }
+    if version < ID_KEY_CHECK_SINCE {
+        id_key::stamp(connection)?;
     }
     connection.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION_ID};

@@ -68,7 +68,7 @@ fn claim(image: &Path) -> Claim {
 fn put_copy(image: &Path) {
     let copy = Connection::open(image.join("posthaste.db")).unwrap();
     restored::mark(&copy, Fixed.now()).unwrap();
-    copy.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    copy.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(())).unwrap();
     drop(copy);
 }
 
@@ -202,9 +202,9 @@ async fn no_kill_leaves_a_claim_without_its_log() {
     assert_eq!(taken, 12);
 }
 
-/// The mark of a copy excuses a log that is not there, but not its own that was cut.
+/// The mark of a copy excuses the log of a store before that is not there, but not its own.
 #[tokio::test]
-async fn a_copys_own_log_that_was_cut_is_refused() {
+async fn a_copys_own_log_that_was_cut_or_is_gone_is_missed() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let store = open_store(&data).unwrap();
@@ -222,7 +222,14 @@ async fn a_copys_own_log_that_was_cut_is_refused() {
     reader.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
     assert!(restored::copied_at(&reader).unwrap().is_some(), "it is no copy any more");
     drop(reader);
-    cut(&image, log(&image).metadata().unwrap().len() - 1);
-    let refused = open_store(&image).err().map(|why| why.to_string()).unwrap_or_default();
-    assert!(refused.contains("at its end are missing"), "{refused}");
+    for (cut_bytes, why) in [(1, "at its end are missing"), (u64::MAX, "it is gone or empty")] {
+        let killed = image.clone();
+        let image = dir.path().join(why);
+        kill(&killed, &image);
+        cut(&image, log(&image).metadata().unwrap().len().saturating_sub(cut_bytes));
+        let refused = open_store(&image).err().map(|why| why.to_string()).unwrap_or_default();
+        assert!(refused.contains(why), "{refused}");
+        std::fs::remove_file(log(&image)).unwrap();
+        assert!(open_store(&image).is_err(), "its log is gone");
+    }
 }

@@ -23,6 +23,7 @@ const DECISIVE: &[(&str, &str)] = &[
     ("once_tokens", "SELECT * FROM once_tokens ORDER BY 1"),
     ("deliveries", "SELECT event, webhook, state, attempts, next_ms FROM deliveries ORDER BY event, webhook"),
     ("checkpoint", "SELECT value FROM meta WHERE key = 'checkpoint'"),
+    ("key of ids", "SELECT value FROM meta WHERE key = 'id_key'"),
 ];
 /// What tells of the past, and what has no checksum: how webhooks do, and the keys that publishers named events by.
 const MINOR: &[(&str, &str)] = &[
@@ -33,7 +34,7 @@ const MINOR: &[(&str, &str)] = &[
     ("idempotency", "SELECT * FROM idempotency ORDER BY key_hash"),
     ("watched values", "SELECT * FROM watched_values ORDER BY account, type, per"),
     ("when tokens were used", "SELECT no, created_ms, used_ms FROM tokens ORDER BY no"),
-    ("meta", "SELECT * FROM meta WHERE key <> 'checkpoint' ORDER BY key"),
+    ("meta", "SELECT * FROM meta WHERE key NOT IN ('checkpoint', 'id_key') ORDER BY key"),
 ];
 
 /// All rows of a store, as a number for each table.

@@ -2,7 +2,7 @@
 //!
 //! `reliability/upgrade` holds what programs of the versions 1, 3, 4 and 6 wrote, as SQL, with their master keys. The others are
 //! made of these: a store of version 2 is one of version 3 without the tables that came with that step, and the steps to
-//! 5, 7, 8 and 9 are taken from them: they add columns and make indexes anew.
+//! 5, 7, 8, 9 and 10 are taken from them: they add columns and make indexes anew.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,15 @@ use rusqlite::{Connection, OpenFlags, params};
 use crate::rig::stored::checkpoint;
 
 /// The earlier versions.
-pub const VERSIONS: [usize; 9] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+pub const VERSIONS: [usize; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 
 /// The version that the program brings stores to.
-pub const NEWEST: usize = 10;
+pub const NEWEST: usize = 11;
 
-/// What `meta` says of the log is of each log anew.
-const KEPT_META: &str = "WHERE key NOT IN ('log_base', 'log_number')";
+/// What `meta` says of the log is of each log anew, and the key of ids gets a checksum behind it.
+const KEPT_META: &str =
+    "SELECT key, CASE key WHEN 'id_key' THEN substr(value, 1, 16) ELSE value END AS value FROM meta
+    WHERE key NOT IN ('log_base', 'log_number')";
 /// Of the rows of these columns a step makes new values.
 const REMADE: [(&str, &str); 1] = [("events", "checksum")];
 
@@ -97,6 +99,16 @@ impl Filled {
                     include_str!("../../../../crates/store/src/ledger/migrations/0007.sql"),
                     include_str!("../../../../crates/store/src/ledger/migrations/0008.sql"),
                     include_str!("../../../../crates/store/src/ledger/migrations/0009.sql")
+                ),
+            ),
+            10 => (
+                include_str!("../../../upgrade/schema_6.sql"),
+                include_str!("../../../upgrade/schema_6.key"),
+                concat!(
+                    include_str!("../../../../crates/store/src/ledger/migrations/0007.sql"),
+                    include_str!("../../../../crates/store/src/ledger/migrations/0008.sql"),
+                    include_str!("../../../../crates/store/src/ledger/migrations/0009.sql"),
+                    include_str!("../../../../crates/store/src/ledger/migrations/0010.sql")
                 ),
             ),
             _ => bail!("no store of version {version} was kept"),
@@ -201,8 +213,8 @@ impl Filled {
 }
 
 fn rows_of(conn: &Connection, table: &str) -> anyhow::Result<Vec<Row>> {
-    let kept = if table == "meta" { KEPT_META } else { "" };
-    let mut statement = conn.prepare(&format!("SELECT * FROM \"{table}\" {kept}"))?;
+    let all = format!("SELECT * FROM \"{table}\"");
+    let mut statement = conn.prepare(if table == "meta" { KEPT_META } else { &all })?;
     let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement.query([])?;
     let mut read = Vec::new();

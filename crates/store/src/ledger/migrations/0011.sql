@@ -1,0 +1,1 @@
+-- The key that public ids are made with gets a checksum behind it; the program writes it with this step.
