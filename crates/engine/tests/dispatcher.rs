@@ -398,11 +398,8 @@ fn two_failed_deliveries_switch_a_webhook_off_and_a_410_does_so_at_once() {
 #[test]
 fn a_webhook_that_was_switched_on_counts_anew_with_an_attempt_that_ends_before_anybody_hears_of_it() {
     let mut rig = Rig::new(Bounds::default(), vec![webhook(1, 1)]);
-    for _ in 0..2 {
-        rig.publish(ACCOUNT);
-        rig.claims[0].number = 2;
-        rig.answer(status(if rig.last == Seq(1) { 500 } else { 200 }));
-    }
+    rig.publish(ACCOUNT);
+    rig.answer(status(200));
     // Two attempts are under way, the first of them fails, and the webhook is off and on again.
     rig.publish(ACCOUNT);
     rig.publish(ACCOUNT);
@@ -413,8 +410,8 @@ fn a_webhook_that_was_switched_on_counts_anew_with_an_attempt_that_ends_before_a
     rig.log.clear();
     rig.answer(status(500));
     rig.expect(expect![[r#"
-        record event 4 failed due None
-        checkpoint 4
+        record event 3 failed due None
+        checkpoint 3
         read rows of 1
     "#]]);
 }

@@ -1,6 +1,5 @@
 //! A consistent copy of the store in one new file.
 
-use std::ffi::OsString;
 use std::fs::{File, Metadata, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -13,7 +12,7 @@ use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::error::StoreError;
-use crate::folder::{create_private, private, sync_folder};
+use crate::folder::{beside, create_private, private, sync_folder};
 use crate::ledger::trouble::{Outcome, Trouble};
 use crate::ledger::{horizon, restored};
 
@@ -43,13 +42,6 @@ pub(crate) fn write(conn: &Connection, file: &Path, now: UnixMs) -> Outcome<()> 
         [beside(&part, "-journal"), part].iter().for_each(|left| drop(std::fs::remove_file(left)));
     }
     made
-}
-
-/// A file beside another one.
-fn beside(file: &Path, ending: &str) -> PathBuf {
-    let mut name = OsString::from(file);
-    name.push(ending);
-    name.into()
 }
 
 /// Makes the empty file; what is left there of a backup that was cut off goes.

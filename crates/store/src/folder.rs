@@ -226,9 +226,8 @@ impl Folder {
     /// waits for room in its index. SQLite's locks go with the first descriptor of the file that is closed, so the caller
     /// keeps this one until SQLite has closed its own.
     pub fn reserve_log_index(&self) -> Option<File> {
-        let mut name = self.database().into_os_string();
-        name.push("-shm");
-        let index = OpenOptions::new().read(true).write(true).open(name).ok()?;
+        let index = beside(&self.database(), "-shm");
+        let index = OpenOptions::new().read(true).write(true).open(index).ok()?;
         if let Err(error) = rustix::fs::fallocate(&index, FallocateFlags::empty(), 0, LOG_INDEX_BYTES) {
             tracing::debug!(%error, "no room was taken for the index of the log");
         }
@@ -386,6 +385,13 @@ pub(crate) fn read_keys(folder: &Path) -> Result<Option<MasterKeys>, OpenError> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(OpenError::Io { file, source }),
     }
+}
+
+/// The file beside another one that has its name with an ending.
+pub(crate) fn beside(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 pub(crate) fn private() -> OpenOptions {

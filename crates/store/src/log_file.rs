@@ -10,7 +10,7 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::folder::OpenError;
+use crate::folder::{OpenError, beside};
 
 const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
@@ -89,16 +89,12 @@ pub(crate) fn end_of(frames: u64, page_bytes: u64) -> u64 {
 
 /// Where the log of a database lies.
 pub(crate) fn log_of(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
+    beside(database, "-wal")
 }
 
 /// Where the index of that log lies.
 pub(crate) fn index_of(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push("-shm");
-    name.into()
+    beside(database, "-shm")
 }
 
 /// The salts in the header of a log; `None` if it has none.

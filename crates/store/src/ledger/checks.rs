@@ -122,46 +122,21 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     conn.create_scalar_function(FUNCTION, -1, flags, |columns| Ok(checksum(columns)))
 }
 
-/// A number with a checksum behind it, as it is kept under a name.
-pub(super) fn closed(name: &str, number: i64) -> [u8; 16] {
-    let mut kept = [0; 16];
-    kept[..8].copy_from_slice(&number.to_le_bytes());
-    kept[8..].copy_from_slice(&checksum_of(name, number).to_le_bytes());
-    kept
+/// Bytes with a checksum behind them, as they are kept under a name.
+pub(super) fn closed(name: &str, bytes: &[u8]) -> Vec<u8> {
+    [bytes, &checksum_of(name, bytes).to_le_bytes()].concat()
 }
 
-/// The number in it; `None` if it does not match its checksum.
-pub(super) fn opened(name: &str, kept: &[u8]) -> Option<i64> {
-    let (number, rest) = kept.split_first_chunk::<8>()?;
-    let number = i64::from_le_bytes(*number);
-    (rest == checksum_of(name, number).to_le_bytes()).then_some(number)
+/// The bytes in it; `None` if they do not match their checksum.
+pub(super) fn opened<const N: usize>(name: &str, kept: &[u8]) -> Option<[u8; N]> {
+    let (bytes, rest) = kept.split_first_chunk()?;
+    (rest == checksum_of(name, bytes).to_le_bytes()).then_some(*bytes)
 }
 
-/// A key with a checksum behind it, as it is kept under a name.
-pub(super) fn closed_key(name: &str, key: &[u8; 16]) -> [u8; 24] {
-    let mut kept = [0; 24];
-    kept[..16].copy_from_slice(key);
-    kept[16..].copy_from_slice(&checksum_of_key(name, key).to_le_bytes());
-    kept
-}
-
-/// The key in it; `None` if it does not match its checksum.
-pub(super) fn opened_key(name: &str, kept: &[u8]) -> Option<[u8; 16]> {
-    let (key, rest) = kept.split_first_chunk::<16>()?;
-    (rest == checksum_of_key(name, key).to_le_bytes()).then_some(*key)
-}
-
-fn checksum_of_key(name: &str, key: &[u8; 16]) -> u64 {
+fn checksum_of(name: &str, bytes: &[u8]) -> u64 {
     let mut hasher = SipHasher13::new();
     hasher.write(name.as_bytes());
-    hasher.write(key);
-    hasher.finish()
-}
-
-fn checksum_of(name: &str, number: i64) -> u64 {
-    let mut hasher = SipHasher13::new();
-    hasher.write(name.as_bytes());
-    hasher.write_i64(number);
+    hasher.write(bytes);
     hasher.finish()
 }
 
@@ -192,4 +167,18 @@ fn checksum(columns: &Context<'_>) -> i64 {
         hasher.write_usize(length);
     }
     i64::from_le_bytes(hasher.finish().to_le_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_of_layout_6_wrote_opens() {
+        let kept = [0xff, 0xff, 0xd7, 0x59, 0x1a, 7, 0, 0, 0xee, 0x3b, 0x44, 0x39, 0x89, 0xce, 0x6c, 0x59];
+        let number = opened("checkpoint", &kept).unwrap();
+        assert_eq!(closed("checkpoint", &number), kept);
+        assert_eq!(i64::from_le_bytes(number), 0x071a_59d7_ffff);
+        assert_eq!(opened::<8>("last_seq", &kept), None);
+    }
 }

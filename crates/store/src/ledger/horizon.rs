@@ -70,7 +70,7 @@ fn is_less(one: Option<i64>, other: Option<i64>) -> bool {
 
 fn number(conn: &Connection, key: &str) -> Option<i64> {
     let kept = conn.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, Vec<u8>>(0));
-    checks::opened(key, &kept.optional().ok()??)
+    checks::opened(key, &kept.optional().ok()??).map(i64::from_le_bytes)
 }
 
 fn write_next(conn: &Connection, ahead: i64) -> Outcome<()> {

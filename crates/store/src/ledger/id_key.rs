@@ -18,14 +18,14 @@ pub(crate) fn read(conn: &Connection) -> Outcome<Option<IdKey>> {
     let Some(kept) = kept else { return Ok(None) };
     let key = match schema::version(conn)? < schema::ID_KEY_CHECK_SINCE {
         true => kept.try_into().ok(),
-        false => checks::opened_key(ID_KEY, &kept),
+        false => checks::opened(ID_KEY, &kept),
     };
     key.map(Some).ok_or_else(|| Trouble::damaged("meta", ID_KEY, "it does not match its checksum"))
 }
 
 /// Writes the first one.
 pub(crate) fn found(conn: &Connection, key: &IdKey) -> Outcome<()> {
-    write_meta(conn, ID_KEY, &checks::closed_key(ID_KEY, key))
+    write_meta(conn, ID_KEY, &checks::closed(ID_KEY, key))
 }
 
 /// Gives that of a store of an older version its checksum. What is no key stays what it is, and is no key afterwards.
@@ -33,7 +33,7 @@ pub(super) fn stamp(conn: &Connection) -> rusqlite::Result<()> {
     let key: Option<IdKey> = kept(conn)?.and_then(|kept| kept.try_into().ok());
     if let Some(key) = key {
         let sql = "UPDATE meta SET value = ?2 WHERE key = ?1";
-        conn.execute(sql, (ID_KEY, checks::closed_key(ID_KEY, &key)))?;
+        conn.execute(sql, (ID_KEY, checks::closed(ID_KEY, &key)))?;
     }
     Ok(())
 }

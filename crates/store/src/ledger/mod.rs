@@ -279,7 +279,7 @@ pub(crate) fn read_seq(conn: &Connection, key: &str) -> Outcome<Seq> {
     Ok(seq_if_kept(conn, key)?.unwrap_or(Seq(0)))
 }
 
-pub(super) fn seq_if_kept(conn: &Connection, key: &str) -> Outcome<Option<Seq>> {
+fn seq_if_kept(conn: &Connection, key: &str) -> Outcome<Option<Seq>> {
     let mut statement = conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
     let mut rows = statement.query([key])?;
     let Some(row) = rows.next()? else { return Ok(None) };
@@ -287,7 +287,7 @@ pub(super) fn seq_if_kept(conn: &Connection, key: &str) -> Outcome<Option<Seq>> 
         // As stores before version 6 have it.
         ValueRef::Integer(seq) => Ok(Some(Seq(seq))),
         ValueRef::Blob(kept) => checks::opened(key, kept)
-            .map(|seq| Some(Seq(seq)))
+            .map(|seq| Some(Seq(i64::from_le_bytes(seq))))
             .ok_or_else(|| Trouble::damaged("meta", key, "it does not match its checksum")),
         _ => Err(Trouble::damaged("meta", key, "it is no number")),
     }
@@ -295,7 +295,7 @@ pub(super) fn seq_if_kept(conn: &Connection, key: &str) -> Outcome<Option<Seq>> 
 
 /// Writes a place, with a checksum: one that jumped ahead would leave events out.
 fn write_seq(conn: &Connection, key: &str, Seq(seq): Seq) -> Outcome<()> {
-    write_meta(conn, key, &checks::closed(key, seq))
+    write_meta(conn, key, &checks::closed(key, &seq.to_le_bytes()))
 }
 
 /// The last event for which, and for all before it, every owed delivery has a row.

@@ -194,7 +194,7 @@ pub(crate) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     }
     if version < CHECKPOINT_SINCE {
         let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING";
-        connection.execute(sql, (CHECKPOINT, checks::closed(CHECKPOINT, 0)))?;
+        connection.execute(sql, (CHECKPOINT, checks::closed(CHECKPOINT, &0_i64.to_le_bytes())))?;
     }
     if version < ID_KEY_CHECK_SINCE {
         id_key::stamp(connection)?;
