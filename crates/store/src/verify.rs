@@ -88,9 +88,10 @@ impl Check<'_> {
         if !self.problems.is_empty() {
             return Ok(());
         }
-        self.relations()?;
+        // A row that is damaged itself comes before those that contradict it: they may be too many to tell of all.
         self.checksums()?;
         self.events()?;
+        self.relations()?;
         self.audit()?;
         if let Some(vault) = vault {
             self.has_tried_seals = true;
@@ -136,6 +137,22 @@ impl Check<'_> {
                  WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.seq = d.event)",
             ),
             (
+                "deliveries row event {1} webhook {2}: its webhook is missing",
+                "SELECT event, webhook FROM deliveries d
+                 WHERE NOT EXISTS (SELECT 1 FROM webhooks w WHERE w.no = d.webhook)",
+            ),
+            (
+                "deliveries row event {1} webhook {2}: its event is not for its webhook",
+                "SELECT event, webhook FROM deliveries d
+                 CROSS JOIN events e ON e.seq = d.event CROSS JOIN webhooks w ON w.no = d.webhook
+                 WHERE (e.audience = 0 AND e.audience_no IS NOT w.account)
+                    OR (e.audience = 2 AND e.audience_no IS NOT d.webhook)",
+            ),
+            (
+                "deliveries row event {1} webhook {2}: its state is none",
+                "SELECT event, webhook FROM deliveries WHERE state NOT IN (0, 1, 2, 3)",
+            ),
+            (
                 "deliveries row event {1} webhook {2}: it is pending without a time, or ended with one",
                 "SELECT event, webhook FROM deliveries WHERE (state = 0) <> (next_ms IS NOT NULL)",
             ),
@@ -167,6 +184,13 @@ impl Check<'_> {
                 "standings row {1}: its webhook is missing",
                 "SELECT webhook, 0 FROM standings s
                  WHERE NOT EXISTS (SELECT 1 FROM webhooks w WHERE w.no = s.webhook)",
+            ),
+            (
+                "standings row {1}: it counts other attempted deliveries than there are",
+                "SELECT s.webhook, 0 FROM standings s LEFT JOIN (
+                     SELECT webhook, count(*) AS attempted FROM deliveries
+                     WHERE started_ms IS NOT NULL GROUP BY webhook) d ON d.webhook = s.webhook
+                 WHERE s.attempted <> coalesce(d.attempted, 0)",
             ),
             (
                 "webhooks row {1}: its account is missing",

@@ -3,20 +3,24 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in what its stories share too")]
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use posthaste_core::delivery::reasons;
 use posthaste_core::{
-    AccountNo, Audience, By, Clock, DeliveryKey, DeliveryState, EventBody, Secret, Seq, Subscription, UnixMs,
-    Webhook, WebhookNo,
+    AccountNo, Attempt, Audience, By, Clock, DeliveryKey, DeliveryState, EventBody, Outcome, Response,
+    Secret, Seq, Subscription, UnixMs, Webhook, WebhookNo,
 };
 use posthaste_store::{
     Embedded, EventDraft, NewAccount, NewKey, NewWebhook, Options, PendingQuery, Published, RecordBatch,
-    Refusal, Spill, Store, StoreError, WebhookLimits, verify,
+    Recorded, Refusal, Spill, Store, StoreError, WebhookLimits, verify,
 };
-use rusqlite::Connection;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row};
 
 const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
@@ -138,6 +142,132 @@ async fn a_delivery_whose_event_is_gone_ends_and_holds_up_no_other() {
         (ended.state, ended.reason.as_deref()),
         (DeliveryState::Canceled, Some(reasons::EVENT_DAMAGED))
     );
+}
+
+/// Records an attempt after which it stands so.
+async fn attempt(store: &Embedded, key: DeliveryKey, number: u32, state: DeliveryState) {
+    let status = if state == DeliveryState::Delivered { 200 } else { 503 };
+    let outcome = Outcome::Answered(Response { status, headers: vec![], body: vec![], is_cut: false });
+    let (started_at, duration) = (NOW, Duration::from_millis(5));
+    let attempt = Attempt { number, started_at, duration, outcome, signatures: vec![] };
+    let reason = (state == DeliveryState::Failed).then_some(reasons::ATTEMPTS_EXHAUSTED);
+    let next_attempt_at = (state == DeliveryState::Pending).then_some(NOW);
+    let attempts = vec![Recorded { key, attempt, state, next_attempt_at, reason }];
+    store.record(RecordBatch { attempts, ..RecordBatch::default() }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_said_to_be_another_webhooks_is_found() {
+    for (damage, found) in [
+        ("webhook = -webhook", "webhook -1: its webhook is missing"),
+        ("webhook = 3", "webhook 3: its event is not for its webhook"),
+        ("webhook = 2", "standings row 1: it counts other attempted deliveries than there are"),
+        ("event = event + 1", "its event is not for its webhook"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let (acme, other) = (account(&store, "acme").await, account(&store, "other").await);
+        let one = webhook(&store, acme, "one").await.no;
+        webhook(&store, acme, "two").await;
+        let three = webhook(&store, other, "three").await.no;
+        let key = owed(&store, acme, one).await;
+        attempt(&store, key, 1, DeliveryState::Delivered).await;
+        owed(&store, other, three).await;
+        store.close().await;
+        drop(store);
+        assert_eq!(verify(dir.path(), None).unwrap().problems, Vec::<String>::new());
+        tamper(dir.path(), &format!("UPDATE deliveries SET {damage} WHERE webhook = 1"));
+        let problems = verify(dir.path(), None).unwrap().problems;
+        assert!(problems.iter().any(|problem| problem.contains(found)), "{damage}: {problems:?}");
+    }
+}
+
+/// What decides what is sent for a delivery, of all of them; `None` if that cannot be read.
+fn deliveries(database: &Path) -> Option<Vec<[Value; 5]>> {
+    let conn = Connection::open(database).ok()?;
+    let sql = "SELECT event, webhook, state, attempts, next_ms FROM deliveries ORDER BY event, webhook";
+    let mut statement = conn.prepare(sql).ok()?;
+    let columns = |row: &Row<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?]);
+    statement.query_map([], columns).ok()?.collect::<Result<_, _>>().ok()
+}
+
+/// Where the rows of deliveries begin in the file, of which all are on one page.
+fn delivery_rows(database: &Path) -> Vec<u64> {
+    let conn = Connection::open(database).unwrap();
+    let (number, page_bytes): (i64, i64) = conn
+        .query_row("SELECT pageno, pgsize FROM dbstat WHERE name = 'deliveries'", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    let at = ((number - 1) * page_bytes) as usize;
+    let page = &std::fs::read(database).unwrap()[at..at + page_bytes as usize];
+    let short = |at: usize| u16::from_be_bytes([page[at], page[at + 1]]);
+    (0..usize::from(short(3))).map(|row| at as u64 + u64::from(short(8 + 2 * row))).collect()
+}
+
+#[tokio::test]
+async fn no_bit_of_what_decides_about_a_delivery_changes_unseen() {
+    // So much of a row holds how long its columns are, and those that decide.
+    const HEAD_BYTES: u64 = 48;
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let acme = account(&store, "acme").await;
+    let mut keys = Vec::new();
+    for id in ["one", "two"] {
+        let no = webhook(&store, acme, id).await.no;
+        for _ in 0..6 {
+            keys.push(owed(&store, acme, no).await);
+        }
+    }
+    for [waits, canceled, delivered, late, failed, retried] in keys.as_chunks().0 {
+        attempt(&store, *delivered, 1, DeliveryState::Delivered).await;
+        attempt(&store, *late, 1, DeliveryState::Pending).await;
+        attempt(&store, *failed, 1, DeliveryState::Pending).await;
+        attempt(&store, *late, 2, DeliveryState::Delivered).await;
+        attempt(&store, *failed, 2, DeliveryState::Failed).await;
+        attempt(&store, *retried, 1, DeliveryState::Pending).await;
+        let cancels = vec![(*canceled, reasons::WEBHOOK_DISABLED)];
+        store.record(RecordBatch { cancels, ..RecordBatch::default() }).await.unwrap();
+        assert_eq!(store.delivery(*waits).await.unwrap().unwrap().0.state, DeliveryState::Pending);
+    }
+    store.close().await;
+    drop(store);
+    let database = dir.path().join("posthaste.db");
+    let (sound, rows) = (deliveries(&database).unwrap(), delivery_rows(&database));
+    assert_eq!(rows.len(), keys.len());
+    assert_eq!(verify(&database, None).unwrap().problems, Vec::<String>::new());
+    let file = OpenOptions::new().read(true).write(true).open(&database).unwrap();
+    let mut changed = 0;
+    for (at, bit) in
+        rows.iter().flat_map(|row| *row..row + HEAD_BYTES).flat_map(|at| (0..8).map(move |bit| (at, bit)))
+    {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).unwrap();
+        file.write_all_at(&[byte[0] ^ (1 << bit)], at).unwrap();
+        if deliveries(&database).as_ref() != Some(&sound) {
+            changed += 1;
+            let is_seen = verify(&database, None).map_or(true, |report| !report.problems.is_empty());
+            assert!(is_seen, "bit {bit} of byte {at}: {:?}", deliveries(&database));
+        }
+        file.write_all_at(&byte, at).unwrap();
+    }
+    assert!(changed > 500, "{changed} changes were tried");
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_told_of_before_all_that_contradict_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let acme = account(&store, "acme").await;
+    let webhook = webhook(&store, acme, "a").await.no;
+    for _ in 0..150 {
+        owed(&store, acme, webhook).await;
+    }
+    store.close().await;
+    drop(store);
+    tamper(dir.path(), "UPDATE webhooks SET account = account + 1");
+    let problems = verify(dir.path(), None).unwrap().problems;
+    assert!(problems.len() == 100 && problems[0].contains("webhooks row 1"), "{problems:?}");
 }
 
 /// Changes rows and not what indexes of these names have of them, as a disk would.

@@ -4,6 +4,9 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use anyhow::Context as _;
+use rusqlite::{Connection, OpenFlags};
+
 use super::fill::Filled;
 use crate::dice::Dice;
 
@@ -11,12 +14,18 @@ const PAGE_BYTES: u64 = 8_192;
 /// The header of a log, and of each page in it.
 const LOG_HEADER_BYTES: u64 = 32;
 const FRAME_BYTES: u64 = PAGE_BYTES + 24;
+/// What a page of a table or index begins with if no other is below it.
+const LEAF: u8 = 10;
+/// So much of a row holds how long its columns are, and the first of them: which event, which webhook, how it stands.
+const ROW_HEAD_BYTES: u64 = 48;
 
 /// A way.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
     FlipBit,
     FlipByte,
+    /// They have no checksum; and by chance a row's key is seldom hit.
+    FlipByteOfDelivery,
     ZeroPage,
     SwapPages,
     Truncate,
@@ -68,8 +77,9 @@ impl Kind {
     /// One of them; the commonest most often.
     pub fn choose(dice: &mut Dice) -> Self {
         match dice.below(40) {
-            0..12 => Self::FlipBit,
-            12..18 => Self::FlipByte,
+            0..8 => Self::FlipBit,
+            8..12 => Self::FlipByte,
+            12..18 => Self::FlipByteOfDelivery,
             18..21 => Self::ZeroPage,
             21..24 => Self::SwapPages,
             24..26 => Self::Truncate,
@@ -100,12 +110,20 @@ impl Kind {
         if (is_in_log && log_bytes == 0) || pages < 2 {
             return Ok(None);
         }
-        let offset = dice.below(if is_in_log { log_bytes } else { pages * PAGE_BYTES });
+        let mut offset = dice.below(if is_in_log { log_bytes } else { pages * PAGE_BYTES });
         let page = dice.below(pages);
         let mut excuse = None;
         match self {
             Self::FlipBit => flip(&database, offset, 1 << dice.below(8))?,
             Self::FlipByte => flip(&database, offset, dice.below(255) as u8 + 1)?,
+            Self::FlipByteOfDelivery => {
+                let rows = delivery_rows(&database)?;
+                let Some(row) = rows.get(dice.below(rows.len().max(1) as u64) as usize) else {
+                    return Ok(None);
+                };
+                offset = (row + dice.below(ROW_HEAD_BYTES)).min(pages * PAGE_BYTES - 1);
+                flip(&database, offset, dice.below(255) as u8 + 1)?;
+            }
             Self::ZeroPage => zero(&database, page * PAGE_BYTES, PAGE_BYTES)?,
             Self::SwapPages => swap(&database, page, dice.below(pages))?,
             Self::Truncate => cut(&database, offset)?,
@@ -174,6 +192,29 @@ fn swap(file: &Path, one: u64, other: u64) -> std::io::Result<()> {
     file.read_exact_at(&mut pages[1], other * PAGE_BYTES)?;
     file.write_all_at(&pages[1], one * PAGE_BYTES)?;
     file.write_all_at(&pages[0], other * PAGE_BYTES)
+}
+
+/// Where the rows of deliveries begin in the file.
+fn delivery_rows(database: &Path) -> anyhow::Result<Vec<u64>> {
+    let (bytes, mut rows) = (std::fs::read(database)?, Vec::new());
+    for number in delivery_pages(database)? {
+        let page_at = (number - 1) as u64 * PAGE_BYTES;
+        let page = bytes.get(page_at as usize..(page_at + PAGE_BYTES) as usize).context("the file is cut")?;
+        let short = |at: usize| u16::from_be_bytes([page[at], page[at + 1]]);
+        let header_bytes = if page[0] == LEAF { 8 } else { 12 };
+        let places = (0..usize::from(short(3))).map(|row| short(header_bytes + 2 * row));
+        rows.extend(places.map(|place| page_at + u64::from(place)));
+    }
+    Ok(rows)
+}
+
+/// The pages that the file itself has of them, without its log.
+fn delivery_pages(database: &Path) -> rusqlite::Result<Vec<i64>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let conn = Connection::open_with_flags(format!("file:{}?immutable=1", database.display()), flags)?;
+    let mut statement =
+        conn.prepare("SELECT pageno FROM dbstat WHERE name = 'deliveries' ORDER BY pageno")?;
+    statement.query_map([], |row| row.get(0))?.collect()
 }
 
 /// Where the commits in a log end, each of its own time.
