@@ -90,7 +90,7 @@ impl Filling {
         Ok(())
     }
 
-    /// How many attempted deliveries the store keeps.
+    /// How many deliveries the store keeps; of those that wait at most 10,000 for each webhook.
     pub async fn kept(&self) -> anyhow::Result<u64> {
         let mut kept = 0;
         for webhook in &self.webhooks {

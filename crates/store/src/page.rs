@@ -14,9 +14,9 @@ pub struct Slice<T> {
     pub next: Option<PageCursor>,
 }
 
-/// A place in a list, opaque to callers: an internal number, or a place in a webhook's history.
+/// A place in a list, opaque to callers: an internal number, or a place among a webhook's attempts or deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PageCursor(pub i64, pub u32);
+pub struct PageCursor(pub i64, pub i64);
 
 /// A delivery with the event it carries and one of its attempts: the latest, or the one a row of the log is about.
 #[derive(Debug, Clone)]

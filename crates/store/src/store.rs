@@ -161,8 +161,10 @@ pub trait Store: Send + Sync + 'static {
 
     // ------------------------------------------------------------------ deliveries
 
-    /// A webhook's deliveries, newest first by first attempt; each with its latest attempt. Those never attempted
-    /// come only from [`Store::unattempted`].
+    /// A webhook's deliveries that have a row: those that wait for their first attempt, due last first; then those attempted,
+    /// newest first by first attempt, each with its latest attempt; then those canceled without an attempt, by the latest
+    /// event. What changes its kind while somebody goes from part to part may come twice, or, if a canceled one is attempted or
+    /// resent, not at all. A part may come back short with a place to go on from.
     async fn deliveries(
         &self,
         no: WebhookNo,
@@ -176,9 +178,8 @@ pub trait Store: Send + Sync + 'static {
         from: Option<PageCursor>,
         limit: usize,
     ) -> Answer<Slice<DeliveryRow>>;
-    /// A webhook's pending deliveries without an attempt that have a row, oldest due first.
-    async fn unattempted(&self, no: WebhookNo, limit: usize) -> Answer<Vec<DeliveryRow>>;
-    /// How many deliveries of a webhook were ever attempted and are still kept.
+    /// How many deliveries that list has; of those that wait for their first attempt, and of those canceled without one, at
+    /// most 10,000 each are counted.
     async fn delivery_count(&self, no: WebhookNo) -> Answer<u64>;
     /// One delivery with all its attempts in order; `None` if it has no row.
     async fn delivery(&self, key: DeliveryKey) -> Answer<Option<(Delivery, Arc<Event>, Vec<Attempt>)>>;

@@ -269,7 +269,7 @@ async fn a_checkpoint_that_is_lost_while_the_store_is_open_is_not_zero() {
 
 /// Takes back what the steps after the eighth do.
 const WITHOUT_LATER_STEPS: &str =
-    "DROP INDEX deliveries_unattempted; ALTER TABLE standings DROP COLUMN off_seq;
+    "DROP INDEX deliveries_unattempted; DROP INDEX deliveries_called_off; ALTER TABLE standings DROP COLUMN off_seq;
      UPDATE meta SET value = substr(value, 1, 16) WHERE key = 'id_key';";
 
 #[tokio::test]

@@ -78,6 +78,7 @@ async fn store_of_version_2(dir: &Path) {
          ALTER TABLE deliveries DROP COLUMN chain; ALTER TABLE accounts DROP COLUMN row_check;
          ALTER TABLE keys DROP COLUMN row_check; ALTER TABLE webhooks DROP COLUMN row_check;
          ALTER TABLE deliveries DROP COLUMN canceled_ms; ALTER TABLE standings DROP COLUMN off_seq;
+         DROP INDEX deliveries_called_off;
          UPDATE meta SET value = substr(value, 1, 16) WHERE key = 'id_key';
          PRAGMA user_version = 2;",
     );

@@ -9,7 +9,7 @@ use posthaste_contract::{SigningFacts, json};
 use posthaste_core::{
     Attempt, Audience, Delivery, DeliveryKey, DeliveryState, Event, Seq, Webhook, WebhookState,
 };
-use posthaste_store::{DeliveryRow, PageCursor, Refusal, StoreError};
+use posthaste_store::{DeliveryRow, Refusal, StoreError};
 
 use super::caller::Caller;
 use super::fate;
@@ -19,10 +19,6 @@ use super::reading::Named;
 use super::state::{Admin, Shared};
 use super::wire::{AttemptShown, DeliveryShown, RequestShown};
 
-/// Where the attempted deliveries begin, once those without an attempt have filled a part of the list. No cursor of the
-/// store points before its first row.
-const BEFORE_ALL: PageCursor = PageCursor(i64::MAX, u32::MAX);
-
 /// A delivery with all that is known of it.
 struct Found {
     webhook: Arc<Webhook>,
@@ -31,29 +27,16 @@ struct Found {
     attempts: Vec<Attempt>,
 }
 
-/// `GET /accounts/{account}/webhooks/{webhook}/deliveries`, newest first; those that wait for their first attempt come
-/// before, as far as there is room.
+/// `GET /accounts/{account}/webhooks/{webhook}/deliveries`: those that wait for their first attempt, those attempted, and those
+/// canceled without an attempt, each newest first.
 pub(crate) async fn list(
     State(admin): Shared,
     Named((account, id)): Named<(String, String)>,
     paging: Paging,
 ) -> Result<Json<Page<DeliveryShown>>, Problem> {
     let (_, webhook) = admin.webhook(&account, &id).await?;
-    let mut rows = match paging.from {
-        None => admin.store.unattempted(webhook.no, paging.limit).await?,
-        Some(_) => Vec::new(),
-    };
-    let room = paging.limit - rows.len().min(paging.limit);
-    let next = if room == 0 {
-        Some(BEFORE_ALL)
-    } else {
-        let from = paging.from.filter(|from| *from != BEFORE_ALL);
-        let slice = admin.store.deliveries(webhook.no, from, room).await?;
-        rows.extend(slice.items);
-        slice.next
-    };
-    let data = rows.into_iter().map(|row| in_list(&admin, &webhook, row)).collect();
-    Ok(Json(Page::new(data, next)))
+    let slice = admin.store.deliveries(webhook.no, paging.from, paging.limit).await?;
+    Ok(Json(Page::of(slice, |row| in_list(&admin, &webhook, row))))
 }
 
 fn in_list(admin: &Admin, webhook: &Webhook, row: DeliveryRow) -> DeliveryShown {

@@ -8,16 +8,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use posthaste_core::Dice;
 use posthaste_store::PageCursor;
 
-/// A place in a list that may have several parts, one after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    /// Which part.
-    pub part: u8,
-    /// Where in it; `None` for its beginning.
-    pub at: Option<PageCursor>,
-}
-
-const PLACE_BYTES: usize = 14;
 /// The longest text that is looked at.
 const TEXT_MAX_BYTES: usize = 128;
 
@@ -36,10 +26,10 @@ impl CursorSeal {
     }
 
     /// The text of a place. `list` names the list: its owner, its kind, its filters.
-    pub fn seal(&self, place: Place, list: &str, dice: &dyn Dice) -> Option<String> {
+    pub fn seal(&self, place: PageCursor, list: &str, dice: &dyn Dice) -> Option<String> {
         let mut nonce = [0; NONCE_LEN];
         dice.fill(&mut nonce);
-        let mut sealed = place.to_bytes().to_vec();
+        let mut sealed = to_bytes(place);
         let key = self.key.as_ref()?;
         let seal = key.seal_in_place_append_tag(
             Nonce::assume_unique_for_key(nonce),
@@ -51,7 +41,7 @@ impl CursorSeal {
     }
 
     /// The place of a text; `None` if it is not one of ours for this list.
-    pub fn open(&self, text: &str, list: &str) -> Option<Place> {
+    pub fn open(&self, text: &str, list: &str) -> Option<PageCursor> {
         if text.len() > TEXT_MAX_BYTES {
             return None;
         }
@@ -59,28 +49,17 @@ impl CursorSeal {
         let (nonce, sealed) = bytes.split_first_chunk_mut::<NONCE_LEN>()?;
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let plain = self.key.as_ref()?.open_in_place(nonce, Aad::from(list.as_bytes()), sealed).ok()?;
-        Place::from_bytes(plain)
+        from_bytes(plain)
     }
 }
 
-impl Place {
-    fn to_bytes(self) -> [u8; PLACE_BYTES] {
-        let PageCursor(major, minor) = self.at.unwrap_or(PageCursor(0, 0));
-        let mut bytes = [0; PLACE_BYTES];
-        bytes[0] = self.part;
-        bytes[1] = u8::from(self.at.is_some());
-        bytes[2..10].copy_from_slice(&major.to_be_bytes());
-        bytes[10..].copy_from_slice(&minor.to_be_bytes());
-        bytes
-    }
+fn to_bytes(place: PageCursor) -> Vec<u8> {
+    [place.0.to_be_bytes(), place.1.to_be_bytes()].concat()
+}
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let [part, is_inside, rest @ ..] = bytes else { return None };
-        let (major, rest) = rest.split_first_chunk::<8>()?;
-        let (minor, _) = rest.split_first_chunk::<4>()?;
-        let at = PageCursor(i64::from_be_bytes(*major), u32::from_be_bytes(*minor));
-        Some(Self { part: *part, at: (*is_inside == 1).then_some(at) })
-    }
+fn from_bytes(bytes: &[u8]) -> Option<PageCursor> {
+    let (first, second) = bytes.split_first_chunk()?;
+    Some(PageCursor(i64::from_be_bytes(*first), i64::from_be_bytes(second.try_into().ok()?)))
 }
 
 #[cfg(test)]
@@ -98,8 +77,7 @@ mod tests {
     #[test]
     fn a_cursor_opens_only_unchanged_and_for_its_own_list() {
         let (seal, dice) = (CursorSeal::new([7; 16]), Counting(1.into()));
-        for at in [None, Some(PageCursor(i64::MIN, u32::MAX)), Some(PageCursor(3, 0))] {
-            let place = Place { part: 1, at };
+        for place in [PageCursor(i64::MIN, i64::MAX), PageCursor(3, 0)] {
             let text = seal.seal(place, "acme", &dice).unwrap();
             assert_eq!(seal.open(&text, "acme"), Some(place));
             assert_eq!(seal.open(&text, "umbrella"), None);

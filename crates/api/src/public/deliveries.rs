@@ -7,24 +7,15 @@ use posthaste_store::{DeliveryRow, PageCursor, Slice};
 
 use super::answer::Answer;
 use super::call::{Call, Shown};
-use super::cursor::Place;
 use super::paging;
 use super::refusal::Refused;
 use super::walk::Source;
-
-/// The most deliveries shown that wait for their first attempt.
-const WAITING_SHOWN: usize = 1000;
-
-/// The part of the log with deliveries that wait for their first attempt.
-const WAITING: u8 = 0;
-/// The part with those that were attempted.
-const ATTEMPTED: u8 = 1;
 
 /// Lists a webhook's deliveries or attempts, newest first.
 pub(super) async fn list(call: &Call<'_>) -> Result<Answer, Refused> {
     let ask = paging::read_query(call)?;
     let webhook = call.webhook().await?;
-    let log = Log::open(call, &webhook, &ask).await?;
+    let log = Log { call, webhook: &webhook, ask: &ask };
     let page = paging::turn(call, &log, &ask).await?;
     let texts: Vec<RowTexts> = page.items.iter().map(|row| RowTexts::of(call, row)).collect();
     let subjects: Vec<Subject<'_>> =
@@ -118,65 +109,22 @@ impl RowTexts {
     }
 }
 
-/// A webhook's log, newest first. Where a row is a delivery, those that wait for their first attempt come first.
+/// A webhook's log. Where a row is a delivery, those that wait for their first attempt come first.
 struct Log<'c> {
     call: &'c Call<'c>,
     webhook: &'c Webhook,
     ask: &'c QueryAsk,
-    waiting: Vec<DeliveryRow>,
-}
-
-impl<'c> Log<'c> {
-    async fn open(call: &'c Call<'c>, webhook: &'c Webhook, ask: &'c QueryAsk) -> Result<Self, Refused> {
-        let mut waiting = match call.route.rows {
-            Rows::Attempt => Vec::new(),
-            Rows::Delivery => call.store().unattempted(webhook.no, WAITING_SHOWN).await?,
-        };
-        waiting.sort_by_key(|row| std::cmp::Reverse(row.event.seq));
-        Ok(Self { call, webhook, ask, waiting })
-    }
-
-    fn waiting_part(&self, after: Option<PageCursor>, limit: usize) -> (Vec<DeliveryRow>, Option<Place>) {
-        let is_left = |row: &&DeliveryRow| after.is_none_or(|place| row.event.seq.0 < place.0);
-        let left: Vec<&DeliveryRow> = self.waiting.iter().filter(is_left).collect();
-        let items: Vec<DeliveryRow> = left.iter().take(limit).map(|row| (*row).clone()).collect();
-        let next = match items.last() {
-            Some(last) if items.len() < left.len() => {
-                Place { part: WAITING, at: Some(PageCursor(last.event.seq.0, 0)) }
-            }
-            _ => Place { part: ATTEMPTED, at: None },
-        };
-        (items, Some(next))
-    }
-
-    async fn attempted_part(
-        &self,
-        from: Option<PageCursor>,
-        limit: usize,
-    ) -> Result<Slice<DeliveryRow>, Refused> {
-        let (store, no) = (self.call.store(), self.webhook.no);
-        Ok(match self.call.route.rows {
-            Rows::Attempt => store.attempts(no, from, limit).await?,
-            Rows::Delivery => store.deliveries(no, from, limit).await?,
-        })
-    }
 }
 
 impl Source for Log<'_> {
     type Item = DeliveryRow;
 
-    async fn part(
-        &self,
-        from: Option<Place>,
-        limit: usize,
-    ) -> Result<(Vec<DeliveryRow>, Option<Place>), Refused> {
-        let beginning = Place { part: if self.waiting.is_empty() { ATTEMPTED } else { WAITING }, at: None };
-        let place = from.unwrap_or(beginning);
-        if place.part == WAITING {
-            return Ok(self.waiting_part(place.at, limit));
-        }
-        let slice = self.attempted_part(place.at, limit).await?;
-        Ok((slice.items, slice.next.map(|at| Place { part: ATTEMPTED, at: Some(at) })))
+    async fn part(&self, from: Option<PageCursor>, limit: usize) -> Result<Slice<DeliveryRow>, Refused> {
+        let (store, no) = (self.call.store(), self.webhook.no);
+        Ok(match self.call.route.rows {
+            Rows::Attempt => store.attempts(no, from, limit).await?,
+            Rows::Delivery => store.deliveries(no, from, limit).await?,
+        })
     }
 
     fn keeps(&self, row: &DeliveryRow) -> bool {
@@ -193,8 +141,7 @@ impl Source for Log<'_> {
         if is_filtered || self.call.route.rows == Rows::Attempt {
             return Ok(None);
         }
-        let attempted = self.call.store().delivery_count(self.webhook.no).await?;
-        Ok(Some(attempted + self.waiting.len() as u64))
+        Ok(Some(self.call.store().delivery_count(self.webhook.no).await?))
     }
 
     fn name(&self) -> String {

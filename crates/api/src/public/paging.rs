@@ -3,9 +3,9 @@
 use posthaste_contract::model::{Contract, Index, Member, MemberValue, Paging, Source as Value, ViewRoot};
 use posthaste_contract::query::PageAsk;
 use posthaste_contract::{PageFacts, QueryAsk, Subject};
+use posthaste_store::PageCursor;
 
 use super::call::Call;
-use super::cursor::Place;
 use super::refusal::Refused;
 use super::walk::{Source, Start, WALK_MAX, Walk, walk};
 
@@ -117,7 +117,7 @@ fn next<S: Source>(
     }
 }
 
-fn open<S: Source>(call: &Call<'_>, source: &S, text: &str) -> Result<Place, Refused> {
+fn open<S: Source>(call: &Call<'_>, source: &S, text: &str) -> Result<PageCursor, Refused> {
     let place = call.api.cursors.open(text, &list_name(call, source));
     place.ok_or_else(|| bad_place(&call.route.paging))
 }

@@ -3,7 +3,8 @@
 //! A walk goes from a place on and passes over what the filters do not keep. It looks at no more than [`WALK_MAX`]
 //! items: what lies further on is not there for it.
 
-use super::cursor::Place;
+use posthaste_store::{PageCursor, Slice};
+
 use super::refusal::Refused;
 
 /// The most items that one walk looks at.
@@ -17,11 +18,7 @@ pub(super) trait Source {
     type Item;
 
     /// The items from a place on (from the beginning for `None`), and the place after them if there may be more.
-    async fn part(
-        &self,
-        from: Option<Place>,
-        limit: usize,
-    ) -> Result<(Vec<Self::Item>, Option<Place>), Refused>;
+    async fn part(&self, from: Option<PageCursor>, limit: usize) -> Result<Slice<Self::Item>, Refused>;
 
     /// Do the filters keep the item?
     fn keeps(&self, item: &Self::Item) -> bool;
@@ -41,7 +38,7 @@ pub(super) enum Start {
     /// At the beginning of the list.
     Beginning,
     /// At a place.
-    At(Place),
+    At(PageCursor),
     /// After the item with this id.
     After(String),
     /// So many kept items further on, counted from the item with this id or from the beginning.
@@ -58,7 +55,7 @@ pub(super) struct Walk<T> {
     /// The items wanted.
     pub items: Vec<T>,
     /// The place after the last of them, if the walk began at a place or the beginning.
-    pub next: Option<Place>,
+    pub next: Option<PageCursor>,
     /// Are there more?
     pub more: bool,
     /// Was the item to begin at or after among those looked at?
@@ -117,7 +114,7 @@ pub(super) async fn walk<S: Source>(source: &S, start: Start, size: usize) -> Re
             true => std::mem::replace(&mut look_further, CHUNK),
             false => CHUNK,
         };
-        let (items, next) = source.part(place, wanted).await?;
+        let Slice { items, next } = source.part(place, wanted).await?;
         seen += items.len().max(1) as u64;
         for item in items {
             if ahead.takes(source, &item) {

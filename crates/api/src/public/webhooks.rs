@@ -5,12 +5,11 @@ use posthaste_contract::{Condition, QueryAsk, Subject, Values};
 use posthaste_core::{Secret, Subscription, Webhook, WebhookState};
 use posthaste_net::Target;
 use posthaste_store::change::Rotation;
-use posthaste_store::{NewWebhook, Refusal, StoreError, WebhookLimits, WebhookPatch};
+use posthaste_store::{NewWebhook, PageCursor, Refusal, Slice, StoreError, WebhookLimits, WebhookPatch};
 
 use super::admission::admit;
 use super::answer::Answer;
 use super::call::{Call, Shown};
-use super::cursor::Place;
 use super::paging;
 use super::refusal::Refused;
 use super::walk::Source;
@@ -182,14 +181,9 @@ struct Webhooks<'c> {
 impl Source for Webhooks<'_> {
     type Item = Webhook;
 
-    async fn part(
-        &self,
-        from: Option<Place>,
-        limit: usize,
-    ) -> Result<(Vec<Webhook>, Option<Place>), Refused> {
+    async fn part(&self, from: Option<PageCursor>, limit: usize) -> Result<Slice<Webhook>, Refused> {
         let (account, key) = (self.call.key.account, self.call.owner_key());
-        let slice = self.call.store().webhooks(account, key, from.and_then(|place| place.at), limit).await?;
-        Ok((slice.items, slice.next.map(|at| Place { part: 0, at: Some(at) })))
+        Ok(self.call.store().webhooks(account, key, from, limit).await?)
     }
 
     fn keeps(&self, webhook: &Webhook) -> bool {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use posthaste_core::delivery::reasons;
 use posthaste_core::{DeliveryState, Response};
 use posthaste_store::{RecordBatch, Store};
 use serde_json::{Value, json};
@@ -82,15 +83,23 @@ async fn attempts_show_what_was_sent_and_what_came_back() {
 async fn a_list_has_every_delivery_once() {
     let rig = Rig::with_account("pipai").await;
     let webhook = rig.webhook("acme", "wh_1", &["*"]).await;
+    let key = |event| posthaste_core::DeliveryKey { event, webhook: webhook.no };
+    rig.publish(EVENT).await;
+    let cancels = vec![(key(rig.last_event().await), reasons::WEBHOOK_DISABLED)];
+    rig.record(RecordBatch { cancels, ..RecordBatch::default() }).await;
     for _ in 0..5 {
+        rig.clock.advance(Duration::from_secs(1));
         rig.publish(EVENT).await;
         rig.attempted(rig.last_event().await, webhook.no, 1, Ended::Delivered).await;
-        rig.clock.advance(Duration::from_secs(1));
     }
-    let waiting = rig.publish(EVENT).await;
-    let key = posthaste_core::DeliveryKey { event: rig.last_event().await, webhook: webhook.no };
-    let spill = posthaste_store::Spill { key, due_at: posthaste_core::UnixMs(0), chain: None };
-    rig.record(RecordBatch { spills: vec![spill], ..RecordBatch::default() }).await;
+    let mut waiting = Value::Null;
+    for _ in 0..3 {
+        rig.clock.advance(Duration::from_secs(1));
+        waiting = json!(rig.publish(EVENT).await);
+        let key = key(rig.last_event().await);
+        let spills = vec![posthaste_store::Spill { key, due_at: posthaste_core::UnixMs(0), chain: None }];
+        rig.record(RecordBatch { spills, ..RecordBatch::default() }).await;
+    }
     for limit in [1, 2, 4, 50] {
         let mut seen = Vec::new();
         let mut path = format!("{LIST}?limit={limit}");
@@ -100,11 +109,13 @@ async fn a_list_has_every_delivery_once() {
             let Some(next) = page["next"].as_str() else { break };
             path = format!("{LIST}?limit={limit}&cursor={next}");
         }
-        assert_eq!(seen.len(), 6, "{limit}");
-        assert_eq!(seen[0]["event_id"], json!(waiting));
+        let states: Vec<&str> = seen.iter().map(|one| one["status"].as_str().unwrap()).collect();
+        let expected = [&["pending"; 3][..], &["delivered"; 5], &["canceled"]].concat();
+        assert_eq!(states, expected, "{limit}");
+        assert_eq!(seen[0]["event_id"], waiting);
         let times: Vec<&str> = seen.iter().map(|one| one["created_at"].as_str().unwrap()).collect();
         assert!(times.windows(2).all(|pair| pair[0] > pair[1]), "{times:?}");
-        assert!(seen[1]["attempts"][0].get("request").is_none());
+        assert!(seen[3]["attempts"][0].get("request").is_none());
     }
 }
 

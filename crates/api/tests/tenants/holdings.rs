@@ -20,7 +20,6 @@ pub struct Kept {
     in_roster: Option<Webhook>,
     /// Each delivery with its latest attempt.
     deliveries: Vec<String>,
-    waiting: usize,
     count: usize,
 }
 
@@ -70,7 +69,6 @@ impl Holdings {
             webhook: store.webhook(webhook.account, None, &webhook.id).await.unwrap(),
             in_roster: store.roster().get(webhook.no).map(|known| (*known).clone()),
             deliveries,
-            waiting: store.unattempted(webhook.no, 100).await.unwrap().len(),
             count: store.webhooks(webhook.account, None, None, 1000).await.unwrap().items.len(),
         }
     }

@@ -107,9 +107,9 @@ pub async fn pending_rows_come_by_due_time_then_age(store: Arc<dyn Store>) {
         assert_eq!(rows, expected.iter().map(|index| events[*index]).collect::<Vec<_>>());
     }
     assert_eq!(store.pending_heads().await.unwrap(), [(a, after_s(10))]);
-    let waiting = store.unattempted(a, 2).await.unwrap();
-    let waiting: Vec<Seq> = waiting.iter().map(|row| row.event.seq).collect();
-    assert_eq!(waiting, [events[2], events[3]]);
+    let listed = store.deliveries(a, None, 9).await.unwrap().items;
+    let listed: Vec<Seq> = listed.iter().map(|row| row.event.seq).collect();
+    assert_eq!(listed, [events[1], events[3], events[2], events[0]]);
 }
 
 pub async fn spills_and_cancels_respect_what_is_written(store: Arc<dyn Store>) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use posthaste_core::delivery::reasons;
 use posthaste_core::{DeliveryKey, Seq};
 
 use super::scene::{NOW, after_s, begin, delivered, failed, retried};
@@ -71,16 +72,60 @@ pub async fn a_long_history_pages_without_gap_or_repeat(store: Arc<dyn Store>) {
     assert_eq!(store.delivery_count(webhook).await.unwrap(), EVENTS as u64);
 }
 
-pub async fn a_delivery_that_waits_is_not_yet_history(store: Arc<dyn Store>) {
+pub async fn a_delivery_that_waits_is_listed_and_not_yet_history(store: Arc<dyn Store>) {
     let scene = begin(store.clone()).await;
     let webhook = scene.webhook("a").await.no;
     let key = DeliveryKey { event: scene.event(NOW).await, webhook };
     scene.spill(key, after_s(1)).await;
-    assert!(store.deliveries(webhook, None, 9).await.unwrap().items.is_empty());
-    assert_eq!(store.delivery_count(webhook).await.unwrap(), 0);
-    assert_eq!(store.unattempted(webhook, 9).await.unwrap().len(), 1);
-    scene.record(vec![retried(key, 1, after_s(1), after_s(6))]).await;
-    assert_eq!(store.deliveries(webhook, None, 9).await.unwrap().items.len(), 1);
+    let listed = store.deliveries(webhook, None, 9).await.unwrap().items.remove(0);
+    assert_eq!((listed.delivery.attempts, listed.attempt), (0, None));
+    assert!(store.attempts(webhook, None, 9).await.unwrap().items.is_empty());
     assert_eq!(store.delivery_count(webhook).await.unwrap(), 1);
-    assert!(store.unattempted(webhook, 9).await.unwrap().is_empty());
+    scene.record(vec![retried(key, 1, after_s(1), after_s(6))]).await;
+    let listed = store.deliveries(webhook, None, 9).await.unwrap().items;
+    assert_eq!(listed.iter().map(|row| row.delivery.attempts).collect::<Vec<_>>(), [1]);
+    assert_eq!(store.attempts(webhook, None, 9).await.unwrap().items.len(), 1);
+    assert_eq!(store.delivery_count(webhook).await.unwrap(), 1);
+}
+
+pub async fn a_list_has_every_delivery_once(store: Arc<dyn Store>) {
+    let scene = begin(store.clone()).await;
+    let (webhook, other) = (scene.webhook("a").await.no, scene.webhook("b").await.no);
+    let mut events = Vec::new();
+    for _ in 0..12 {
+        events.push(scene.event(NOW).await);
+    }
+    let key = |index: usize| DeliveryKey { event: events[index], webhook };
+    scene.record(vec![delivered(key(0), 1, NOW), retried(key(1), 1, NOW, after_s(5))]).await;
+    scene.record(vec![failed(key(2), 1, NOW), retried(key(3), 1, NOW, after_s(5))]).await;
+    for (index, due_s) in [(4, 7), (5, 7), (6, 9), (7, 8), (8, 7)] {
+        scene.spill(key(index), after_s(due_s)).await;
+        scene.spill(DeliveryKey { event: events[index], webhook: other }, after_s(due_s)).await;
+    }
+    // What was attempted before it was canceled stands where it was attempted.
+    let cancels = [9, 10, 11, 1, 8].map(|index| (key(index), reasons::WEBHOOK_DISABLED)).into();
+    store.record(RecordBatch { cancels, ..RecordBatch::default() }).await.unwrap();
+    let expected = [6, 7, 5, 4, 3, 2, 1, 0, 11, 10, 9, 8].map(|index| events[index]);
+    for limit in 1..=expected.len() + 1 {
+        let (mut from, mut seen) = (None, Vec::new());
+        for _ in 0..expected.len() {
+            let slice = store.deliveries(webhook, from, limit).await.unwrap();
+            assert_eq!(slice.items.len(), limit.min(expected.len() - seen.len()), "{limit}");
+            seen.extend(slice.items.iter().map(|row| row.event.seq));
+            from = slice.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        assert_eq!((seen, from), (expected.to_vec(), None), "{limit}");
+    }
+    assert_eq!(store.delivery_count(webhook).await.unwrap(), expected.len() as u64);
+    assert_eq!(store.deliveries(other, None, 99).await.unwrap().items.len(), 5);
+    assert_eq!(store.delivery_count(other).await.unwrap(), 5);
+    // One that is attempted while somebody goes along is seen before and after.
+    let first = store.deliveries(webhook, None, 2).await.unwrap();
+    scene.record(vec![delivered(key(6), 1, after_s(9)), delivered(key(5), 1, after_s(9))]).await;
+    let rest = store.deliveries(webhook, first.next, 99).await.unwrap();
+    let rest: Vec<Seq> = rest.items.iter().map(|row| row.event.seq).collect();
+    assert_eq!(rest, [4, 5, 6, 3, 2, 1, 0, 11, 10, 9, 8].map(|index| events[index]));
 }

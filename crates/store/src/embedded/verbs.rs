@@ -20,8 +20,8 @@ use crate::change::{
 use crate::damage::Damage;
 use crate::error::{Refusal, StoreError};
 use crate::ledger::{
-    Ledger, accounts, audit, deliveries, events, history, keys, master_keys, restored, stored_checkpoint,
-    tokens, webhooks,
+    Ledger, accounts, audit, deliveries, delivery_list, events, history, keys, master_keys, restored,
+    stored_checkpoint, tokens, webhooks,
 };
 use crate::page::{DeliveryRow, EventsRead, PageCursor, PendingQuery, PendingRead, ReadRoom, Slice};
 use crate::roster::Roster;
@@ -224,7 +224,7 @@ impl Store for Embedded {
         from: Option<PageCursor>,
         limit: usize,
     ) -> Answer<Slice<DeliveryRow>> {
-        self.read(move |conn| history::deliveries(conn, no, from, limit)).await
+        self.read(move |conn| delivery_list::list(conn, no, from, limit)).await
     }
 
     async fn attempts(
@@ -236,12 +236,8 @@ impl Store for Embedded {
         self.read(move |conn| history::attempts(conn, no, from, limit)).await
     }
 
-    async fn unattempted(&self, no: WebhookNo, limit: usize) -> Answer<Vec<DeliveryRow>> {
-        self.read(move |conn| deliveries::unattempted(conn, no, limit)).await
-    }
-
     async fn delivery_count(&self, no: WebhookNo) -> Answer<u64> {
-        self.read(move |conn| history::delivery_count(conn, no)).await
+        self.read(move |conn| delivery_list::count(conn, no)).await
     }
 
     async fn delivery(&self, key: DeliveryKey) -> Answer<Option<(Delivery, Arc<Event>, Vec<Attempt>)>> {

@@ -24,8 +24,8 @@ use crate::error::{Refusal, StoreError};
 use crate::ledger::reseal::Left;
 use crate::ledger::trouble::Outcome;
 use crate::ledger::{
-    self, Ledger, accounts, audit, deliveries, events, history, keys, master_keys, restored, schema, tokens,
-    webhooks,
+    self, Ledger, accounts, audit, deliveries, delivery_list, events, history, keys, master_keys, restored,
+    schema, tokens, webhooks,
 };
 use crate::memory::Memory;
 use crate::page::{DeliveryRow, EventsRead, PageCursor, PendingQuery, PendingRead, ReadRoom, Slice};
@@ -310,7 +310,7 @@ impl Inline {
         from: Option<PageCursor>,
         limit: usize,
     ) -> Answer<Slice<DeliveryRow>> {
-        self.read(|conn| history::deliveries(conn, no, from, limit))
+        self.read(|conn| delivery_list::list(conn, no, from, limit))
     }
 
     pub fn attempts(
@@ -322,12 +322,8 @@ impl Inline {
         self.read(|conn| history::attempts(conn, no, from, limit))
     }
 
-    pub fn unattempted(&self, no: WebhookNo, limit: usize) -> Answer<Vec<DeliveryRow>> {
-        self.read(|conn| deliveries::unattempted(conn, no, limit))
-    }
-
     pub fn delivery_count(&self, no: WebhookNo) -> Answer<u64> {
-        self.read(|conn| history::delivery_count(conn, no))
+        self.read(|conn| delivery_list::count(conn, no))
     }
 
     pub fn delivery(&self, key: DeliveryKey) -> Answer<Option<deliveries::Whole>> {

@@ -175,10 +175,6 @@ impl Store for Inline {
         Inline::attempts(self, no, from, limit)
     }
 
-    async fn unattempted(&self, no: WebhookNo, limit: usize) -> Answer<Vec<DeliveryRow>> {
-        Inline::unattempted(self, no, limit)
-    }
-
     async fn delivery_count(&self, no: WebhookNo) -> Answer<u64> {
         Inline::delivery_count(self, no)
     }

@@ -13,7 +13,7 @@ use super::checks::WEBHOOKS;
 use super::trouble::{DATABASE_FILE, Outcome, Trouble, name_of};
 use super::{events, history};
 use crate::change::RecordBatch;
-use crate::page::{DeliveryRow, PendingQuery, PendingRead, PendingRow};
+use crate::page::{PendingQuery, PendingRead, PendingRow};
 
 /// When a delivery is due that waits for its turn in its chain: never, until it gets a time of its own.
 pub(crate) const NOT_ITS_TURN_MS: i64 = 1 << 60;
@@ -23,6 +23,9 @@ pub(crate) const NOT_ITS_TURN_MS: i64 = 1 << 60;
 pub(super) const COLUMNS: &str = "d.event, d.webhook, d.state, d.reason, d.attempts,
     d.next_ms + coalesce((SELECT value FROM meta WHERE key = 'ahead_ms'), 0), d.delivered_ms,
     d.last_status, d.last_ms";
+
+/// How many columns a delivery has.
+pub(super) const WIDTH: usize = 9;
 
 pub(super) fn state_number(state: DeliveryState) -> i64 {
     match state {
@@ -290,21 +293,4 @@ fn meant_for(event: Arc<Event>, account: AccountNo, key: DeliveryKey) -> Outcome
         return Ok(event);
     }
     Err(Trouble::damaged("deliveries", row_name(key), "its event is not for this webhook"))
-}
-
-pub(crate) fn unattempted(conn: &Connection, no: WebhookNo, limit: usize) -> Outcome<Vec<DeliveryRow>> {
-    let mut statement = conn.prepare_cached(&format!(
-        "SELECT {}, {COLUMNS} FROM deliveries d INDEXED BY deliveries_unattempted
-         CROSS JOIN events e ON e.seq = d.event
-         WHERE d.webhook = ?1 AND d.next_ms IS NOT NULL AND d.attempts = 0 ORDER BY d.next_ms, d.event LIMIT ?2",
-        events::COLUMNS
-    ))?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows = statement.query(params![no.0, limit])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let event = events::from_row(row)?;
-        found.push(DeliveryRow { delivery: from_row(row, events::WIDTH)?, event, attempt: None });
-    }
-    Ok(found)
 }

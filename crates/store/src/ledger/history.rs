@@ -108,12 +108,12 @@ pub(super) fn attempts_of(conn: &Connection, key: DeliveryKey) -> Outcome<Vec<At
 }
 
 fn place(link: Link) -> Option<PageCursor> {
-    link.map(|(event, number)| PageCursor(event.0, number))
+    link.map(|(event, number)| PageCursor(event.0, number.into()))
 }
 
 fn beginning(conn: &Connection, no: WebhookNo, from: Option<PageCursor>) -> Outcome<Link> {
     match from {
-        Some(PageCursor(event, number)) => Ok(Some((Seq(event), number))),
+        Some(PageCursor(event, number)) => Ok(u32::try_from(number).ok().map(|number| (Seq(event), number))),
         None => Ok(standing::read(conn, no)?.and_then(|standing| standing.head)),
     }
 }
@@ -151,27 +151,24 @@ pub(crate) fn attempts(
     Ok(Slice { items, next: place(next) })
 }
 
-/// A webhook's attempted deliveries, newest first by first attempt, each with its latest attempt.
-pub(crate) fn deliveries(
+/// A webhook's attempted deliveries from an attempt on, newest first by first attempt, each with its latest attempt; and where
+/// to go on.
+pub(super) fn deliveries(
     conn: &Connection,
     no: WebhookNo,
-    from: Option<PageCursor>,
+    from: (Seq, u32),
     limit: usize,
-) -> Outcome<Slice<DeliveryRow>> {
+) -> Outcome<(Vec<DeliveryRow>, Link)> {
     let mut items = Vec::new();
-    let mut next = beginning(conn, no, from)?;
+    let mut next = Some(from);
     for _ in 0..WALKED_MAX {
         let Some((event, number)) = next.filter(|_| items.len() < limit) else { break };
         let key = DeliveryKey { event, webhook: no };
-        let Some(before) = previous(conn, key, number)? else { return Ok(Slice { items, next: None }) };
+        let Some(before) = previous(conn, key, number)? else { return Ok((items, None)) };
         if number == 1 {
             items.extend(row_of(conn, key, None)?);
         }
         next = before;
     }
-    Ok(Slice { items, next: place(next) })
-}
-
-pub(crate) fn delivery_count(conn: &Connection, no: WebhookNo) -> Outcome<u64> {
-    Ok(standing::read(conn, no)?.map_or(0, |standing| standing.attempted))
+    Ok((items, next))
 }

@@ -30,6 +30,7 @@ mod watched;
 pub(crate) mod events;
 
 pub(crate) mod deliveries;
+pub(crate) mod delivery_list;
 pub(crate) mod history;
 pub(crate) mod horizon;
 pub(crate) mod restored;

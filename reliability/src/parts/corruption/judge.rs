@@ -204,7 +204,6 @@ async fn read_all(store: &Embedded) -> Result<(), StoreError> {
         store.keys(account.no).await?;
         for webhook in store.webhooks(account.no, None, None, 100).await?.items {
             store.pending(PendingQuery::first(webhook.no, UnixMs(i64::MAX), 10_000)).await?;
-            store.unattempted(webhook.no, 1_000).await?;
             store.deliveries(webhook.no, None, 1_000).await?;
             store.attempts(webhook.no, None, 1_000).await?;
         }

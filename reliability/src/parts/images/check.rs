@@ -231,8 +231,6 @@ fn number_of(data: &[u8]) -> Option<u64> {
 }
 
 async fn rows(store: &dyn Store, webhook: &Webhook) -> anyhow::Result<Rows> {
-    let attempted = store.deliveries(webhook.no, None, ALL).await?.items;
-    let others = store.unattempted(webhook.no, ALL).await?;
-    let all = attempted.into_iter().chain(others).map(|row| row.delivery);
+    let all = store.deliveries(webhook.no, None, ALL).await?.items.into_iter().map(|row| row.delivery);
     Ok(all.map(|delivery| (delivery.key.event, delivery.state == DeliveryState::Delivered)).collect())
 }

@@ -2,7 +2,7 @@
 //!
 //! `reliability/upgrade` holds what programs of the versions 1, 3, 4 and 6 wrote, as SQL, with their master keys. The others are
 //! made of these: a store of version 2 is one of version 3 without the tables that came with that step, and the steps to
-//! 5, 7, 8, 9 and 10 are taken from them: they add columns and make indexes anew.
+//! 5 and 7 to 11 are taken from them: they add columns, make indexes anew, and give the key of ids its checksum.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use rusqlite::{Connection, OpenFlags, params};
 use crate::rig::stored::checkpoint;
 
 /// The earlier versions.
-pub const VERSIONS: [usize; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+pub const VERSIONS: [usize; 11] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 
 /// The version that the program brings stores to.
-pub const NEWEST: usize = 11;
+pub const NEWEST: usize = 12;
 
 /// What `meta` says of the log is of each log anew, and the key of ids gets a checksum behind it.
 const KEPT_META: &str =
@@ -109,6 +109,18 @@ impl Filled {
                     include_str!("../../../../crates/store/src/ledger/migrations/0008.sql"),
                     include_str!("../../../../crates/store/src/ledger/migrations/0009.sql"),
                     include_str!("../../../../crates/store/src/ledger/migrations/0010.sql")
+                ),
+            ),
+            11 => (
+                include_str!("../../../upgrade/schema_6.sql"),
+                include_str!("../../../upgrade/schema_6.key"),
+                concat!(
+                    include_str!("../../../../crates/store/src/ledger/migrations/0007.sql"),
+                    include_str!("../../../../crates/store/src/ledger/migrations/0008.sql"),
+                    include_str!("../../../../crates/store/src/ledger/migrations/0009.sql"),
+                    include_str!("../../../../crates/store/src/ledger/migrations/0010.sql"),
+                    // What the program wrote with the step to 11.
+                    "UPDATE meta SET value = x'11D7DC2E902F18E6EDCB0F3388D8F03F858529F0334E1ED0' WHERE key = 'id_key';"
                 ),
             ),
             _ => bail!("no store of version {version} was kept"),
