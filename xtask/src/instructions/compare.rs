@@ -44,6 +44,19 @@ impl Line {
     }
 }
 
+/// Of several counts the middle one of each part.
+pub fn medians(counts: &[Figures]) -> Figures {
+    let mut by_part: BTreeMap<&String, Vec<u64>> = BTreeMap::new();
+    for (part, instructions) in counts.iter().flatten() {
+        by_part.entry(part).or_default().push(*instructions);
+    }
+    let median = |mut counted: Vec<u64>| {
+        counted.sort_unstable();
+        counted[counted.len() / 2]
+    };
+    by_part.into_iter().map(|(part, counted)| (part.clone(), median(counted))).collect()
+}
+
 /// Every part that is kept or counted.
 pub fn lines(kept: &Figures, counted: &Figures) -> Vec<Line> {
     let mut parts: Vec<&String> = kept.keys().chain(counted.keys()).collect();
@@ -118,6 +131,12 @@ mod tests {
         for (kept, counted, expected) in cases {
             assert_eq!(verdict(Some(kept), Some(counted)), expected, "{kept} {counted}");
         }
+    }
+
+    #[test]
+    fn of_several_counts_the_middle_one_is_taken() {
+        let counts = [("a", 9), ("a", 1), ("a", 4), ("a", 100), ("a", 3)].map(|count| figures(&[count]));
+        assert_eq!(medians(&counts), figures(&[("a", 4)]));
     }
 
     #[test]
