@@ -1,6 +1,6 @@
 //! Counts the instructions of the hot path and holds them against the figures that are kept.
 //!
-//! Times are noisy where changes are tested; instructions are not. What is counted and how is said in
+//! Times are noisy where changes are tested; instructions much less so. What is counted and how is said in
 //! `bench/hot-path`, what was counted last stands in `bench/hot-path.toml`.
 
 mod compare;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use posthaste_core::delivery::reasons;
 use posthaste_core::{Audience, Clock, DeliveryKey, EventBody, Secret, Seq, Subscription, UnixMs};
 use posthaste_store::{
-    Embedded, EventDraft, NewAccount, NewWebhook, Options, RecordBatch, Store, WebhookLimits,
+    Embedded, EventDraft, NewAccount, NewWebhook, Options, RecordBatch, Spill, Store, WebhookLimits,
 };
 use rusqlite::Connection;
 
@@ -24,23 +24,25 @@ impl Clock for Fixed {
 }
 
 #[tokio::test]
-async fn what_was_canceled_for_its_damaged_event_makes_no_list_fail() {
+async fn damaged_events_of_deliveries_without_an_attempt_make_no_list_fail() {
     let dir = tempfile::tempdir().unwrap();
     let store = Embedded::open(dir.path(), None, Options::default(), Arc::new(Fixed)).unwrap();
     let account =
         store.create_account(NewAccount { id: "acme".into(), name: None }, NOW.into()).await.unwrap().no;
-    let new = NewWebhook {
-        id: "a".to_owned(),
+    let new = |id: &str| NewWebhook {
+        id: id.to_owned(),
         account,
         key: None,
-        url: "https://a.example/".to_owned(),
-        canonical_url: "https://a.example/".to_owned(),
+        url: format!("https://{id}.example/"),
+        canonical_url: format!("https://{id}.example/"),
         subscription: Subscription::All,
         description: None,
         extension: BTreeMap::new(),
         secret: Secret::from("s".to_owned()),
     };
-    let webhook = store.create_webhook(new, WebhookLimits::default(), NOW.into()).await.unwrap().no;
+    let limits = WebhookLimits::default();
+    let waiting = store.create_webhook(new("waiting"), limits, NOW.into()).await.unwrap().no;
+    let canceled = store.create_webhook(new("canceled"), limits, NOW.into()).await.unwrap().no;
     let draft = || EventDraft {
         audience: Audience::Account(account),
         event_type: "a.b".into(),
@@ -55,25 +57,28 @@ async fn what_was_canceled_for_its_damaged_event_makes_no_list_fail() {
     let published = store.publish(drafts, &|_, _, _| body(), NOW).await.unwrap();
     let mut events: Vec<Seq> = published.into_iter().map(|one| one.unwrap().seq).collect();
     events.reverse();
-    let keys = events.iter().map(|event| DeliveryKey { event: *event, webhook });
-    let cancels = keys.map(|key| (key, reasons::EVENT_DAMAGED)).collect();
-    store.record(RecordBatch { cancels, ..RecordBatch::default() }).await.unwrap();
+    let keys = |webhook| events.iter().map(move |event| DeliveryKey { event: *event, webhook });
+    let spills = keys(waiting).map(|key| Spill { key, due_at: NOW, chain: None }).collect();
+    let cancels = keys(canceled).map(|key| (key, reasons::EVENT_DAMAGED)).collect();
+    store.record(RecordBatch { spills, cancels, ..RecordBatch::default() }).await.unwrap();
     let damage = format!(
         "UPDATE events SET body = x'00' WHERE seq < {} AND seq >= {}",
         events[SOUND_BEFORE - 1].0,
         events[SOUND_BEFORE + DAMAGED - 1].0
     );
     Connection::open(dir.path().join("posthaste.db")).unwrap().execute_batch(&damage).unwrap();
-    let (mut from, mut seen) = (None, Vec::new());
-    for _ in 0..9 {
-        let slice = store.deliveries(webhook, from, 4).await.unwrap();
-        seen.extend(slice.items.iter().map(|row| row.event.seq));
-        from = slice.next;
-        if from.is_none() {
-            break;
-        }
-    }
     let sound = [&events[..SOUND_BEFORE], &events[SOUND_BEFORE + DAMAGED..]].concat();
-    assert_eq!((seen, from), (sound, None));
-    assert_eq!(store.delivery_count(webhook).await.unwrap(), EVENTS as u64);
+    for webhook in [waiting, canceled] {
+        let (mut from, mut seen) = (None, Vec::new());
+        for _ in 0..9 {
+            let slice = store.deliveries(webhook, from, 4).await.unwrap();
+            seen.extend(slice.items.iter().map(|row| row.event.seq));
+            from = slice.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        assert_eq!((seen, from), (sound.clone(), None));
+        assert_eq!(store.delivery_count(webhook).await.unwrap(), EVENTS as u64);
+    }
 }

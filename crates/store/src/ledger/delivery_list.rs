@@ -4,7 +4,7 @@
 use std::mem::discriminant;
 
 use posthaste_core::{Seq, UnixMs, WebhookNo};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, Rows, params};
 
 use super::deliveries::{COLUMNS, WIDTH, from_row};
 use super::standing::Link;
@@ -94,7 +94,7 @@ pub(crate) fn list(
 fn waiting(
     conn: &Connection,
     no: WebhookNo,
-    from: (UnixMs, Seq),
+    (due_at, event): (UnixMs, Seq),
     limit: usize,
 ) -> Outcome<(Vec<DeliveryRow>, Option<Place>)> {
     let mut statement = conn.prepare_cached(&format!(
@@ -104,21 +104,18 @@ fn waiting(
          ORDER BY d.next_ms DESC, d.event DESC LIMIT ?4",
         events::COLUMNS
     ))?;
-    let mut rows = statement.query(params![no.0, from.0.0, from.1.0, one_more(limit)])?;
-    let (mut found, mut last) = (Vec::new(), from);
-    while let Some(row) = rows.next()? {
-        if found.len() == limit {
-            return Ok((found, Some(Place::Waiting(last.0, last.1))));
-        }
-        let event = events::from_row(row)?;
-        last = (UnixMs(row.get(events::WIDTH + WIDTH)?), event.seq);
-        found.push(DeliveryRow { delivery: from_row(row, events::WIDTH)?, event, attempt: None });
+    let mut rows = statement.query(params![no.0, due_at.0, event.0, read_for(limit)])?;
+    let (found, next) = collect(&mut rows, Place::Waiting(due_at, event), limit, |row, event| {
+        Ok(Place::Waiting(UnixMs(row.get(events::WIDTH + WIDTH)?), event))
+    })?;
+    if next.is_some() {
+        return Ok((found, next));
     }
     let head = standing::read(conn, no)?.and_then(|standing| standing.head);
     Ok((found, Some(Place::in_history(head))))
 }
 
-/// Those of the latest events come first. One whose event is damaged was canceled for that, and is not shown.
+/// Those of the latest events come first.
 fn canceled(
     conn: &Connection,
     no: WebhookNo,
@@ -132,14 +129,25 @@ fn canceled(
          ORDER BY d.event DESC LIMIT ?3",
         events::COLUMNS
     ))?;
-    let mut rows = statement.query(params![no.0, from.0, one_more(limit.saturating_add(DAMAGED_MAX))])?;
+    let mut rows = statement.query(params![no.0, from.0, read_for(limit)])?;
+    collect(&mut rows, Place::Canceled(from), limit, |_, event| Ok(Place::Canceled(event)))
+}
+
+/// At most `limit` rows without an attempt, and where to go on if there are more. One whose event is damaged is passed over: it
+/// is canceled for that, or will be, and would stand in the way of all others.
+fn collect(
+    rows: &mut Rows<'_>,
+    from: Place,
+    limit: usize,
+    place: impl Fn(&Row<'_>, Seq) -> rusqlite::Result<Place>,
+) -> Outcome<(Vec<DeliveryRow>, Option<Place>)> {
     let (mut found, mut damaged, mut last) = (Vec::new(), 0, from);
     while let Some(row) = rows.next()? {
         if found.len() == limit || damaged == DAMAGED_MAX {
-            return Ok((found, Some(Place::Canceled(last))));
+            return Ok((found, Some(last)));
         }
         let delivery = from_row(row, events::WIDTH)?;
-        last = delivery.key.event;
+        last = place(row, delivery.key.event)?;
         match events::from_row(row) {
             Ok(event) => found.push(DeliveryRow { delivery, event, attempt: None }),
             Err(Trouble::Damaged(_)) => damaged += 1,
@@ -149,9 +157,9 @@ fn canceled(
     Ok((found, None))
 }
 
-/// A limit that shows whether there are more.
-fn one_more(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+/// So many rows are read at most for so many shown: damaged ones, and one more that shows whether there are more.
+fn read_for(limit: usize) -> i64 {
+    i64::try_from(limit.saturating_add(DAMAGED_MAX)).unwrap_or(i64::MAX).saturating_add(1)
 }
 
 /// How many the list has. Of each kind without an attempt no more than [`COUNTED_MAX`] are counted.

@@ -212,8 +212,9 @@ fn delivery_rows(database: &Path) -> anyhow::Result<Vec<u64>> {
 fn delivery_pages(database: &Path) -> rusqlite::Result<Vec<i64>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let conn = Connection::open_with_flags(format!("file:{}?immutable=1", database.display()), flags)?;
-    let mut statement =
-        conn.prepare("SELECT pageno FROM dbstat WHERE name = 'deliveries' ORDER BY pageno")?;
+    let mut statement = conn.prepare(
+        "SELECT pageno FROM dbstat WHERE name = 'deliveries' AND pagetype <> 'overflow' ORDER BY pageno",
+    )?;
     statement.query_map([], |row| row.get(0))?.collect()
 }
 

@@ -18,8 +18,11 @@ use crate::rig::wait::becomes;
 const PER_SECOND: u32 = 50;
 /// Deliveries that wait for it.
 const BACKLOG: u64 = 200;
-/// Fresh events, published as fast as they are taken.
-const FRESH_EVENTS: u64 = 80;
+/// The same beside fresh ones: whenever these come, more of them wait than are sent until the last fresh one.
+const BACKLOG_BESIDE_FRESH: u64 = 400;
+/// Fresh events, published as fast as they are taken: more than half of what waits in memory for a webhook that does well, so that
+/// some have no room there, whenever they come.
+const FRESH_EVENTS: u64 = 160;
 /// By so many at one time.
 const PUBLISHERS: u64 = 8;
 const TAKES: Duration = Duration::from_millis(5);
@@ -31,13 +34,13 @@ pub async fn paced(context: &Context) -> anyhow::Result<()> {
     let door = Door::start(Manner { takes: TAKES, per_second: None }, true).await?;
     let rate = format!("{SUCCESS}\nrate         = {{ limit = {PER_SECOND}, window = \"1s\" }}");
     let contract = Contract::standard().with(SUCCESS, &rate)?;
-    let (_folder, server) = with_backlog(context, &door, &contract).await?;
+    let (_folder, server) = with_backlog(context, &door, &contract, BACKLOG_BESIDE_FRESH).await?;
     // Side by side: they must wait for their turns, and not for the commits of those before them.
     let each = FRESH_EVENTS / PUBLISHERS;
     let shares = (0..PUBLISHERS).map(|one| FRESH + one * each..FRESH + (one + 1) * each);
     let publishing = shares.map(|numbers| publish(&server, "acme", numbers, Duration::ZERO));
     futures_util::future::try_join_all(publishing).await?;
-    let expected = (BACKLOG + FRESH_EVENTS) as usize;
+    let expected = (BACKLOG_BESIDE_FRESH + FRESH_EVENTS) as usize;
     becomes(PATIENCE, || door.count() >= expected).await;
     let knocks = door.knocks();
     report_lost(context, &knocks, expected)?;
@@ -53,7 +56,7 @@ pub async fn refusing(context: &Context) -> anyhow::Result<()> {
     let manner = Manner { takes: TAKES, per_second: Some(PER_SECOND as usize) };
     let door = Door::start(manner, true).await?;
     let contract = Contract::standard().delays(&DELAYS)?;
-    let (_folder, _server) = with_backlog(context, &door, &contract).await?;
+    let (_folder, _server) = with_backlog(context, &door, &contract, BACKLOG).await?;
     let taken = || door.knocks().iter().filter(|knock| knock.is_taken).count();
     becomes(PATIENCE, || taken() >= BACKLOG as usize).await;
     let knocks = door.knocks();
@@ -69,13 +72,14 @@ async fn with_backlog(
     context: &Context,
     door: &Door,
     contract: &Contract,
+    backlog: u64,
 ) -> anyhow::Result<(tempfile::TempDir, Server)> {
     let folder = tempfile::tempdir()?;
     let plan = under(context, folder.path(), contract)?;
     let mut server = Server::start(&plan).await?;
     register(&server, "acme", door, 0..1).await?;
     server.end().await?;
-    leave_behind(&plan.data(), BACKLOG, "nobody").await?;
+    leave_behind(&plan.data(), backlog, "nobody").await?;
     let server = Server::start(&plan).await?;
     Ok((folder, server))
 }
